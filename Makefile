@@ -1,0 +1,53 @@
+# Every command that people and CI run. `make` alone prints this list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup demo test test-slow bench check format lock clean
+
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## install everything into .venv and .venv-serving (TORCH=auto|cpu|gpu)
+
+.venv/.ready: requirements.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+
+demo: setup ## run the whole loop for real in a temporary clone (KEEP=1 leaves it up)
+	@$(BIN)/ml-pipeline demo $(if $(KEEP),--keep)
+
+test: setup ## run the tests (under 6 minutes)
+	@$(PYTEST) -m "not slow" -n 2 $(ARGS)
+
+test-slow: setup ## run the tests that kill, revert and load a real environment
+	@$(PYTEST) -m slow $(ARGS)
+
+bench: setup ## print the figures of docs/benchmarks.md
+	@$(PYTEST) -m slow tests/environment/test_figures.py $(ARGS)
+
+check: setup ## lint, types, import contracts, documents, rendered files, schemas
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
+	@$(BIN)/hadolint trainer/Dockerfile serving/Dockerfile
+	@$(BIN)/zizmor --offline --quiet --no-progress .github/workflows
+	@$(BIN)/ml-pipeline validate
+	@$(BIN)/ml-pipeline render --check
+	@$(BIN)/ml-pipeline schemas --check
+
+format: setup ## format the code and bring rendered files and schemas up to date
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ml-pipeline schemas
+	@$(BIN)/ml-pipeline render
+
+lock: setup ## resolve the versions of pyproject.toml anew
+	@$(BIN)/uv pip compile --quiet pyproject.toml --group local --group trainer --group serving --group dev \
+	  --generate-hashes --no-emit-package torch --no-annotate --no-header --upgrade \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_36 --output-file requirements.lock
+
+clean: ## remove what setup and the embedded environment have made
+	@if [ -d .ml-pipeline ]; then $(BIN)/ml-pipeline down; fi
+	@rm -rf .venv .venv-serving .cache .ml-pipeline .mypy_cache .ruff_cache .hypothesis
