@@ -1,0 +1,52 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from trainer.config import DataError
+from trainer.prepare import describe, pack, unpack
+from trainer.sources import Table, load
+from trainer.store import put
+
+
+def test_same_rows_give_the_same_bytes():
+    assert pack(load("bundled://iris", ""), 0.2) == pack(load("bundled://iris", ""), 0.2)
+
+
+def test_rows_are_split_and_none_is_lost(tmp_path):
+    content = pack(load("bundled://digits", ""), 0.2)
+    put(f"file://{tmp_path}/x.npz", content)
+    data = unpack(f"file://{tmp_path}/x.npz", hashlib.sha256(content).hexdigest())
+    assert (len(data.train_ND), len(data.holdout_MD), data.classes) == (1438, 359, 10)
+    both = np.concatenate([data.train_ND, data.holdout_MD])
+    assert sorted(map(bytes, both)) == sorted(map(bytes, load("bundled://digits", "").features_ND))
+
+
+def test_statistics_are_those_of_the_columns():
+    found = {column["name"]: column for column in describe(load("bundled://iris", ""), 0.2)["columns"]}
+    assert len(found) == 5
+    assert found["sepal length (cm)"]["mean"] == pytest.approx(5.843333, abs=1e-5)
+    assert found["label"]["max"] == 2
+
+
+def test_missing_values_are_counted():
+    table = Table(np.array([[1.0], [np.nan], [3.0]], np.float32), np.array([0, 1, 0]), ["x"])
+    assert describe(table, 0.4)["columns"][0] == {
+        "name": "x",
+        "dtype": "float32",
+        "min": 1.0,
+        "max": 3.0,
+        "mean": 2.0,
+        "std": 1.0,
+        "missing": 1,
+    }
+
+
+def test_images_have_statistics_by_channel():
+    table = Table(np.zeros((4, 3, 16, 16), np.float32), np.array([0, 1, 0, 1]), ["red", "green", "blue"])
+    assert [column["name"] for column in describe(table, 0.5)["columns"]] == ["red", "green", "blue", "label"]
+
+
+def test_too_few_rows_to_split_are_refused():
+    with pytest.raises(DataError, match="cannot be split"):
+        pack(Table(np.ones((1, 2), np.float32), np.array([0]), ["a", "b"]), 0.2)

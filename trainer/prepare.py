@@ -1,0 +1,110 @@
+"""Data preparation: one file with training and held-out rows, its digest and the statistics for the receipt."""
+
+import hashlib
+import io
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trainer import tracking
+from trainer.config import Config, DataError
+from trainer.sources import Table, load
+from trainer.store import fetch, put
+
+log = logging.getLogger("trainer")
+SPLIT_SEED = 0
+SHORT = 10
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The rows as they are stored. D is the shape of one row."""
+
+    train_ND: np.ndarray
+    train_labels_N: np.ndarray
+    holdout_MD: np.ndarray
+    holdout_labels_M: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        """Number of labels, counted from 0."""
+        return int(max(self.train_labels_N.max(), self.holdout_labels_M.max())) + 1
+
+
+def prepare(config: Config) -> int:
+    """Prepare the source, store it below the artifact store, and leave its receipt in MLflow."""
+    tracking.wait_for(config.around.tracking_uri)
+    if tracking.finished_run(config.around.identity):
+        log.info("data %s is prepared already", config.around.identity[:SHORT])
+        return 0
+    table = load(config.source, config.sha256)
+    content = pack(table, config.holdout)
+    path = f"data/{config.around.identity[:SHORT]}.npz"
+    put(f"{config.around.artifacts_uri}/{path}", content)
+    stored = {"uri": path, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    receipt = {"data": stored, **describe(table, config.holdout)}
+    tracking.leave_receipt("data", f"data-{config.around.identity[:SHORT]}", config, receipt)
+    log.info("prepared %d rows of %s, sha256 %s", receipt["rows"], config.source, stored["sha256"])
+    return 0
+
+
+def pack(table: Table, holdout: float) -> bytes:
+    """The prepared file: rows shuffled once by a fixed seed, the last share held out; the same bytes every time."""
+    rows = len(table.labels_N)
+    kept = held_out(rows, holdout)
+    if not 0 < kept < rows or table.labels_N.min() < 0:
+        raise DataError(f"{rows} rows cannot be split with a holdout of {holdout}, or a label is negative")
+    order = np.random.default_rng(SPLIT_SEED).permutation(rows)
+    train, held = order[:-kept], order[-kept:]
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        train=table.features_ND[train],
+        train_labels=table.labels_N[train],
+        holdout=table.features_ND[held],
+        holdout_labels=table.labels_N[held],
+    )
+    return buffer.getvalue()
+
+
+def unpack(uri: str, sha256: str) -> Prepared:
+    """The prepared file at an address, its digest checked."""
+    arrays = np.load(io.BytesIO(fetch(uri, sha256)), allow_pickle=False)
+    return Prepared(arrays["train"], arrays["train_labels"], arrays["holdout"], arrays["holdout_labels"])
+
+
+def held_out(rows: int, holdout: float) -> int:
+    """Rows kept for the gates."""
+    return round(rows * holdout)
+
+
+def describe(table: Table, holdout: float) -> dict[str, Any]:
+    """Schema and statistics: one entry a feature of a table, one a pixel or channel of images, one for the label."""
+    features, rows = table.features_ND, len(table.labels_N)
+    flat = (
+        features.reshape(rows, -1)
+        if features[0].size <= len(table.names)
+        else features.transpose(0, 2, 3, 1).reshape(-1, features.shape[1])
+    )
+    columns = [_column(name, flat[:, number]) for number, name in enumerate(table.names)]
+    columns.append(_column("label", table.labels_N))
+    return {
+        "rows": rows,
+        "holdout_rows": held_out(rows, holdout),
+        "shape": list(features.shape[1:]),
+        "classes": int(table.labels_N.max()) + 1,
+        "columns": columns,
+    }
+
+
+def _column(name: str, values_N: np.ndarray) -> dict[str, Any]:
+    known = values_N[~np.isnan(values_N)] if values_N.dtype.kind == "f" else values_N
+    numbers = {"min": known.min(), "max": known.max(), "mean": known.mean(), "std": known.std()}
+    return {
+        "name": name,
+        "dtype": str(values_N.dtype),
+        **{k: round(float(v), 6) for k, v in numbers.items()},
+        "missing": len(values_N) - len(known),
+    }

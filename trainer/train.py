@@ -1,0 +1,278 @@
+"""Training, read top to bottom: data, model, resume, loop, gates, model into MLflow. Letters as in models.py."""
+
+import logging
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import torch
+import torch.distributed as dist
+from mlflow.models import infer_signature
+from torch import Tensor
+
+from trainer import plots, tracking
+from trainer.checkpoint import Checkpoints
+from trainer.config import Config
+from trainer.evaluate import confusion, evaluate, gates
+from trainer.models import Served, build
+from trainer.prepare import SHORT, Prepared, unpack
+from trainer.store import folder_sha256
+
+log = logging.getLogger("trainer")
+TERMINATED = 143
+THREADS = 1  # one thread sums in one order: the same loss on every machine
+
+_stop = False
+
+
+def train(config: Config) -> int:
+    """Train the run to its end, from its checkpoint if there is one; a run that is finished is not trained again."""
+    signal.signal(signal.SIGTERM, _on_terminate)
+    tracking.wait_for(config.around.tracking_uri)
+    checkpoints = Checkpoints(config.around.checkpoints, config.around.identity)
+    if _rank() > 0:
+        return _train(config, checkpoints)
+    with checkpoints.locked():
+        done = tracking.finished_run(config.around.identity)
+        if done:
+            log.info("run %s has been trained already, as MLflow run %s: nothing to do", config.around.identity[:SHORT], done)
+            return 0
+        return _train(config, checkpoints)
+
+
+# ---- setup ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Session:
+    """One process of a run. `state` is what a checkpoint holds beside model, optimizer and random numbers."""
+
+    config: Config
+    data: Prepared
+    model: Served
+    optimizer: torch.optim.Optimizer
+    checkpoints: Checkpoints
+    state: dict[str, Any]
+    since: float = field(default_factory=time.monotonic)
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        self.state["seconds"] += time.monotonic() - self.since
+        self.since = time.monotonic()
+        if _rank() == 0:
+            parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "random": torch.get_rng_state()}
+            self.checkpoints.save({**self.state, **parts, "config": _plain(self.config)})
+
+    def resume(self) -> None:
+        """Go back to the newest checkpoint, if there is one."""
+        saved = self.checkpoints.load()
+        if saved is None:
+            return
+        self.model.load_state_dict(saved.pop("model"))
+        self.optimizer.load_state_dict(saved.pop("optimizer"))
+        torch.set_rng_state(saved.pop("random"))
+        saved.pop("config")
+        self.state = saved
+        log.info("resuming at epoch %d, batch %d", saved["epoch"] + 1, saved["batch"])
+
+
+def _train(config: Config, checkpoints: Checkpoints) -> int:
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(config.seed)
+    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else torch.device("cpu")
+    if _world() > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+    data = unpack(config.around.data_uri, config.around.data_sha256)
+    model = _model(config, data).to(device)
+    if device.type == "cuda" and config.channels_last and data.train_ND.ndim == 4:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs miss it
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    session = Session(config, data, model, optimizer, checkpoints, _fresh())
+    session.resume()
+    if _rank() > 0:
+        finished = _loop(session)
+        _leave_group()
+        return 0 if finished else TERMINATED
+
+    name = f"{config.experiment}-{config.around.identity[:SHORT]}"
+    run = session.state["mlflow_run"] = tracking.open_run(config.experiment, name, config, session.state["mlflow_run"])
+    mlflow.log_params({k: v for k, v in asdict(config).items() if k not in ("around", "command", "source", "sha256", "holdout")})
+    monitor = _system_metrics(run)
+    finished = _loop(session)
+    _leave_group()
+    monitor.finish()
+    if not finished:
+        tracking.interrupt_run()
+        return TERMINATED
+    _finish(session)
+    return 0
+
+
+def _fresh() -> dict[str, Any]:
+    return {"epoch": 0, "batch": 0, "loss_sum": 0.0, "seconds": 0.0, "history": [], "mlflow_run": None, "started": _now()}
+
+
+def _model(config: Config, data: Prepared) -> Served:
+    rows_ND = torch.from_numpy(data.train_ND)
+    axes = (0, 2, 3) if rows_ND.ndim == 4 else (0,)
+    mean = rows_ND.mean(dim=axes).reshape(-1, *(1,) * (rows_ND.ndim - 2))
+    std = rows_ND.std(dim=axes).clamp_min(1e-6).reshape(mean.shape)
+    network = build(config.model_type, data.train_ND.shape[1:], data.classes, config.hidden, config.dropout)
+    return Served(network, mean, std)
+
+
+# ---- loop ----------------------------------------------------------------------------------------------------------
+
+
+def _loop(session: Session) -> bool:
+    """Train until the last epoch; False if SIGTERM came first."""
+    config, data, model, optimizer, state = session.config, session.data, session.model, session.optimizer, session.state
+    device = next(model.parameters()).device
+    rows_ND, labels_N = torch.from_numpy(data.train_ND).to(device), torch.from_numpy(data.train_labels_N).to(device)
+    held_MD, held_labels_M = torch.from_numpy(data.holdout_MD).to(device), torch.from_numpy(data.holdout_labels_M).to(device)
+    scores = torch.compile(model.logits) if config.compile and device.type == "cuda" else model.logits
+    half = config.precision == "bfloat16" and device.type == "cuda"
+
+    while state["epoch"] < config.epochs:
+        model.train()
+        for number, rows_B in _batches(config, len(labels_N), state["epoch"], state["batch"]):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                loss = torch.nn.functional.cross_entropy(scores(rows_ND[rows_B]), labels_N[rows_B])
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            _average_gradients(model)
+            optimizer.step()
+            state["loss_sum"] += loss.item() * len(rows_B)
+            state["batch"] = number + 1
+            if _stops(device):
+                session.save()
+                log.info("stopped by SIGTERM in epoch %d, batch %d; checkpoint written", state["epoch"] + 1, state["batch"])
+                return False
+            if time.monotonic() - session.since > config.checkpoint_seconds:
+                session.save()
+        held_loss, accuracy, _ = evaluate(model, held_MD, held_labels_M)
+        metrics = {"train_loss": state["loss_sum"] * _world() / len(labels_N), "holdout_loss": held_loss, "holdout_accuracy": accuracy}
+        state["history"].append(metrics)
+        state |= {"epoch": state["epoch"] + 1, "batch": 0, "loss_sum": 0.0}
+        session.save()
+        if _rank() == 0:
+            mlflow.log_metrics(metrics, step=state["epoch"])
+            log.info("epoch %d/%d train_loss %.6f holdout_accuracy %.4f", state["epoch"], config.epochs, metrics["train_loss"], accuracy)
+    return True
+
+
+def _batches(config: Config, rows: int, epoch: int, start: int) -> Iterator[tuple[int, Tensor]]:
+    """This process's share of each batch of an epoch, from a batch on; the order depends on seed and epoch alone."""
+    order_N = np.random.default_rng((config.seed, epoch)).permutation(rows)
+    for number, first in enumerate(range(0, rows, config.batch_size)):
+        batch_B = torch.from_numpy(order_N[first : first + config.batch_size])
+        if number >= start and len(batch_B) >= _world():
+            yield number, batch_B[_rank() :: _world()]
+
+
+def _stops(device: torch.device) -> bool:
+    """Whether SIGTERM has reached this process or, of several, any: they have to stop at the same batch."""
+    if _world() == 1:
+        return _stop
+    told = torch.tensor(float(_stop), device=device)
+    dist.all_reduce(told, dist.ReduceOp.MAX)
+    return bool(told.item())
+
+
+def _average_gradients(model: Served) -> None:
+    if _world() > 1:
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= _world()
+
+
+def _leave_group() -> None:
+    """Part from the other processes together: one that vanishes while another still talks to it aborts that one."""
+    if _world() > 1:
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+# ---- result --------------------------------------------------------------------------------------------------------
+
+
+def _finish(session: Session) -> None:
+    """Measure the gates, log plots and the model, and leave the receipt."""
+    config, data, state, model = session.config, session.data, session.state, session.model.cpu()
+    rows_ND, labels_N = torch.from_numpy(data.holdout_MD), torch.from_numpy(data.holdout_labels_M)
+    loss, accuracy, predicted_N = evaluate(model, rows_ND, labels_N)
+    measured = gates(model, rows_ND, accuracy)
+    metrics = {**state["history"][-1], "holdout_loss": loss, "holdout_accuracy": accuracy, **measured}
+    mlflow.log_metrics(metrics, step=config.epochs)
+    mlflow.log_figure(plots.learning_curve(state["history"]), "learning_curve.png")
+    mlflow.log_figure(plots.confusion_matrix(confusion(labels_N, predicted_N, data.classes)), "confusion_matrix.png")
+    stored, signed = _log_model(model, data.holdout_MD[:2])
+    receipt = {
+        "metrics": {k: round(v, 6) for k, v in metrics.items()},
+        "signature": signed,
+        "artifact": stored,
+        "started": state["started"],
+        "duration_s": round(state["seconds"] + time.monotonic() - session.since, 1),
+        "mlflow_run": state["mlflow_run"],
+    }
+    tracking.close_run(receipt)
+    log.info("finished: accuracy %.4f, model sha256 %s", accuracy, stored["sha256"])
+
+
+def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], bool]:
+    """Where the model lies below the artifact store with its digest, and whether it has a signature."""
+    with torch.no_grad():
+        signature = infer_signature(example_BD, model(torch.from_numpy(example_BD)).numpy())
+    requirements = [f"torch=={torch.__version__.split('+')[0]}", f"mlflow=={mlflow.__version__}"]
+    info = mlflow.pytorch.log_model(
+        model.eval(), name="model", signature=signature, input_example=example_BD, pip_requirements=requirements
+    )
+    location = mlflow.get_logged_model(info.model_id).artifact_location
+    with tempfile.TemporaryDirectory() as folder:
+        digest, size = folder_sha256(Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder)))
+    path = f"mlflow/{location.removeprefix('mlflow-artifacts:/')}"
+    return {"uri": path, "sha256": digest, "bytes": size}, info.signature is not None
+
+
+# ---- small things --------------------------------------------------------------------------------------------------
+
+
+def _on_terminate(*_: object) -> None:
+    global _stop
+    _stop = True
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _world() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    values = asdict(config)
+    return {**values, "image_digest": values["around"]["image_digest"]}
+
+
+def _system_metrics(run: str) -> Any:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run, sampling_interval=2, samples_before_logging=1)
+    monitor.start()
+    return monitor
