@@ -1,0 +1,119 @@
+"""The field types that documents share: names, digests, quantities, durations, addresses."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+ApiVersion = Literal["ml-pipeline/v1"]
+API_VERSION: ApiVersion = "ml-pipeline/v1"
+
+_SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+_MEMORY = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SCHEMES = ("bundled", "file", "s3", "https")
+
+
+class Strict(BaseModel):
+    """A part of a document: unknown keys are refused, types are not guessed, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+def as_written(value: Any) -> Any:
+    """What stood in the file, where YAML took text made of digits for a number."""
+    return getattr(value, "text", value)
+
+
+def _slug(value: str) -> str:
+    if not re.match(_SLUG, value):
+        raise ValueError("must be lower-case letters, digits and '-'; rename it")
+    if len(value) > 40:
+        raise ValueError(f"has {len(value)} characters, Kubernetes names leave room for 40; shorten it")
+    return value
+
+
+def memory_bytes(quantity: str) -> int:
+    """Bytes of a memory quantity such as `512Mi`, `32Gi`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,6})(Mi|Gi|Ti)", quantity)
+    if not match:
+        raise ValueError("must be a whole number and Mi, Gi or Ti, such as 512Mi or 32Gi")
+    return int(match[1]) * _MEMORY[match[2]]
+
+
+def cpu_cores(quantity: str) -> float:
+    """Cores of a CPU quantity such as `2` or `500m`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})(m?)", quantity)
+    if not match:
+        raise ValueError("must be whole cores or millicores, such as 2 or 500m")
+    return int(match[1]) / (1000 if match[2] else 1)
+
+
+def seconds(duration: str) -> int:
+    """Seconds of a duration such as `90s`, `30m`, `12h`, `2d`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", duration)
+    if not match:
+        raise ValueError("must be a whole number and s, m, h or d, such as 30m or 12h")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _uri(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in _SCHEMES:
+        raise ValueError(f"must start with one of {', '.join(s + '://' for s in _SCHEMES)}")
+    if not rest.strip("/"):
+        raise ValueError("names no path after the scheme; give the whole address")
+    if ".." in rest.split("/"):
+        raise ValueError("leaves its folder with '..'; write the path without it")
+    if re.search(r"[\s\x00-\x1f\"'`$;|&<>\\]", rest):
+        raise ValueError("holds a space, quote or shell character; rename the file")
+    return value
+
+
+@dataclass(frozen=True, eq=False)  # by identity: an annotation has to be hashable
+class Written:
+    """Text checked as it was written; `check` raises ValueError with the rule and the repair."""
+
+    check: Callable[[str], Any]
+    schema: dict[str, Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Numbers become text again, then the rule is applied."""
+        checked = core_schema.no_info_after_validator_function(self._apply, handler(source))
+        return core_schema.no_info_before_validator_function(as_written, checked)
+
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """What editors are told."""
+        return dict(self.schema)
+
+    def _apply(self, value: str) -> str:
+        self.check(value)
+        return value
+
+
+def matching(pattern: str, rule: str) -> Written:
+    """Text that matches a pattern whole; `rule` says it in words, with the repair."""
+
+    def check(value: str) -> None:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(rule)
+
+    return Written(check, {"type": "string", "pattern": f"^({pattern})$"})
+
+
+Slug = Annotated[str, Written(_slug, {"type": "string", "pattern": _SLUG, "maxLength": 40})]
+Text = Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(as_written)]
+Digest = Annotated[str, matching(r"sha256:[0-9a-f]{64}", "must be a digest, sha256: and 64 hex digits; a tag can move, so pin the digest")]
+Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "must be 64 hex digits; copy it from the output of sha256sum")]
+ShortId = Annotated[str, matching(r"[0-9a-f]{10}", "must be ten hex digits; restore the file from git")]
+Memory = Annotated[str, Written(memory_bytes, {"type": "string", "pattern": "^[1-9][0-9]*(Mi|Gi|Ti)$"})]
+Cpu = Annotated[str, Written(cpu_cores, {"type": ["string", "integer"], "pattern": "^[1-9][0-9]*m?$"})]
+Duration = Annotated[str, Written(seconds, {"type": "string", "pattern": "^[1-9][0-9]*[smhd]$"})]
+Uri = Annotated[str, Written(_uri, {"type": "string", "format": "uri"})]
+RunReference = Annotated[str, matching(r"[a-z0-9-]{1,40}/[0-9a-f]{10}", "must be experiment/id; copy it from the path of the receipt")]
+Timestamp = Annotated[
+    str, matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "must be a time in UTC such as 2026-01-31T12:00:00Z; restore the file from git")
+]

@@ -1,0 +1,117 @@
+"""From bytes to documents: which kind a path holds, and every fault of a file in words a person can act on."""
+
+import difflib
+import re
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
+from ml_pipeline.documents.promotion import Promotion
+from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
+from ml_pipeline.documents.source import Location, Source, dotted, parse
+
+Part = TypeVar("Part", bound=BaseModel)
+Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
+
+_NAME = r"[^/]+"
+KINDS: tuple[tuple[re.Pattern[str], type[Document]], ...] = (
+    (re.compile(rf"experiments/{_NAME}/experiment\.yaml"), Experiment),
+    (re.compile(rf"experiments/{_NAME}/data/{_NAME}\.yaml"), DataVersion),
+    (re.compile(rf"experiments/{_NAME}/runs/{_NAME}\.yaml"), Run),
+    (re.compile(rf"environments/{_NAME}/environment\.yaml"), Environment),
+    (re.compile(rf"environments/{_NAME}/promotions/{_NAME}\.yaml"), Promotion),
+    (re.compile(rf"environments/{_NAME}/verdicts/{_NAME}/{_NAME}\.yaml"), Verdict),
+)
+
+_RULES = {
+    "greater_than": "must be more than {gt}; raise it",
+    "greater_than_equal": "must be at least {ge}; raise it",
+    "less_than": "must be less than {lt}; lower it",
+    "less_than_equal": "must be at most {le}; lower it",
+    "literal_error": "is not one of {expected}; choose one",
+    "int_type": "must be a whole number; write it without quotes, unit or fraction",
+    "float_type": "must be a number; write it without quotes or unit",
+    "string_type": "must be text; quote it",
+    "bool_type": "must be true or false; choose one",
+    "tuple_type": "must be a list; start each item with '- '",
+    "dict_type": "must hold keys and values; write each as key: value",
+    "model_type": "must hold keys and values; write each as key: value",
+    "string_too_short": "must not be empty; fill it in",
+    "string_too_long": "must have at most {max_length} characters; shorten it",
+    "too_short": "must have at least {min_length} item; add one",
+}
+
+
+def kind_of(path: str) -> type[Document] | None:
+    """The kind of document that a path holds, None where it holds none."""
+    return next((kind for pattern, kind in KINDS if pattern.fullmatch(path)), None)
+
+
+def read(path: str, raw: bytes) -> tuple[Document, Source] | list[Fault]:
+    """The document at a path, or all of its faults."""
+    kind = kind_of(path)
+    if kind is None:
+        return [Fault(path, 1, "", "is in no place that holds documents; see the tree in README.md")]
+    source = parse(path, raw)
+    return [source] if isinstance(source, Fault) else interpret(kind, source)
+
+
+def interpret(kind: type[Document], source: Source) -> tuple[Document, Source] | list[Fault]:
+    """A parsed file as a document of a kind, or all of its faults."""
+    if source.data.get("kind") not in (kind.__name__, None):
+        text = f"{shown(source.data['kind'])} is not the kind that belongs here, {kind.__name__}; move the file or change kind"
+        return [source.fault("kind", text)]
+    try:
+        return part(kind, source), source
+    except InvalidDocumentsError as error:
+        return list(error.faults)
+
+
+def part(kind: type[Part], source: Source) -> Part:
+    """Parsed data as a document or as a part of one.
+
+    Raises:
+        InvalidDocumentsError: with every fault.
+    """
+    try:
+        return kind.model_validate(source.data)
+    except ValidationError as error:
+        raise InvalidDocumentsError(_fault(source, kind, details) for details in error.errors(include_url=False)) from error
+
+
+def shown(value: Any) -> str:
+    """A value as a fault quotes it, at most 60 characters."""
+    text = repr(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Fault:
+    at: Location = tuple(details["loc"])
+    name = details["type"]
+    if name == "missing":
+        return Fault(source.path, source.line(at[:-1]), dotted(at), "is missing; add it")
+    if name == "extra_forbidden":
+        return source.fault(at, f"is not a known key; {_closest(kind, at)}")
+    if name == "value_error":
+        text = str(details["ctx"]["error"])
+        key = re.match(r"([a-z0-9_]+): ", text)
+        if key:
+            return source.fault((*at, key[1]), text[key.end() :])
+        return source.fault(at, f"{shown(details['input'])} {text}")
+    rule = _RULES.get(name, details["msg"]).format(**details.get("ctx", {}))
+    return source.fault(at, f"{shown(details['input'])} {rule}")
+
+
+def _closest(kind: type[BaseModel], at: Location) -> str:
+    model: Any = kind
+    for part in at[:-1]:
+        if isinstance(part, str) and hasattr(model, "model_fields") and part in model.model_fields:
+            model = model.model_fields[part].annotation
+            model = next((a for a in getattr(model, "__args__", ()) if hasattr(a, "model_fields")), model)
+    known = list(getattr(model, "model_fields", {}))
+    near = difflib.get_close_matches(str(at[-1]), known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"

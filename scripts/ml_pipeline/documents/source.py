@@ -1,0 +1,163 @@
+"""YAML with positions: every value of a document can be traced to its line.
+
+Stricter than YAML 1.1 on purpose, because kustomize and PyYAML disagree there: duplicate keys, anchors and tags are
+refused, only true/false are booleans, and a number keeps its text, so that a sha made of digits stays a sha.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ml_pipeline.documents.faults import Fault
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
+_FLOAT = re.compile(r"[-+]?[0-9]{1,17}(\.[0-9]{0,17})?([eE][-+]?[0-9]{1,3})?\Z")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
+_IMPLICIT_TAGS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_CONFLICT_MARKER = re.compile(rb"^(<<<<<<< |>>>>>>> )", re.MULTILINE)
+
+Location = tuple[str | int, ...]
+
+
+class Integer(int):
+    """An integer that remembers how it was written (`text`)."""
+
+    text: str
+
+
+class Number(float):
+    """A floating-point number that remembers how it was written (`text`)."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One parsed file: its data and the line of each key."""
+
+    path: str
+    data: dict[str, Any]
+    lines: dict[Location, int]
+
+    def line(self, location: Location) -> int:
+        """Line of the key, or of the nearest enclosing one that is there."""
+        while location not in self.lines and location:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+    def fault(self, location: Location | str, text: str) -> Fault:
+        """A fault at a key, given as a tuple or dotted."""
+        where: Location = tuple(location.split(".")) if isinstance(location, str) else location
+        return Fault(self.path, self.line(where), dotted(where), text)
+
+
+class _RefusedError(Exception):
+    def __init__(self, line: int, key: str, text: str) -> None:
+        self.line, self.key, self.text = line, key, text
+
+
+def dotted(location: Location) -> str:
+    """`("steps", 0)` as people write it: `steps[0]`."""
+    out = ""
+    for part in location:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out
+
+
+def parse(path: str, raw: bytes) -> Source | Fault:
+    """The document in `raw`, or the first thing that makes it unreadable."""
+    try:
+        text = _decode(path, raw)
+        if isinstance(text, Fault):
+            return text
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        if node is None:
+            return Fault(path, 1, "", "is empty; write the document or delete the file")
+        if not isinstance(node, yaml.MappingNode):
+            return Fault(path, 1, "", f"holds a {_shape(node)}, must hold a mapping; start with apiVersion and kind")
+        reader = _Reader()
+        return Source(path, reader.mapping(node, ()), reader.lines)
+    except _RefusedError as refused:
+        return Fault(path, refused.line, refused.key, refused.text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return Fault(path, line, "", f"is not YAML: {error.problem}; check indentation and quotes")
+    except (yaml.YAMLError, RecursionError) as error:
+        return Fault(path, 1, "", f"is not YAML: {str(error).splitlines()[0]}; remove what is not printable text")
+
+
+def _decode(path: str, raw: bytes) -> str | Fault:
+    if len(raw) > MAX_BYTES:
+        return Fault(path, 1, "", f"has {len(raw)} bytes, at most {MAX_BYTES} are read; keep data out of documents")
+    marker = _CONFLICT_MARKER.search(raw)
+    if marker:
+        line = raw.count(b"\n", 0, marker.start()) + 1
+        return Fault(path, line, "", "holds a merge conflict marker; resolve the conflict and commit again")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return Fault(path, line, "", f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8")
+
+
+def _shape(node: yaml.Node) -> str:
+    return "list" if isinstance(node, yaml.SequenceNode) else "single value"
+
+
+class _Reader:
+    """Turns nodes into data and notes the line of every key on the way."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Location, int] = {(): 1}
+        self._seen: set[int] = set()
+
+    def mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise _RefusedError(line, dotted(at), "a key must be plain text; quote it")
+            where = (*at, key.value)
+            if key.value in data:
+                first = self.lines[where]
+                raise _RefusedError(line, dotted(where), f"stands twice, first in line {first}; keep one of the two")
+            self.lines[where] = line
+            data[key.value] = self.value(value, where)
+        return data
+
+    def value(self, node: yaml.Node, at: Location) -> Any:
+        line = node.start_mark.line + 1
+        if len(at) > MAX_DEPTH:
+            raise _RefusedError(line, dotted(at[:3]), f"is nested deeper than {MAX_DEPTH} levels; flatten it")
+        if id(node) in self._seen:
+            raise _RefusedError(line, dotted(at), "uses an alias (*); write the value out in each place")
+        self._seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self.mapping(node, at)
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.lines[(*at, index)] = item.start_mark.line + 1
+            return [self.value(item, (*at, index)) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
+        return _scalar(node, at)
+
+
+def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
+    text = node.value
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in _IMPLICIT_TAGS:
+        raise _RefusedError(node.start_mark.line + 1, dotted(at), f"has the tag {node.tag}; remove it")
+    if node.style in ("'", '"', "|", ">"):
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    for pattern, kind in ((_INTEGER, Integer), (_FLOAT, Number)):
+        if pattern.match(text) and not _LEADING_ZERO.match(text):
+            number = kind(text)
+            number.text = text
+            return number
+    return text

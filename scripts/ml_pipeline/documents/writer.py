@@ -1,0 +1,40 @@
+"""From data to YAML bytes: block style, keys in the order given, anything a YAML 1.1 reader could take for a number quoted."""
+
+import re
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from ml_pipeline.documents.schemas import editor_comment
+from ml_pipeline.documents.source import Integer, Number
+
+_AMBIGUOUS = re.compile(r"[-+]?[0-9][0-9_.:eExXoOa-fA-F+-]*\Z")
+
+
+class _Dumper(yaml.CSafeDumper):
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def _string(dumper: Any, value: str) -> yaml.ScalarNode:
+    style = "'" if _AMBIGUOUS.match(value) else None
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+    return node
+
+
+_Dumper.add_representer(str, _string)
+_Dumper.add_representer(Integer, lambda dumper, value: dumper.represent_int(int(value)))
+_Dumper.add_representer(Number, lambda dumper, value: dumper.represent_float(float(value)))
+
+
+def to_yaml(data: Any) -> bytes:
+    """Deterministic YAML of plain data."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=160, allow_unicode=True)
+    return text.encode()
+
+
+def to_document(path: str, document: BaseModel) -> bytes:
+    """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing."""
+    data = document.model_dump(mode="json", exclude_none=True)
+    return editor_comment(path, data["kind"]).encode() + to_yaml({key: value for key, value in data.items() if value not in ([], {})})

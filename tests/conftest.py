@@ -1,0 +1,55 @@
+"""Real git in temporary folders, its own identity, no network but loopback; inputs are files of tests/fixtures."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+
+REPOSITORY = Path(__file__).parents[1]
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(autouse=True)
+def _own_git_identity(monkeypatch):
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+
+
+def folder(path: Path, below: str = "") -> dict[str, bytes]:
+    return {p.relative_to(path).as_posix(): p.read_bytes() for p in (path / below).rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def files() -> dict[str, bytes]:
+    """A tree with every kind of document: two good runs, one promoted over the other, a weak, a broken, a waiting one."""
+    return folder(FIXTURES / "valid") | folder(REPOSITORY, "base")
+
+
+@pytest.fixture
+def snapshot(files) -> Snapshot:
+    return load_snapshot(files)
+
+
+def git(path: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=path, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def team(tmp_path, files) -> Path:
+    """A clone of a bare repository `origin` that holds the tree, the trainer and the lock."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+    git(tmp_path, "clone", "--quiet", "origin.git", "clone")
+    git(clone, "checkout", "--quiet", "-b", "main")
+    for path, content in {**files, **folder(REPOSITORY, "trainer"), "requirements.lock": b"torch==2.13.0\n"}.items():
+        if "__pycache__" not in path:
+            (clone / path).parent.mkdir(parents=True, exist_ok=True)
+            (clone / path).write_bytes(content)
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Begin")
+    git(clone, "push", "--quiet", "origin", "main")
+    return clone
