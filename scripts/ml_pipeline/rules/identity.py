@@ -1,0 +1,47 @@
+"""What makes two runs the same run: the hash of everything that decides the result, and of nothing else."""
+
+import hashlib
+import json
+from typing import Any
+
+from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.promotion import Promotion
+from ml_pipeline.documents.receipts import Identity
+
+ENTRY_POINT = "python -m trainer"
+SHORT = 10
+
+
+def digest_of(data: Any) -> str:
+    """SHA-256 of data as canonical JSON: the order of keys and the way numbers are written do not matter."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def data_identity(experiment: Experiment) -> str:
+    """Identity of the data preparation that an experiment needs."""
+    dataset = experiment.dataset.model_dump(mode="json")
+    return digest_of({"dataset": dataset, "image": experiment.image, "entry_point": f"{ENTRY_POINT} prepare"})
+
+
+def run_inputs(experiment: Experiment, data_sha256: str) -> Identity:
+    """Everything that decides the result of a run on the prepared data."""
+    return Identity(
+        model_type=experiment.model.type,
+        image=experiment.image,
+        entry_point=f"{ENTRY_POINT} train",
+        parameters=experiment.parameters,
+        seed=experiment.seed,
+        data=data_sha256,
+        topology=experiment.topology,
+    )
+
+
+def run_identity(inputs: Identity) -> str:
+    """Identity of a run, 64 hex digits; its first ten name the receipt and the overlay."""
+    return digest_of(inputs.model_dump(mode="json"))
+
+
+def rollout_id(environment: str, promotion: Promotion) -> str:
+    """Name of the rollout that a promotion asks for; a revert and its revert ask for the same one."""
+    return digest_of({"environment": environment, **promotion.model_dump(mode="json")})[:SHORT]

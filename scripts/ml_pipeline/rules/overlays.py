@@ -1,0 +1,79 @@
+"""What data and training overlays share: where they stand, what they build on, and how a Job gets its name."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.identity import SHORT, digest_of
+
+GPU_RESOURCE = {"gpu-shared": "nvidia.com/gpu.shared", "gpu-mig": "nvidia.com/mig-1g.10gb"}
+LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = "ml-pipeline/experiment", "ml-pipeline/run", "ml-pipeline/data"
+_UP = "../../../../"
+# The workers' Service has the Job's name; only the overlay knows it, after prefix and suffix.
+_WORKERS_FIND_THEIR_JOB = {
+    "source": {"kind": "Job", "fieldPath": "metadata.name"},
+    "targets": [
+        {"select": {"kind": "Job"}, "fieldPaths": ["spec.template.spec.subdomain"]},
+        {"select": {"kind": "Service"}, "fieldPaths": ["spec.selector.batch\\.kubernetes\\.io/job-name"]},
+    ],
+}
+
+Parsed = dict[str, tuple[bytes, Any]]
+
+
+def overlay(files: Files, folder: str, kustomization: dict[str, Any], patch: dict[str, Any]) -> dict[str, bytes]:
+    """The two files of a Job's overlay.
+
+    The name ends with a hash of everything the Pod template is built from, so that another template is another Job
+    and an immutable field never changes under a name.
+    """
+    bases = [*kustomization["resources"], *kustomization.get("components", ())]
+    parts = [_folder_content(files, path.removeprefix(_UP)) for path in bases]
+    suffix = digest_of({"base": parts, "patch": patch, "namespace": kustomization["namespace"]})[:SHORT]
+    head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+    body = {**head, **kustomization, "nameSuffix": f"-{suffix}", "patches": [{"path": "job.yaml"}]}
+    return {f"{folder}/kustomization.yaml": to_yaml(body), f"{folder}/job.yaml": to_yaml(patch)}
+
+
+def kustomization(environment: Environment, base: str, components: Iterable[str]) -> dict[str, Any]:
+    """Namespace, base and components of an overlay in this environment."""
+    names = [*components, *(["artifacts-volume"] if environment.artifacts.claim else [])]
+    body: dict[str, Any] = {"namespace": environment.namespaces.training, "resources": [f"{_UP}base/{base}"]}
+    if names:
+        body["components"] = [f"{_UP}base/components/{name}" for name in names]
+    if "distributed" in names:
+        body["replacements"] = [_WORKERS_FIND_THEIR_JOB]
+    return body
+
+
+def environment_variables(environment: Environment, extra: dict[str, str]) -> list[dict[str, str]]:
+    """What a pod of this environment is told by its surroundings; none of it decides the result of a run."""
+    values = {"MLFLOW_TRACKING_URI": environment.tracking.uri, "ARTIFACTS_URI": environment.artifacts.uri, **extra}
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def resources(cpu: str, memory: str, gpus: int = 0, options: Iterable[str] = ()) -> dict[str, dict[str, str]]:
+    """Requests equal to limits, so that a pod is never evicted for what it asked."""
+    wanted = {"cpu": cpu, "memory": memory}
+    if gpus:
+        wanted[next((GPU_RESOURCE[o] for o in options if o in GPU_RESOURCE), "nvidia.com/gpu")] = str(gpus)
+    return {"requests": dict(wanted), "limits": dict(wanted)}
+
+
+_parsed: Parsed = {}
+
+
+def _folder_content(files: Files, folder: str) -> list[Any]:
+    """Parsed YAML of a base folder in the order of names: comments and layout do not count."""
+    return [_parse(path, files[path]) for path in sorted(files) if path.startswith(folder + "/") and path.endswith(".yaml")]
+
+
+def _parse(path: str, raw: bytes) -> Any:
+    known = _parsed.get(path)
+    if known is None or known[0] != raw:
+        known = _parsed[path] = (raw, yaml.load(raw, Loader=yaml.CSafeLoader))
+    return known[1]

@@ -1,0 +1,179 @@
+"""From a promotion to the SeldonDeployment that serves it, in two pens that never touch the same file.
+
+`environments/<env>/serving/<model>/` is rendered from the promotion, in the person's commit. Automation writes only
+`environments/<env>/rollouts/<model>/`: one patch for each rollout that it has moved, which applies while the
+promotion names that rollout as its target and to nothing else.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.promotion import Promotion
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.identity import rollout_id
+from ml_pipeline.rules.overlays import resources
+
+TARGET, RUN = "ml-pipeline/target", "ml-pipeline/run"
+_COMPONENT = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
+_UP = "../../../../"
+
+Weights = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a model serves at one revision: the rollout, the declared weights by run, and whether a verdict ended it."""
+
+    environment: str
+    model: str
+    rollout: str
+    promotion: Promotion
+    weights: Weights
+    ended: bool
+
+
+def serving_overlays(snapshot: Snapshot) -> dict[str, bytes]:
+    """The rendered side of every promotion."""
+    rendered: dict[str, bytes] = {}
+    for (name, model), promotion in snapshot.promotions.items():
+        environment = snapshot.environments[name]
+        folder = f"environments/{name}/serving/{model}"
+        target = rollout_id(name, promotion)
+        patch = _deployment(model, {"name": model, "annotations": {TARGET: target}, "labels": {"ml-pipeline/model": model}})
+        patch["spec"] = {"predictors": predictors(snapshot, environment, promotion, first_step(promotion))}
+        component = {"path": "seldondeployment.yaml", "target": {"kind": "SeldonDeployment"}, "options": {"allowNameChange": True}}
+        rendered |= {
+            f"{folder}/kustomization.yaml": to_yaml(_kustomization(environment, model)),
+            f"{folder}/promotion/kustomization.yaml": to_yaml({**_COMPONENT, "patches": [component]}),
+            f"{folder}/promotion/seldondeployment.yaml": to_yaml(patch),
+        }
+    return rendered
+
+
+def first_step(promotion: Promotion) -> Weights:
+    """Weights with which a promotion begins: all of it where nothing served before, else the first step."""
+    first = promotion.rollout.steps[0]
+    if promotion.baseline is None or first == 100:
+        return {promotion.run: 100}
+    return {promotion.baseline: 100 - first, promotion.run: first}
+
+
+def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
+    """What a model serves, None where it is not promoted."""
+    promotion = snapshot.promotions.get((environment, model))
+    if promotion is None:
+        return None
+    target = rollout_id(environment, promotion)
+    raw = snapshot.files.get(rollout_path(environment, model, target))
+    first = first_step(promotion)
+    weights = first if raw is None else patched(first, yaml.load(raw, Loader=yaml.CSafeLoader))
+    ended = (environment, target) in snapshot.verdicts or weights == {promotion.run: 100}
+    return Serving(environment, model, target, promotion, weights, ended)
+
+
+def stable_run(serving: Serving) -> str:
+    """The run that a next promotion replaces: the one that holds the traffic, the old one while that is undecided."""
+    if len(serving.weights) == 1:
+        return next(iter(serving.weights))
+    return serving.promotion.baseline or serving.promotion.run
+
+
+def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dict[str, bytes]:
+    """Automation's files after it has set these weights for the rollout."""
+    patch = weights_patch(first_step(serving.promotion), weights)
+    files = {rollout_path(serving.environment, serving.model, serving.rollout): to_yaml(patch)}
+    folder = f"environments/{serving.environment}/rollouts/{serving.model}/"
+    known = {path.removeprefix(folder).removesuffix(".yaml") for path in snapshot.files if path.startswith(folder)}
+    targets = sorted((known | {serving.rollout}) - {"kustomization"})
+    return files | {f"{folder}kustomization.yaml": to_yaml(_rollout_component(serving.model, targets))}
+
+
+def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
+    """Automation's component, still without a patch, for each environment where the model has none yet."""
+    paths = (f"environments/{name}/rollouts/{model}/kustomization.yaml" for name in snapshot.environments)
+    return {path: to_yaml(_rollout_component(model, [])) for path in paths if path not in snapshot.files}
+
+
+def rollout_path(environment: str, model: str, target: str) -> str:
+    """Where automation keeps the weights that it has reached for one rollout."""
+    return f"environments/{environment}/rollouts/{model}/{target}.yaml"
+
+
+def weights_patch(first: Weights, weights: Weights) -> list[dict[str, Any]]:
+    """The JSON patch from the predictors of the first step to these weights: weights alone, so that whatever else a
+    person changes in the promotion or the environment takes effect."""
+    gone = [number for number, run in enumerate(first) if run not in weights]
+    kept = [run for run in first if run in weights]
+    removals: list[dict[str, Any]] = [{"op": "remove", "path": f"/spec/predictors/{number}"} for number in reversed(gone)]
+    return removals + [{"op": "replace", "path": f"/spec/predictors/{n}/traffic", "value": weights[run]} for n, run in enumerate(kept)]
+
+
+def patched(first: Weights, patch: list[dict[str, Any]]) -> Weights:
+    """The weights after such a patch."""
+    runs, weights = list(first), dict(first)
+    for operation in patch:
+        number = int(operation["path"].split("/")[3])
+        if operation["op"] == "remove":
+            del weights[runs.pop(number)]
+        else:
+            weights[runs[number]] = operation["value"]
+    return weights
+
+
+def predictors(snapshot: Snapshot, environment: Environment, promotion: Promotion, weights: Weights) -> list[dict[str, Any]]:
+    """One predictor a run, weights explicit, in the order given."""
+    return [{"traffic": weight, **_predictor(snapshot, environment, promotion, reference)} for reference, weight in weights.items()]
+
+
+def _predictor(snapshot: Snapshot, environment: Environment, promotion: Promotion, reference: str) -> dict[str, Any]:
+    run = snapshot.runs_by_reference[reference]
+    trained_in = snapshot.environments[run.environment]
+    assert run.artifact is not None
+    limits = resources(promotion.resources.cpu, promotion.resources.memory)
+    container: dict[str, Any] = {
+        "name": promotion.model,
+        "env": [{"name": "MODEL_SHA256", "value": run.artifact.sha256}],
+        "resources": limits,
+    }
+    serving = environment.images.serving
+    container["image"] = f"{serving.repository}@{serving.digest}" if serving.digest else serving.repository
+    container["securityContext"] = {"runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    return {
+        "name": f"run-{run.id}",
+        "annotations": {RUN: reference},
+        "replicas": 1,
+        "graph": {
+            "name": promotion.model,
+            "type": "MODEL",
+            "implementation": "MLFLOW_SERVER",
+            "modelUri": _model_uri(trained_in, run.artifact.uri),
+        },
+        "componentSpecs": [{"spec": {"containers": [container]}}],
+    }
+
+
+def _model_uri(environment: Environment, path: str) -> str:
+    artifacts = environment.artifacts
+    return f"pvc://{artifacts.claim}/{path}" if artifacts.claim else f"{artifacts.uri}/{path}"
+
+
+def _deployment(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {**metadata, "name": name}}
+
+
+def _kustomization(environment: Environment, model: str) -> dict[str, Any]:
+    head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": environment.namespaces.serving}
+    return {**head, "resources": [f"{_UP}base/serving"], "components": ["promotion", f"../../rollouts/{model}"]}
+
+
+def _rollout_component(model: str, targets: list[str]) -> dict[str, Any]:
+    """Labels keep it from being empty, which kustomize refuses."""
+    body: dict[str, Any] = {**_COMPONENT, "labels": [{"pairs": {"ml-pipeline/model": model}}]}
+    if targets:
+        selector = {"kind": "SeldonDeployment"}
+        body["patches"] = [{"path": f"{t}.yaml", "target": {**selector, "annotationSelector": f"{TARGET}={t}"}} for t in targets]
+    return body

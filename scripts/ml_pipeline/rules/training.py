@@ -1,0 +1,135 @@
+"""From an experiment to the overlays of its Jobs: data preparation first, training when its receipt is there."""
+
+from typing import Any
+
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.fields import seconds
+from ml_pipeline.documents.receipts import DataVersion
+from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.rules.identity import SHORT, data_identity, run_identity, run_inputs
+from ml_pipeline.rules.overlays import (
+    LABEL_DATA,
+    LABEL_EXPERIMENT,
+    LABEL_RUN,
+    environment_variables,
+    kustomization,
+    overlay,
+    resources,
+)
+
+DATA_RESOURCES = ("1", "1Gi")
+DATA_SECONDS = 3600
+
+
+def training_overlays(snapshot: Snapshot) -> dict[str, bytes]:
+    """Overlays of everything that is still to be done; a settled run has none."""
+    rendered: dict[str, bytes] = {}
+    claimed: set[str] = set()
+    for experiment in snapshot.experiments.values():
+        environment = snapshot.environments[experiment.environment]
+        identity = pending(snapshot, experiment)
+        if identity is None or identity in claimed:
+            continue
+        claimed.add(identity)
+        receipt = snapshot.data.get(data_identity(experiment))
+        if receipt is None:
+            rendered |= _data_overlay(snapshot.files, experiment, environment, identity)
+        else:
+            rendered |= _training_overlay(snapshot.files, experiment, environment, receipt)
+    return rendered
+
+
+def asked_run(snapshot: Snapshot, experiment: Experiment) -> str | None:
+    """Identity of the run that the experiment asks for; None until its data is prepared."""
+    receipt = snapshot.data.get(data_identity(experiment))
+    if receipt is None or receipt.data is None:
+        return None
+    return run_identity(run_inputs(experiment, receipt.data.sha256))
+
+
+def pending(snapshot: Snapshot, experiment: Experiment) -> str | None:
+    """Identity of what the experiment waits for, data or run; None where it is settled."""
+    data = data_identity(experiment)
+    if data not in snapshot.data:
+        return data
+    run = asked_run(snapshot, experiment)
+    return None if run in snapshot.runs else run
+
+
+def _data_overlay(files: Files, experiment: Experiment, environment: Environment, identity: str) -> dict[str, bytes]:
+    dataset = experiment.dataset
+    arguments = ["prepare", f"--source={dataset.uri}", f"--holdout={dataset.holdout:g}"]
+    if dataset.sha256:
+        arguments.append(f"--sha256={dataset.sha256}")
+    labels = {LABEL_DATA: identity[:SHORT]}
+    container = {
+        "name": "trainer",
+        "image": f"{environment.images.trainer.repository}@{experiment.image}",
+        "args": arguments,
+        "env": environment_variables(environment, {"IDENTITY": identity, "IMAGE_DIGEST": experiment.image}),
+        "resources": resources(*DATA_RESOURCES),
+    }
+    patch = _job("data", labels, container, DATA_SECONDS)
+    folder = f"environments/{environment.name}/training/data-{identity[:SHORT]}"
+    return overlay(files, folder, kustomization(environment, "data-job", ()), patch)
+
+
+def _training_overlay(files: Files, experiment: Experiment, environment: Environment, data: DataVersion) -> dict[str, bytes]:
+    assert data.data is not None
+    identity = run_identity(run_inputs(experiment, data.data.sha256))
+    variables = {
+        "IDENTITY": identity,
+        "IMAGE_DIGEST": experiment.image,
+        "DATA_URI": f"{environment.artifacts.uri}/{data.data.uri}",
+        "DATA_SHA256": data.data.sha256,
+    }
+    labels = {
+        LABEL_EXPERIMENT: experiment.name,
+        LABEL_RUN: identity[:SHORT],
+        "ml-pipeline/owner": experiment.owner,
+        "ml-pipeline/cost-centre": experiment.cost_centre,
+    }
+    wanted = experiment.resources
+    container = {
+        "name": "trainer",
+        "image": f"{environment.images.trainer.repository}@{experiment.image}",
+        **_command(experiment),
+        "env": environment_variables(environment, variables),
+        "resources": resources(wanted.cpu, wanted.memory, wanted.gpus, experiment.options),
+    }
+    patch = _job("train", labels, container, seconds(experiment.budget.max_duration))
+    if experiment.topology.workers > 1:
+        patch["spec"] |= {"completions": experiment.topology.workers, "parallelism": experiment.topology.workers}
+    body = kustomization(environment, "training-job", experiment.options) | {"namePrefix": f"{experiment.name}-"}
+    folder = f"environments/{environment.name}/training/{experiment.name}-{identity[:SHORT]}"
+    return overlay(files, folder, body, patch)
+
+
+def _command(experiment: Experiment) -> dict[str, list[str]]:
+    """Command and arguments: one argument a line, so that a diff shows the parameter that changed."""
+    arguments = [
+        "train",
+        f"--experiment={experiment.name}",
+        f"--model-name={experiment.model.name}",
+        f"--model-type={experiment.model.type}",
+    ]
+    arguments += [f"--{key.replace('_', '-')}={value}" for key, value in experiment.parameters.model_dump().items()]
+    arguments.append(f"--seed={experiment.seed}")
+    workers, gpus = experiment.topology.workers, experiment.resources.gpus
+    if workers == 1 and gpus <= 1:
+        return {"args": arguments}
+    launcher = ["python", "-m", "torch.distributed.run", f"--nnodes={workers}", f"--nproc-per-node={max(gpus, 1)}"]
+    if workers > 1:
+        launcher += ["--node-rank=$(JOB_COMPLETION_INDEX)", "--rdzv-backend=c10d", "--rdzv-endpoint=$(JOB_NAME)-0.$(JOB_NAME):29500"]
+    return {"command": [*launcher, "-m", "trainer"], "args": arguments}
+
+
+def _job(name: str, labels: dict[str, str], container: dict[str, Any], deadline: int) -> dict[str, Any]:
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"activeDeadlineSeconds": deadline, "template": template},
+    }

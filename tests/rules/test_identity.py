@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ml_pipeline.documents.reader import read
+from ml_pipeline.rules.identity import data_identity, digest_of, rollout_id, run_identity, run_inputs
+
+PATH = "experiments/waiting/experiment.yaml"
+SHA = "c" * 64
+
+
+def identities(raw: bytes) -> tuple[str, str]:
+    experiment, _ = read(PATH, raw)
+    return data_identity(experiment), run_identity(run_inputs(experiment, SHA))
+
+
+def changed(files, old: str, new: str) -> tuple[str, str]:
+    assert old in files[PATH].decode()
+    return identities(files[PATH].decode().replace(old, new).encode())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# yaml-language-server", "# another comment"),
+        ("owner: vision", "owner: speech"),
+        ("memory: 2Gi", "memory: 3Gi"),
+        ("min_accuracy: 0.9", "min_accuracy: 0.5"),
+        ("{epochs: 30, batch_size: 64", "{batch_size: 64, epochs: 30"),
+        ("learning_rate: 0.006", "learning_rate: 6.0e-3"),
+        ("batch_size: 64, ", ""),
+    ],
+)
+def test_what_does_not_decide_the_result_keeps_the_identity(files, old, new):
+    assert changed(files, old, new) == identities(files[PATH])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("seed: 7", "seed: 8"), ("epochs: 30", "epochs: 31"), ("type: mlp", "type: cnn"), ("aaaa", "aaab")]
+)
+def test_what_decides_the_result_makes_another_run(files, old, new):
+    assert changed(files, old, new)[1] != identities(files[PATH])[1]
+
+
+def test_parameters_do_not_make_other_data(files):
+    assert changed(files, "epochs: 30", "epochs: 31")[0] == identities(files[PATH])[0]
+
+
+def test_other_code_makes_other_data(files):
+    assert changed(files, "aaaa", "aaab")[0] != identities(files[PATH])[0]
+
+
+def test_identity_of_a_known_run_never_changes(files):
+    assert identities(files[PATH])[1].startswith("ddd4bf48a3")
+
+
+@given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5))
+def test_order_of_keys_does_not_matter(data):
+    assert digest_of(data) == digest_of(dict(reversed(data.items())))
+
+
+def test_rollouts_of_other_environments_are_others(snapshot):
+    promotion = snapshot.promotions["local", "digits"]
+    assert rollout_id("local", promotion) != rollout_id("staging", promotion)
