@@ -1,0 +1,53 @@
+"""Code by content digest: what stands for an image digest where there are no images."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ml_pipeline.adapters.git import Repository
+from ml_pipeline.documents.faults import PipelineError
+
+LOCK = "requirements.lock"
+IMAGES = ("trainer", "serving")
+
+
+def digest_at(repository: Repository, revision: str, image: str) -> str:
+    """Digest of an image's folder and the lock file at a revision: of their sorted paths, modes and git blob ids."""
+    listed = repository.listing(revision, [image, LOCK])
+    if not any(path.startswith(f"{image}/") for path in listed):
+        raise PipelineError(f"{revision[:10]} has no folder {image}/; name one of {', '.join(IMAGES)}")
+    lines = "".join(f"{mode} {blob} {path}\n" for path, (blob, mode) in sorted(listed.items()))
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def revision_of(repository: Repository, branch: str, image: str, digest: str) -> str:
+    """Newest revision whose code has this digest.
+
+    Raises:
+        PipelineError: no commit of the branch has it.
+    """
+    for revision in _revisions(repository, branch, image):
+        if digest_at(repository, revision, image) == digest:
+            return revision
+    short = digest[:19]
+    raise PipelineError(
+        f"no commit holds {image}/ with the digest {short}...; fetch the whole history, or pin what `ml-pipeline image {image}` prints"
+    )
+
+
+def extract(repository: Repository, revision: str, image: str, folder: Path) -> None:
+    """Write the code of a revision into a folder, in one step."""
+    if folder.exists():
+        return
+    building = folder.with_name(f".{folder.name}.building")
+    for path, content in repository.read(revision, [image, LOCK]).items():
+        target = building / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    building.rename(folder)
+
+
+def _revisions(repository: Repository, branch: str, image: str) -> Iterator[str]:
+    yield branch
+    for commit in repository.log([image, LOCK], branch):
+        yield commit.sha

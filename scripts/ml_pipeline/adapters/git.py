@@ -1,0 +1,187 @@
+"""git: revisions read straight from its objects, commits made without touching a working tree, pushes that compare and swap."""
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_pipeline.adapters import processes
+from ml_pipeline.documents.faults import ConflictError, PipelineError
+from ml_pipeline.documents.snapshot import ROOTS
+from ml_pipeline.rules.render import Changes
+
+AUTOMATION = ("ml-pipeline", "ml-pipeline@users.noreply.github.com")
+_REJECTED = re.compile(r"stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|remote rejected|incorrect old value")
+_ATTEMPTS, _LOCKED_SECONDS = 20, 0.02
+LOCK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of the log."""
+
+    sha: str
+    author: str
+    when: str
+    subject: str
+
+
+class Repository:
+    """A git repository with a remote; `remote` is where the branch that counts lives."""
+
+    def __init__(self, path: Path, *, remote: str = "origin", branch: str = "main") -> None:
+        import git  # 0.1 s; commands that need no repository do not pay for it
+
+        try:
+            repository = git.Repo(path, search_parent_directories=True)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise PipelineError(f"{path} is not in a git repository; run the command in a clone") from error
+        self._git, self._error = repository.git, git.GitCommandError
+        self.path = Path(repository.working_tree_dir or repository.git_dir)
+        self.remote, self.branch = remote, branch
+
+    @property
+    def tracking(self) -> str:
+        """Name of the remote's branch in this repository."""
+        return f"refs/remotes/{self.remote}/{self.branch}"
+
+    def fetch(self) -> str:
+        """Revision of the branch on the remote, fetched now; another command in this clone may be fetching at the same time."""
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                self._fetch_once()
+                break
+            except PipelineError as error:
+                if "cannot lock ref" not in str(error):
+                    raise
+                time.sleep(_LOCKED_SECONDS * attempt)
+        else:
+            self._fetch_once()
+        return self.revision(self.tracking)
+
+    def _fetch_once(self) -> None:
+        self.call("fetch", "--quiet", self.remote, f"+refs/heads/{self.branch}:{self.tracking}")
+
+    def revision(self, name: str) -> str:
+        """Full sha of a commit.
+
+        Raises:
+            PipelineError: there is no such revision.
+        """
+        try:
+            return str(self._git.rev_parse("--verify", "--quiet", f"{name}^{{commit}}"))
+        except self._error as error:
+            raise PipelineError(f"{name!r} is not a revision of this repository; fetch it, or correct the name") from error
+
+    def read(self, revision: str, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
+        """Every file of a revision below some folders, in one go."""
+        listed = self.listing(revision, roots)
+        request = "\n".join(blob for blob, _ in listed.values()).encode() + b"\n"
+        raw = processes.run(["git", "cat-file", "--batch"], cwd=self.path, stdin=request) if listed else b""
+        files, at = {}, 0
+        for path in listed:
+            end = raw.index(b"\n", at)
+            size = int(raw[at:end].split()[2])
+            files[path] = raw[end + 1 : end + 1 + size]
+            at = end + 2 + size
+        return files
+
+    def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Blob id and mode of every file below some folders or files, by path."""
+        raw = processes.run(["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path).decode()
+        rows = (row.partition("\t") for row in raw.split("\0") if row)
+        return {path: (meta.split()[2], meta.split()[0]) for meta, _, path in rows}
+
+    def commit(self, parent: str, changes: Changes, message: str, author: tuple[str, str] | None = None) -> str:
+        """A commit on top of `parent` with these changes; nothing but git's object store is touched."""
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"GIT_INDEX_FILE": os.path.join(folder, "index"), **_identity(author)}
+            self.call("read-tree", parent, env=env)
+            rows = [f"0 {'0' * 40}\t{path}" for path in changes.delete]
+            rows += [f"100644 {self._blob(raw)}\t{path}" for path, raw in changes.write.items()]
+            processes.run(["git", "update-index", "--index-info"], cwd=self.path, stdin=("\n".join(rows) + "\n").encode(), env=env)
+            tree = self.call("write-tree", env=env)
+            return self.call("commit-tree", tree, "-p", parent, "-m", message, env=env)
+
+    def push(self, revision: str, expected: str) -> None:
+        """Move the remote's branch from `expected` to `revision`.
+
+        Raises:
+            ConflictError: it is no longer at `expected`.
+        """
+        self.push_branch(revision, self.branch, expected)
+
+    def push_branch(self, revision: str, branch: str, expected: str = "") -> None:
+        """Set any branch of the remote, if it is still at `expected` (empty: if it does not exist)."""
+        reference = f"refs/heads/{branch}"
+        try:
+            self._git.push("--quiet", f"--force-with-lease={reference}:{expected}", self.remote, f"{revision}:{reference}")
+        except self._error as error:
+            if _REJECTED.search(str(error.stderr)):
+                raise ConflictError(f"{self.remote}/{branch} has moved; run the command again") from error
+            raise PipelineError(f"push to {self.remote} failed: {_cause(error)}; check the remote and your rights") from error
+
+    def propose(self, plan: Callable[[str], tuple[Changes, str]], *, author: tuple[str, str] | None = None) -> str | None:
+        """Commit what `plan(revision)` says on top of the branch and push it; plan anew each time the branch has moved.
+
+        Returns the new revision, None where there is nothing to do.
+        """
+        for _ in range(_ATTEMPTS):
+            parent = self.fetch()
+            changes, message = plan(parent)
+            if not changes:
+                return None
+            revision = self.commit(parent, changes, message, author)
+            try:
+                self.push(revision, parent)
+            except ConflictError:
+                continue
+            return revision
+        raise PipelineError(f"{self.remote}/{self.branch} moved {_ATTEMPTS} times in a row; run the command again")
+
+    def log(self, paths: Iterable[str], revision: str, *options: str) -> list[Commit]:
+        """Commits that touched some paths, newest first."""
+        raw = self.call("log", "--format=%H%x1f%an%x1f%cI%x1f%s", *options, revision, "--", *paths)
+        return [Commit(*line.split("\x1f")) for line in raw.splitlines() if "\x1f" in line]
+
+    def call(self, *arguments: str, env: dict[str, str] | None = None) -> str:
+        """Output of a git command, without the final newline.
+
+        Raises:
+            PipelineError: git refused; its last line is in the text.
+        """
+        name, *rest = arguments
+        try:
+            return str(getattr(self._git, name.replace("-", "_"))(*rest, env=env))
+        except self._error as error:
+            raise PipelineError(f"git {name}: {_cause(error)}") from error
+
+    def _blob(self, content: bytes) -> str:
+        return processes.run(["git", "hash-object", "-w", "--stdin"], cwd=self.path, stdin=content).decode().strip()
+
+
+def clear_stale_locks(repository: Path, older_than: float = LOCK_SECONDS) -> None:
+    """Remove what a killed git has left locked in a bare repository; git itself holds a lock for milliseconds."""
+    for lock in repository.rglob("*.lock"):
+        try:
+            if time.time() - lock.stat().st_mtime > older_than:
+                lock.unlink()
+        except FileNotFoundError:
+            continue
+
+
+def _identity(author: tuple[str, str] | None) -> dict[str, str]:
+    if author is None:
+        return {}
+    name, address = author
+    return {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address, "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address}
+
+
+def _cause(error: Any) -> str:
+    lines = [line.strip(" '") for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines() if line.strip(" '")]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-1:] or [str(error)]
+    return telling[0].removeprefix("fatal: ").removeprefix("error: ")

@@ -1,0 +1,108 @@
+"""Running other programs and looking at processes; no other module does either."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ml_pipeline.documents.faults import PipelineError
+
+
+class ProgramError(PipelineError):
+    """A program failed; carries what it was, where it ran and what it said."""
+
+    def __init__(self, command: Sequence[str], code: int, stderr: str) -> None:
+        self.command, self.code, self.stderr = tuple(command), code, stderr
+        last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
+        super().__init__(f"`{' '.join(command[:4])}` ended with {code}: {last}")
+
+
+def run(command: Sequence[str], *, cwd: Path | None = None, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+    """Standard output of a program.
+
+    Raises:
+        ProgramError: it is not there, or it ended with another code than 0.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, input=stdin, capture_output=True, env=None if env is None else {**os.environ, **env}, check=False
+        )
+    except FileNotFoundError as error:
+        raise ProgramError(command, 127, f"{error.filename or command[0]} is not there; run `make setup`") from error
+    if done.returncode:
+        raise ProgramError(command, done.returncode, done.stderr.decode(errors="replace"))
+    return done.stdout
+
+
+def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a program in its own session, its output appended to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        return subprocess.Popen(command, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+
+
+def parent_of(pid: int) -> int | None:
+    """Parent of a process, None where it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below one, nearest first."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and (parent := parent_of(int(entry.name))) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    found, queue = [], [pid]
+    while queue:
+        queue = [child for parent in queue for child in children.get(parent, ())]
+        found += queue
+    return found
+
+
+def with_variable(name: str, value: str) -> list[int]:
+    """Processes that were started with an environment variable of this value; this one not among them."""
+    wanted, found = f"{name}={value}".encode(), []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if wanted in Path(f"/proc/{entry.name}/environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Memory of processes: shared pages are counted once (PSS), as far as the kernel tells."""
+    return sum(_pss(pid) for pid in pids)
+
+
+def send(pids: Iterable[int], number: signal.Signals) -> None:
+    """Signal processes; those already gone are passed over."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _pss(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        return 0
+    return 0

@@ -1,0 +1,80 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from ml_pipeline.adapters.git import AUTOMATION, Repository
+from ml_pipeline.documents.faults import ConflictError, PipelineError
+from ml_pipeline.rules.render import Changes
+
+from tests.conftest import git
+
+
+@pytest.fixture
+def repository(team) -> Repository:
+    found = Repository(team)
+    found.fetch()
+    return found
+
+
+def test_revision_is_read_without_a_checkout(team, repository, files):
+    git(team, "rm", "-rq", "experiments")
+    assert repository.read("origin/main") == files
+
+
+def test_commit_touches_no_working_tree(team, repository):
+    head = repository.revision("origin/main")
+    revision = repository.commit(
+        head, Changes({"a/b.yaml": b"x\n"}, frozenset({"experiments/good/experiment.yaml"})), "Change\n\nBecause.", AUTOMATION
+    )
+    assert git(team, "status", "--porcelain") == ""
+    assert git(team, "show", f"{revision}:a/b.yaml") == "x"
+    assert "experiments/good/experiment.yaml" not in repository.read(revision)
+
+
+def test_automation_signs_its_commits(team, repository):
+    revision = repository.commit(repository.revision("origin/main"), Changes({"a": b"1"}), "Change", AUTOMATION)
+    assert git(team, "log", "-1", "--format=%an", revision) == "ml-pipeline"
+
+
+def test_push_moves_the_branch(team, repository):
+    head = repository.revision("origin/main")
+    revision = repository.commit(head, Changes({"a": b"1"}), "Change")
+    repository.push(revision, head)
+    assert repository.fetch() == revision
+
+
+def test_push_loses_when_the_branch_has_moved(repository):
+    head = repository.revision("origin/main")
+    first, second = (repository.commit(head, Changes({"a": raw}), "Change") for raw in (b"1", b"2"))
+    repository.push(first, head)
+    with pytest.raises(ConflictError):
+        repository.push(second, head)
+    assert repository.fetch() == first
+
+
+def test_proposals_at_once_lose_nothing(team, repository):
+    def propose(number: int) -> str | None:
+        return Repository(team).propose(lambda _: (Changes({f"n{number}": b"1"}), f"Add {number}"))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(propose, range(6)))
+    assert set(repository.listing(repository.fetch(), [f"n{n}" for n in range(6)])) == {f"n{n}" for n in range(6)}
+
+
+def test_nothing_to_change_makes_no_commit(repository):
+    assert repository.propose(lambda _: (Changes({}), "")) is None
+
+
+def test_unknown_revision_is_named(repository):
+    with pytest.raises(PipelineError, match="'nowhere' is not a revision"):
+        repository.revision("nowhere")
+
+
+def test_folder_outside_git_is_named(tmp_path):
+    with pytest.raises(PipelineError, match="not in a git repository"):
+        Repository(tmp_path)
+
+
+def test_unreachable_remote_is_named(repository):
+    repository.remote = "nowhere"
+    with pytest.raises(PipelineError, match="git fetch: .*nowhere"):
+        repository.fetch()

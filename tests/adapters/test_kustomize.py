@@ -1,0 +1,196 @@
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.adapters.kustomize import build, build_objects
+from ml_pipeline.adapters.processes import ProgramError
+from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.reconcile import plan
+from ml_pipeline.rules.render import Changes, applied, drift
+
+from tests.conftest import REPOSITORY, folder
+from tests.simulate import observed
+
+KUBERNETES = "1.34"
+CRDS = REPOSITORY.parent / "shared" / "crds"
+
+
+def written(path: Path, files) -> Path:
+    write_changes(path, Changes(applied(files, drift(load_snapshot(files)))))
+    return path
+
+
+@pytest.fixture
+def tree(tmp_path, files) -> Path:
+    return written(tmp_path, files)
+
+
+def shipped() -> list[Path]:
+    return sorted(path.parent for path in REPOSITORY.glob("environments/*/*/*/kustomization.yaml") if path.parents[1].name != "rollouts")
+
+
+def invalid(thing: dict) -> list[str]:
+    if thing["apiVersion"].endswith("seldon.io/v1"):
+        return seldon_faults(thing)
+    try:
+        kubernetes_validate.validate(thing, KUBERNETES, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return [error.message]
+    return []
+
+
+def seldon_faults(thing: dict) -> list[str]:
+    """The rules of the operator's webhook, beside the schema where the CRDs are at hand."""
+    predictors = thing["spec"]["predictors"]
+    names = [p["name"] for p in predictors]
+    found = [] if sum(p["traffic"] for p in predictors) == 100 else ["traffic"]
+    found += [] if len(set(names)) == len(names) else ["names"]
+    return found + [p["name"] for p in predictors if p["componentSpecs"][0]["spec"]["containers"][0]["name"] != p["graph"]["name"]]
+
+
+@pytest.mark.parametrize("overlay", shipped(), ids=lambda path: path.name)
+def test_shipped_overlay_builds_and_is_valid(overlay):
+    assert [fault for thing in build_objects(overlay) for fault in invalid(thing)] == []
+
+
+@pytest.mark.parametrize("overlay", ["training/waiting-ddd4bf48a3", "serving/digits"])
+def test_rendered_overlay_builds_and_is_valid(tree, overlay):
+    objects = build_objects(tree / "environments/local" / overlay)
+    assert [fault for thing in objects for fault in invalid(thing)] == []
+
+
+@pytest.mark.parametrize("platform", sorted((REPOSITORY / "base/platform").iterdir()), ids=lambda path: path.name)
+def test_platform_part_builds_and_is_valid(platform):
+    assert [fault for thing in build_objects(platform) for fault in invalid(thing)] == []
+
+
+def job_with(tmp_path, files, options: str) -> dict:
+    """The Job of the waiting experiment on staging with some options, and whatever comes with it."""
+    path = "experiments/waiting/experiment.yaml"
+    text = files[path].decode().replace("environment: local", "environment: staging").replace("max_cost: 0.05", "max_cost: 50")
+    only = {p: raw for p, raw in files.items() if not p.startswith("experiments/") and "/local/" not in p} | {
+        path: f"{text}{options}\n".encode()
+    }
+    step = plan(load_snapshot(only), observed(only, "staging"))[0]
+    tree = written(tmp_path, applied(only, step.changes))
+    (overlay,) = tree.glob("environments/staging/training/waiting-*")
+    return {thing["kind"]: thing for thing in build_objects(overlay)}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("options: [spot]", {"nodeSelector": {"node.kubernetes.io/lifecycle": "spot"}}),
+        ("options: [gpu-shared]", {"nodeSelector": {"nvidia.com/gpu.sharing-strategy": "time-slicing"}}),
+        ("options: [gpu-mig]", {"nodeSelector": {"nvidia.com/mig.capable": "true"}}),
+    ],
+)
+def test_component_changes_the_pod(tmp_path, files, options, expected):
+    files["experiments/waiting/experiment.yaml"] = files["experiments/waiting/experiment.yaml"].replace(b"cpu: 1", b"gpus: 1, cpu: 1")
+    job = job_with(tmp_path, files, options)["Job"]
+    assert invalid(job) == []
+    assert expected.items() <= job["spec"]["template"]["spec"].items()
+
+
+def test_kueue_queues_the_job_without_suspend(tmp_path, files):
+    job = job_with(tmp_path, files, "options: [kueue]")["Job"]
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "training"
+    assert "suspend" not in job["spec"]
+
+
+def test_distributed_job_finds_its_workers(tmp_path, files):
+    objects = job_with(tmp_path, files, "options: [distributed]\ntopology: {workers: 2}")
+    job, service = objects["Job"], objects["Service"]
+    assert [fault for thing in objects.values() for fault in invalid(thing)] == []
+    assert (job["spec"]["completions"], job["spec"]["completionMode"]) == (2, "Indexed")
+    assert job["spec"]["template"]["spec"]["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["selector"] == {"batch.kubernetes.io/job-name": job["metadata"]["name"]}
+
+
+def test_jobs_keep_the_rules_of_training_exactly_once(tree):
+    (job,) = build_objects(tree / "environments/local/training/waiting-ddd4bf48a3")
+    assert job["metadata"]["annotations"] == {"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"}
+    assert not {"ttlSecondsAfterFinished", "suspend"} & job["spec"].keys()
+    assert len(job["metadata"]["name"]) <= 63
+
+
+def test_pods_are_restricted(tree):
+    (job,) = build_objects(tree / "environments/local/training/waiting-ddd4bf48a3")
+    pod = job["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_known_codes_end_or_repeat_the_job(tree):
+    (job,) = build_objects(tree / "environments/local/training/waiting-ddd4bf48a3")
+    rules = [(r["action"], r.get("onExitCodes", {}).get("values")) for r in job["spec"]["podFailurePolicy"]["rules"]]
+    assert rules == [("FailJob", [42]), ("Ignore", None), ("Ignore", [143])]
+
+
+def test_overlay_that_does_not_build_is_an_error(tmp_path):
+    with pytest.raises(ProgramError, match="kustomize"):
+        build(tmp_path)
+
+
+@pytest.mark.skipif(not CRDS.exists(), reason="the CRDs are not at hand; they come with the cluster tests")
+def test_seldon_deployment_fits_its_crd(tree):
+    (deployment,) = build_objects(tree / "environments/local/serving/digits")
+    crd = yaml.load((CRDS / "seldondeployments.machinelearning.seldon.io.yaml").read_bytes(), Loader=yaml.CSafeLoader)
+    schema = next(v for v in crd["spec"]["versions"] if v["name"] == "v1")["schema"]["openAPIV3Schema"]
+    jsonschema.validate(deployment, schema)
+    assert unknown(deployment["spec"], schema["properties"]["spec"], "spec") == []
+
+
+def unknown(value, schema: dict, at: str) -> list[str]:
+    """Keys that a structural schema does not have."""
+    if schema.get("x-kubernetes-preserve-unknown-fields") or ("properties" not in schema and "items" not in schema):
+        return []
+    if isinstance(value, list):
+        return [fault for n, item in enumerate(value) for fault in unknown(item, schema["items"], f"{at}[{n}]")]
+    found = [f"{at}.{key}" for key in value if key not in schema["properties"]]
+    return found + [
+        f for key in value.keys() & schema["properties"].keys() for f in unknown(value[key], schema["properties"][key], f"{at}.{key}")
+    ]
+
+
+def test_repository_yaml_is_reachable():
+    """Every manifest of base/ is named by a kustomization beside it."""
+    loose = []
+    for path in (p for p in folder(REPOSITORY, "base") if p.endswith(".yaml") and not p.endswith("kustomization.yaml")):
+        kustomization = (REPOSITORY / path).with_name("kustomization.yaml").read_text()
+        loose += [] if Path(path).name in kustomization else [path]
+    assert loose == []
+
+
+def crd_schemas() -> dict[str, dict]:
+    """Schemas of Flux by kind, where they are at hand."""
+    found = {}
+    for path in CRDS.parent.glob("cluster-bin/crds/*.yaml"):
+        crd = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        for version in crd["spec"]["versions"]:
+            if version["name"] == "v1":
+                found[crd["spec"]["names"]["kind"]] = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+@pytest.mark.skipif(not crd_schemas(), reason="the CRDs of Flux are not at hand; they come with the cluster tests")
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_flux_objects_fit_their_crds(environment):
+    objects = build_objects(REPOSITORY / f"environments/{environment}/flux")
+    assert sorted(thing["kind"] for thing in objects) == ["GitRepository", "Kustomization", "Kustomization"]
+    for thing in objects:
+        schema = crd_schemas()[thing["kind"]]
+        jsonschema.validate(thing, schema)
+        assert unknown(thing["spec"], schema["properties"]["spec"], "spec") == []
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_flux_waits_for_serving_and_never_for_training_and_never_forces(environment):
+    specs = {thing["metadata"]["name"]: thing["spec"] for thing in build_objects(REPOSITORY / f"environments/{environment}/flux")}
+    assert (specs["training"]["wait"], specs["serving"]["wait"]) == (False, True)
+    assert not any("force" in spec for spec in specs.values())

@@ -1,0 +1,56 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ml_pipeline.adapters import processes
+
+
+def test_output_is_returned(tmp_path):
+    assert processes.run(["cat"], cwd=tmp_path, stdin=b"hello") == b"hello"
+
+
+def test_failure_carries_command_code_and_message():
+    with pytest.raises(processes.ProgramError, match="ended with 3: gone wrong") as error:
+        processes.run([sys.executable, "-c", "import sys; sys.exit(sys.stderr.write('gone wrong') and 3)"])
+    assert (error.value.code, error.value.command[0]) == (3, sys.executable)
+
+
+def test_missing_program_names_the_repair():
+    with pytest.raises(processes.ProgramError, match="run `make setup`"):
+        processes.run(["no-such-program"])
+
+
+def test_descendants_include_grandchildren():
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(30)'])"
+    with subprocess.Popen([sys.executable, "-c", script]) as child:
+        end = time.monotonic() + 10
+        while len(processes.descendants(child.pid)) < 1 and time.monotonic() < end:
+            time.sleep(0.02)
+        below = processes.descendants(child.pid)
+        assert child.pid in processes.descendants(os.getpid())
+        assert processes.resident_bytes(below) > 2**20
+        processes.send([*below, child.pid], signal.SIGKILL)
+
+
+def test_processes_are_found_by_their_mark(tmp_path):
+    environ = {**os.environ, "MARK_OF_TEST": str(tmp_path)}
+    child = processes.spawn(["sleep", "30"], cwd=tmp_path, env=environ, log=tmp_path / "logs" / "sleep.log")
+    try:
+        end = time.monotonic() + 10
+        while not (found := processes.with_variable("MARK_OF_TEST", str(tmp_path))) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert found == [child.pid]
+        assert processes.is_alive(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+    assert not processes.is_alive(child.pid)
+
+
+def test_gone_processes_are_passed_over():
+    processes.send([2**22 + 1], signal.SIGTERM)
+    assert processes.parent_of(2**22 + 1) is None
+    assert processes.resident_bytes([2**22 + 1]) == 0
