@@ -1,0 +1,154 @@
+"""The Job controller of the embedded environment: backoffLimit, podFailurePolicy, activeDeadlineSeconds, as documented
+for batch/v1. A Job is created if its name is not there (ssa: IfNotPresent) and pruned when it left git."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.fields import cpu_cores, memory_bytes
+from ml_pipeline.local.pods import LOST, Pods
+from ml_pipeline.local.state import State
+
+Job = dict[str, Any]
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 60.0
+
+
+@dataclass
+class Jobs:
+    """Records of Jobs in `jobs/<name>.json`, each carried forward one transition at a time."""
+
+    state: State
+    pods: Pods
+    cores: float
+    memory: int
+
+    def apply(self, desired: list[Job]) -> None:
+        """Create what is not there, prune what is no longer wanted."""
+        wanted = {job["metadata"]["name"]: job for job in desired}
+        for name in sorted(wanted.keys() - set(self.state.names("jobs"))):
+            self._save({"name": name, "manifest": wanted[name], "phase": "Pending", "attempt": 0, "failures": 0, "created": time.time()})
+        for name in set(self.state.names("jobs")) - wanted.keys():
+            record = self.state.read(f"jobs/{name}")
+            self._save({**record, "phase": "Deleting"})
+
+    def tick(self) -> None:
+        """Carry every Job forward."""
+        records = [self.state.read(f"jobs/{name}") for name in self.state.names("jobs")]
+        for record in records:
+            if record["phase"] == "Deleting":
+                self._delete(record)
+            elif record["phase"] == "Running":
+                self._watch(record)
+        for record in sorted(records, key=lambda r: (r["created"], r["name"])):
+            if record["phase"] == "Pending":
+                self._try_start(record)
+
+    def _try_start(self, record: Job) -> None:
+        if time.time() < record.get("not_before", 0):
+            return
+        lacking = self._lacking(record)
+        if lacking:
+            self._note(record, f"waits for {lacking}")
+            return
+        attempt = record["attempt"] + 1
+        pod = f"{record['name']}-{attempt}"
+        spec = record["manifest"]["spec"]["template"]["spec"]
+        started = record.get("started", time.time())
+        try:
+            self.pods.start(pod, spec)
+        except PipelineError as error:
+            self._note({**record, "not_before": time.time() + LONGEST_BACKOFF_SECONDS / 10}, str(error))
+            return
+        self._save({**record, "phase": "Running", "attempt": attempt, "pod": pod, "started": started, "message": ""})
+
+    def _watch(self, record: Job) -> None:
+        spec, status = record["manifest"]["spec"], self.pods.status(record["pod"])
+        deadline = spec.get("activeDeadlineSeconds")
+        late = deadline is not None and time.time() - record["started"] > deadline
+        if status and status["phase"] == "Running":
+            if late:
+                self.pods.stop(record["pod"])
+            return
+        if late:
+            self._end(record, "Failed", "DeadlineExceeded", f"ran longer than {deadline} s; raise budget.max_duration")
+            return
+        self._settle(record, status or {"exit_code": 137, "reason": LOST, "peak_bytes": 0})
+
+    def _settle(self, record: Job, status: dict[str, Any]) -> None:
+        if status["exit_code"] == 0:
+            self._end(record, "Complete", "Completed", "")
+            return
+        spec = record["manifest"]["spec"]
+        action = failure_action(spec, status)
+        message = explain(record, status)
+        if action == "FailJob":
+            self._end(record, "Failed", "PodFailurePolicy", message)
+            return
+        failures = record["failures"] + (action == "Count")
+        if failures > spec.get("backoffLimit", 6):
+            self._end(record, "Failed", "BackoffLimitExceeded", f"failed {failures} times, last: {message}")
+            return
+        wait = min(FIRST_BACKOFF_SECONDS * 2 ** (failures - 1), LONGEST_BACKOFF_SECONDS) if action == "Count" else 0.0
+        self._save({**record, "phase": "Pending", "failures": failures, "not_before": time.time() + wait, "message": message})
+
+    def _end(self, record: Job, phase: str, reason: str, message: str) -> None:
+        self._save({**record, "phase": phase, "reason": reason, "message": message, "finished": time.time()})
+
+    def _delete(self, record: Job) -> None:
+        pod = record.get("pod")
+        if pod and not self.pods.stop(pod):
+            return
+        for attempt in range(1, record["attempt"] + 1):
+            self.pods.remove(f"{record['name']}-{attempt}")
+        self.state.write(f"logs/jobs/{record['name']}", {"labels": record["manifest"]["metadata"]["labels"]})
+        self.state.drop(f"jobs/{record['name']}")
+
+    def _lacking(self, record: Job) -> str:
+        """What the machine has too little of at the moment, empty if the pod fits."""
+        running = [self.state.read(f"jobs/{name}") for name in self.state.names("jobs")]
+        taken = [_requests(other["manifest"]) for other in running if other["phase"] == "Running"]
+        cores, memory = _requests(record["manifest"])
+        free_cores, free_memory = self.cores - sum(c for c, _ in taken), self.memory - sum(m for _, m in taken)
+        if cores > free_cores:
+            return f"cpu: {cores:g} asked, {free_cores:g} of {self.cores:g} free"
+        if memory > free_memory:
+            return f"memory: {memory // 2**20} MiB asked, {free_memory // 2**20} MiB free"
+        return ""
+
+    def _note(self, record: Job, message: str) -> None:
+        if record.get("message") != message:
+            self._save({**record, "message": message})
+
+    def _save(self, record: Job) -> None:
+        self.state.write(f"jobs/{record['name']}", record)
+
+
+def failure_action(spec: dict[str, Any], status: dict[str, Any]) -> str:
+    """FailJob, Ignore or Count: the first matching rule of podFailurePolicy, else Count."""
+    for rule in spec.get("podFailurePolicy", {}).get("rules", ()):
+        codes = rule.get("onExitCodes")
+        if codes and (status["exit_code"] in codes["values"]) == (codes["operator"] == "In"):
+            return str(rule["action"])
+        conditions = {condition["type"] for condition in rule.get("onPodConditions", ())}
+        if "DisruptionTarget" in conditions and status["reason"] == LOST:
+            return str(rule["action"])
+    return "Count"
+
+
+def explain(record: Job, status: dict[str, Any]) -> str:
+    """Why a pod ended, with the repair where one is known."""
+    container = record["manifest"]["spec"]["template"]["spec"]["containers"][0]
+    if status["reason"] == "OOMKilled":
+        experiment = record["manifest"]["metadata"]["labels"].get("ml-pipeline/experiment")
+        where = f"in experiments/{experiment}/experiment.yaml" if experiment else "of the data Job"
+        used, limit = status["peak_bytes"] // 2**20, container["resources"]["limits"]["memory"]
+        return f"OOMKilled: used {used} MiB, the limit is {limit}; raise resources.memory {where}"
+    if status["reason"] == LOST:
+        return "the pod was lost with its environment; it starts again from its checkpoint"
+    return f"exit code {status['exit_code']}; see `ml-pipeline logs {record['name']}`"
+
+
+def _requests(manifest: Job) -> tuple[float, int]:
+    requests = manifest["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]
+    return cpu_cores(requests["cpu"]), memory_bytes(requests["memory"])

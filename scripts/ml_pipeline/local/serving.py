@@ -1,0 +1,244 @@
+"""SeldonDeployments of the embedded environment: one MLServer for each predictor, weights in Envoy.
+
+As the Seldon operator does, weights change once every predictor of the new spec is ready; what is no longer wanted
+leaves the routes first and stops afterwards. While a predictor is down, the ready ones carry its traffic.
+"""
+
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml_pipeline.adapters import metrics
+from ml_pipeline.adapters.metrics import Counters
+from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.local.pods import Pods
+from ml_pipeline.local.router import Route, Router
+from ml_pipeline.local.state import State, free_port
+from ml_pipeline.rules.identity import digest_of
+from ml_pipeline.rules.serving import RUN, TARGET
+
+SCRAPE_SECONDS, DRAIN_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 1.0, 60.0
+Spec = dict[str, Any]
+
+
+@dataclass
+class Server:
+    """One predictor's process. `unused` is when it was last in a route or a spec."""
+
+    name: str
+    model: str
+    run: str
+    spec: Spec
+    port: int = 0
+    ready: bool = False
+    failures: int = 0
+    not_before: float = 0.0
+    unused: float = 0.0
+    message: str = "starts"
+    started: bool = False
+
+
+@dataclass
+class Window:
+    """What the current weights have shown: counters when they were set."""
+
+    weights: dict[str, int]
+    since: float
+    start: dict[str, Counters]
+
+
+@dataclass
+class Serving:
+    """Brings processes and routes to what the SeldonDeployments say."""
+
+    state: State
+    pods: Pods
+    router: Router
+    desired: dict[str, Spec] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
+    routes: dict[str, dict[str, int]] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
+    _counters: dict[str, Counters] = field(default_factory=dict)
+    _scraped: float = 0.0
+
+    def apply(self, deployments: list[Spec]) -> None:
+        """Take over a new desired state."""
+        self.desired = {d["metadata"]["name"]: d for d in deployments}
+        for name, deployment in self.desired.items():
+            for predictor in deployment["spec"]["predictors"]:
+                key = cluster(name, predictor)
+                if key not in self.servers:
+                    run = predictor["annotations"][RUN]
+                    self.servers[key] = Server(key, name, run, predictor)
+
+    def tick(self) -> None:
+        """Carry processes, routes and status one step forward."""
+        self._scrape()
+        for server in list(self.servers.values()):
+            self._keep(server)
+        for model in self.desired.keys() | self.routes.keys():
+            self._route(model)
+        self._publish_routes()
+        self._retire()
+        for model in self.desired:
+            self.state.write(f"serving/{model}", self._status(model))
+        for model in set(self.state.names("serving")) - self.desired.keys():
+            self.state.drop(f"serving/{model}")
+
+    def _keep(self, server: Server) -> None:
+        """Start a server that is not there, notice one that has ended, ask one that starts whether it is ready."""
+        if not server.started:
+            if time.time() >= server.not_before:
+                self._start(server)
+            return
+        status = self.pods.status(server.name)
+        if status and status["phase"] == "Ended":
+            server.failures += 1
+            server.not_before = time.time() + min(2.0 ** (server.failures - 1) - 1, LONGEST_BACKOFF_SECONDS)
+            server.ready = server.started = False
+            server.message = self._why(server, status)
+        elif not server.ready and _answers(f"http://127.0.0.1:{server.port}/v2/models/{server.model}/ready"):
+            server.ready, server.failures, server.message = True, 0, "ready"
+
+    def _start(self, server: Server) -> None:
+        graph, pod = server.spec["graph"], server.spec["componentSpecs"][0]["spec"]
+        server.port = free_port()
+        try:
+            environ = self._operator_variables(server, graph)
+            self.pods.start(server.name, pod, extra=environ, command=["python", "-m", "serving"])
+            server.started = True
+        except PipelineError as error:
+            server.message, server.not_before = str(error), time.time() + LONGEST_BACKOFF_SECONDS / 10
+
+    def _operator_variables(self, server: Server, graph: dict[str, Any]) -> dict[str, str]:
+        """What the Seldon operator tells MLServer, with the model where its init container would have put it."""
+        scheme, _, path = graph["modelUri"].partition("://")
+        claim, _, below = path.partition("/")
+        if scheme != "pvc":
+            raise PipelineError(
+                f"{graph['modelUri']}: the embedded environment serves from pvc:// only; set artifacts.claim in its environment.yaml"
+            )
+        return {
+            "MLSERVER_MODEL_NAME": graph["name"],
+            "MLSERVER_MODEL_URI": str(self.state.volume(claim) / below),
+            "MLSERVER_MODEL_IMPLEMENTATION": "mlserver_mlflow.MLflowRuntime",
+            "MLSERVER_FOLDER": str(self.state.pod(server.name)),
+            "MLSERVER_HOST": "127.0.0.1",
+            "MLSERVER_HTTP_PORT": str(server.port),
+            "MLSERVER_GRPC_PORT": str(free_port()),
+            "MLSERVER_METRICS_PORT": str(free_port()),
+            "MLSERVER_PARALLEL_WORKERS": "0",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+
+    def _why(self, server: Server, status: dict[str, Any]) -> str:
+        log = self.state.pod(server.name) / "log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        refused = [line for line in lines if line.startswith(("refused to serve", "OOMKilled"))]
+        return refused[-1] if refused else f"exit code {status['exit_code']}; see `ml-pipeline logs {server.name}`"
+
+    def _wanted(self, model: str) -> dict[str, int]:
+        predictors = self.desired[model]["spec"]["predictors"] if model in self.desired else []
+        return {cluster(model, p): p["traffic"] for p in predictors}
+
+    def _route(self, model: str) -> None:
+        """Decide the weights of a model from what is declared and what is ready."""
+        wanted, current = self._wanted(model), self.routes.get(model, {})
+        weights = effective_weights(wanted, current, {name for name, server in self.servers.items() if server.ready})
+        if weights == current or not weights.keys() <= self._loaded(weights):
+            return
+        if weights:
+            self.routes[model] = weights
+        else:
+            self.routes.pop(model, None)
+        self._scrape(now=True)
+        start = {name: self._counters.get(name, Counters()) for name in weights}
+        self.windows[model] = Window(weights, time.time(), start)
+
+    def _loaded(self, weights: dict[str, int]) -> set[str]:
+        """Those clusters that Envoy knows already: a route to another would answer 503."""
+        self.router.set_clusters({s.name: s.port for s in self.servers.values() if s.ready})
+        return self.router.known_clusters() if weights else set()
+
+    def _publish_routes(self) -> None:
+        routes = [Route(self.prefix(model), weights) for model, weights in sorted(self.routes.items())]
+        self.router.set_clusters({s.name: s.port for s in self.servers.values() if s.ready})
+        self.router.set_routes(routes)
+
+    def _retire(self) -> None:
+        """Stop servers that neither spec nor route has named for a while, so that no request is cut off."""
+        used = {name for weights in self.routes.values() for name in weights}
+        used |= {name for model in self.desired for name in self._wanted(model)}
+        for server in list(self.servers.values()):
+            if server.name in used:
+                server.unused = time.time()
+            elif time.time() - server.unused > DRAIN_SECONDS:
+                server.ready = False  # leaves Envoy's clusters, and with them its connections, before it is stopped
+                if time.time() - server.unused > 2 * DRAIN_SECONDS and self.pods.stop(server.name):
+                    self.pods.remove(server.name)
+                    del self.servers[server.name]
+
+    def _scrape(self, *, now: bool = False) -> None:
+        if now or time.time() - self._scraped > SCRAPE_SECONDS:
+            self._scraped = time.time()
+            try:
+                self._counters = metrics.scrape(self.router.admin)
+            except UnavailableError:
+                return
+
+    def prefix(self, model: str) -> str:
+        """Path under which the model is served, as Seldon's Istio route has it."""
+        namespace = self.desired[model]["metadata"]["namespace"] if model in self.desired else ""
+        return f"/seldon/{namespace}/{model}/"
+
+    def _status(self, model: str) -> dict[str, Any]:
+        deployment, wanted = self.desired[model], self._wanted(model)
+        servers = [self.servers[name] for name in wanted]
+        routed = self.routes.get(model, {})
+        return {
+            "model": model,
+            "labels": deployment["metadata"].get("labels", {}),
+            "rollout": deployment["metadata"]["annotations"][TARGET],
+            "state": "Available" if all(s.ready for s in servers) and routed == wanted else "Creating",
+            "url": f"http://127.0.0.1:{self.router.port}{self.prefix(model)}v2/models/{model}/infer",
+            "predictors": [
+                {"name": s.name, "run": s.run, "weight": wanted[s.name], "ready": s.ready, "message": s.message} for s in servers
+            ],
+            "routed": {self.servers[name].run: weight for name, weight in routed.items()},
+            "evidence": self._evidence(model),
+        }
+
+    def _evidence(self, model: str) -> list[dict[str, Any]]:
+        window = self.windows.get(model)
+        if window is None:
+            return []
+        rows = []
+        for name, weight in window.weights.items():
+            counted = self._counters.get(name, Counters()).since(window.start[name])
+            row = {"run": self.servers[name].run, "weight": weight, "requests": counted.requests, "errors": counted.errors}
+            rows.append({**row, "p99_ms": counted.quantile(0.99)})
+        return rows
+
+
+def cluster(model: str, predictor: Spec) -> str:
+    """Name of a predictor's cluster and process: another template is another process, so that it replaces the old one
+    only when it is ready; a weight is no part of the template."""
+    template = {key: value for key, value in predictor.items() if key != "traffic"}
+    return f"{model}-{predictor['name']}-{digest_of(template)[:5]}"
+
+
+def effective_weights(wanted: dict[str, int], current: dict[str, int], ready: set[str]) -> dict[str, int]:
+    """Weights to route now: the wanted ones once all of their predictors are ready, else the current ones as far as
+    they are up, else those of the wanted that are."""
+    if wanted.keys() <= ready:
+        return wanted
+    return {n: w for n, w in current.items() if n in ready} or {n: w for n, w in wanted.items() if n in ready}
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=0.5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

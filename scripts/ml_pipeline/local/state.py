@@ -1,0 +1,93 @@
+"""Where the embedded environment keeps what it knows: one folder, plain files, each replaced whole."""
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_pipeline.adapters.files import write_whole
+
+MARKER = "ML_PIPELINE_STATE"
+
+
+@dataclass(frozen=True)
+class State:
+    """The folder `.ml-pipeline` of a checkout."""
+
+    root: Path
+
+    @property
+    def origin(self) -> Path:
+        """The git server of this machine, a bare repository."""
+        return self.root / "origin.git"
+
+    @property
+    def automation(self) -> Path:
+        """The repository in which `reconcile` makes its commits."""
+        return self.root / "automation.git"
+
+    def pod(self, name: str) -> Path:
+        """Folder of one pod: spec.json, status.json and log."""
+        return self.root / "pods" / name
+
+    def volume(self, claim: str) -> Path:
+        """Folder of a PersistentVolumeClaim."""
+        return self.root / "volumes" / claim
+
+    def log(self, service: str) -> Path:
+        """Log of the environment itself or of a service."""
+        return self.root / "logs" / f"{service}.log"
+
+    def read(self, name: str) -> Any:
+        """A state file, None where there is none."""
+        return read_json(self.root / f"{name}.json")
+
+    def write(self, name: str, data: Any) -> None:
+        """Replace a state file."""
+        write_whole(self.root / f"{name}.json", json.dumps(data, indent=1).encode())
+
+    def drop(self, name: str) -> None:
+        """Remove a state file."""
+        (self.root / f"{name}.json").unlink(missing_ok=True)
+
+    def names(self, kind: str) -> list[str]:
+        """Names below a folder of state files, such as `jobs`."""
+        return sorted(path.stem for path in (self.root / kind).glob("[!.]*.json"))
+
+    def forget_the_interrupted(self) -> None:
+        """Remove what only held while the environment ran, and files that a kill has left unfinished."""
+        for folder in (self.root, self.root / "jobs", self.root / "serving"):
+            for path in folder.glob(".*.json.*"):
+                path.unlink(missing_ok=True)
+        for model in self.names("serving"):
+            self.drop(f"serving/{model}")
+
+    def environ(self) -> dict[str, str]:
+        """What every process of the environment inherits: little, and the mark by which `down` finds it."""
+        keep = {name: os.environ[name] for name in ("LANG", "SSL_CERT_FILE", "TERM") if name in os.environ}
+        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.root), MARKER: str(self.root), **keep}
+
+
+def read_json(path: Path) -> Any:
+    """The data of a JSON file, None where there is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def free_port(wanted: int | None = None) -> int:
+    """A TCP port of the loopback interface that nothing listens on; the wanted one if it is free."""
+    for port in (wanted, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")

@@ -1,0 +1,167 @@
+"""`python -m ml_pipeline.local.supervisor STATE ENVIRONMENT`: the embedded environment itself, one loop.
+
+It sees a new revision of the branch, builds what has changed, and carries Jobs, predictors and services towards it.
+Everything it knows is in files; after a kill at any moment the next start continues from them.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ml_pipeline.adapters.git import Repository
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.fields import cpu_cores, memory_bytes
+from ml_pipeline.documents.reader import read
+from ml_pipeline.local.builds import Builds
+from ml_pipeline.local.images import Images
+from ml_pipeline.local.jobs import Jobs
+from ml_pipeline.local.pods import Pods
+from ml_pipeline.local.router import Router
+from ml_pipeline.local.services import Service, Services, mlflow_command, program
+from ml_pipeline.local.serving import Serving
+from ml_pipeline.local.state import State, free_port
+
+log = logging.getLogger("ml_pipeline.local")
+TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
+
+
+class Supervisor:
+    """One environment on this machine."""
+
+    def __init__(self, state: State, name: str) -> None:
+        self.state = state
+        self.repository = Repository(state.origin)
+        environment = read_environment(self.repository, name)
+        known = state.read("endpoints") or {}
+        ports = {service: free_port(known.get(service)) for service in ("mlflow", "endpoint", "admin")}
+        state.write("endpoints", ports)
+        self.pods = Pods(state, Images(state, self.repository), {environment.tracking.uri: f"http://127.0.0.1:{ports['mlflow']}"})
+        cores = sum(cpu_cores(pool.cpu) * pool.nodes for pool in environment.pools)
+        memory = sum(memory_bytes(pool.memory) * pool.nodes for pool in environment.pools)
+        self.jobs = Jobs(state, self.pods, cores, memory)
+        router = Router(state, ports["admin"], ports["endpoint"])
+        self.serving = Serving(state, self.pods, router)
+        self.builds = Builds(state, self.repository, name)
+        reconcile = [
+            sys.executable,
+            "-m",
+            "ml_pipeline.cli",
+            "reconcile",
+            "--repo",
+            str(state.automation),
+            "--env",
+            name,
+            "--state",
+            str(state.root),
+        ]
+        services = [
+            Service("mlflow", mlflow_command(state, ports["mlflow"])),
+            Service("envoy", router.command(program("envoy")), router.prepare),
+            Service("reconcile", reconcile),
+        ]
+        self.services = Services(state, self.pods, services)
+        state.forget_the_interrupted()
+        self.revision = ""
+        self.stopping = False
+
+    def run(self) -> None:
+        """Until SIGTERM."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        while not self.stopping:
+            try:
+                self._follow()
+                self.services.tick()
+                self.jobs.tick()
+                self.serving.tick()
+            except OSError as error:  # a full disk, most likely: what runs goes on, and so does this loop when there is room
+                log.error("%s; free space in %s and the environment goes on", error, self.state.root)
+                time.sleep(STALLED_SECONDS)
+            time.sleep(TICK_SECONDS)
+        self._stop_all()
+
+    def _follow(self) -> None:
+        """Apply a new revision whole; one that does not build is reported and the last good one stays."""
+        revision = self._branch_head()
+        if revision == self.revision:
+            return
+        start = time.time()
+        try:
+            objects = self.builds.objects(revision)
+        except PipelineError as error:
+            self._report(revision, start, f"does not build: {error}")
+        else:
+            self.jobs.apply([thing for thing in objects if thing["kind"] == "Job"])
+            self.serving.apply([thing for thing in objects if thing["kind"] == "SeldonDeployment"])
+            self._report(revision, start, "")
+        self.revision = revision
+
+    def _branch_head(self) -> str:
+        """The head of the branch, read from git's files: cheap enough for every tick."""
+        loose = self.state.origin / "refs" / "heads" / self.repository.branch
+        try:
+            return loose.read_text().strip()
+        except FileNotFoundError:
+            return self.repository.revision(self.repository.branch)
+
+    def _report(self, revision: str, start: float, error: str) -> None:
+        applied: dict[str, Any] = self.state.read("revision") or {}
+        seconds = round(time.time() - start, 3)
+        if error:
+            log.error("%s %s", revision[:10], error)
+        else:
+            applied = {"applied": revision}
+            log.info("applied %s in %.2f s", revision[:10], seconds)
+        self.state.write("revision", {**applied, "seen": revision, "at": start, "seconds": seconds, "error": error})
+
+    def _on_stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _stop_all(self) -> None:
+        end = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < end:
+            waiting = [name for name in self.pods.names() if not self.pods.stop(name)]
+            if not waiting:
+                return
+            time.sleep(TICK_SECONDS)
+
+
+def read_environment(repository: Repository, name: str) -> Environment:
+    """The facts of the environment at the head of the branch.
+
+    Raises:
+        PipelineError: it is not there, or not valid, or not embedded.
+    """
+    path = f"environments/{name}/environment.yaml"
+    raw = repository.read(repository.branch, [path])
+    if not raw:
+        raise PipelineError(f"{path} is not on the branch {repository.branch}; add it, or name another --env")
+    result = read(path, raw[path])
+    if isinstance(result, list):
+        raise InvalidDocumentsError(result)
+    environment = result[0]
+    if not isinstance(environment, Environment) or environment.runtime != "embedded":
+        raise PipelineError(f"{path}: runtime is not embedded; `up` starts embedded environments, Flux reconciles the others")
+    return environment
+
+
+def main(root: str, name: str) -> None:
+    """Run until told to stop; leave the pid where `down` finds it."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    state = State(Path(root))
+    try:
+        supervisor = Supervisor(state, name)
+    except PipelineError as error:
+        sys.exit(str(error))
+    state.write("supervisor", {"pid": os.getpid(), "environment": name})
+    supervisor.run()
+    state.drop("supervisor")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

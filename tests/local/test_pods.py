@@ -1,0 +1,75 @@
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.local.images import interpreter
+from ml_pipeline.local.pods import Limits, Pods
+from ml_pipeline.local.state import State
+
+
+@pytest.fixture
+def pods(tmp_path):
+    found = Pods(State(tmp_path / "state"), None, {"http://mlflow.svc:5000": "http://127.0.0.1:1234"})
+    found.state.root.mkdir()
+    yield found
+    for name in found.names():
+        until(lambda name=name: found.stop(name))
+
+
+def until(probe):
+    end = time.monotonic() + 20
+    while not (found := probe()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
+
+
+def ended(pods, name):
+    return until(lambda: (status := pods.status(name)) and status["phase"] == "Ended" and status)
+
+
+def test_pod_runs_and_leaves_its_log(pods, tmp_path):
+    pods.run("a", [sys.executable, "-c", "print('hello')"], dict(os.environ), cwd=tmp_path)
+    assert ended(pods, "a")["exit_code"] == 0
+    pods.remove("a")
+    assert (pods.state.root / "logs/pods/a.log").read_text() == "hello\n"
+
+
+def test_unknown_pod_has_no_status(pods):
+    assert pods.status("nobody") is None
+
+
+def test_pod_whose_shim_is_gone_is_lost(pods, tmp_path):
+    pods.run("a", ["sleep", "60"], dict(os.environ), cwd=tmp_path)
+    until(lambda: (pods.status("a") or {}).get("pid"))
+    again = Pods(pods.state, None, {})
+    assert (again.status("a")["phase"], again.status("a")["reason"]) == ("Ended", "Lost")
+
+
+def test_stopped_pod_can_start_again_and_stop_again(pods, tmp_path):
+    for _ in range(2):
+        pods.run("a", ["sleep", "60"], dict(os.environ), cwd=tmp_path, limits=Limits(grace_seconds=1))
+        until(lambda: (pods.status("a") or {}).get("pid"))
+        until(lambda: pods.stop("a"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/artifacts", "/v/artifacts"),
+        ("file:///artifacts/data/x.npz", "file:///v/artifacts/data/x.npz"),
+        ("/artifactsnot", "/artifactsnot"),
+        ("/var/artifacts", "/var/artifacts"),
+        ("http://mlflow.svc:5000/api", "http://127.0.0.1:1234/api"),
+    ],
+)
+def test_paths_and_addresses_become_those_of_this_machine(pods, text, expected):
+    assert pods.local(text, {"/artifacts": Path("/v/artifacts")}) == expected
+
+
+def test_missing_interpreter_names_the_repair():
+    with pytest.raises(PipelineError, match="run `make setup`"):
+        interpreter("nothing")
