@@ -1,0 +1,106 @@
+"""`ml-pipeline up` and `down`: the embedded environment of this checkout."""
+
+import os
+import signal
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.git import Repository
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.local.observe import find_state
+from ml_pipeline.local.state import MARKER, State
+from ml_pipeline.verbs import console
+
+REMOTE = "local"
+START_SECONDS, STOP_SECONDS = 120.0, 40.0
+
+
+def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
+    """Start the environment, or say that it runs; what it was doing goes on where it was."""
+    state = State(repo.resolve() / ".ml-pipeline")
+    if running(state):
+        console.result(addresses(state))
+        return console.OK
+    sweep(state)
+    open_origin(repo, state)
+    command = [sys.executable, "-m", "ml_pipeline.local.supervisor", str(state.root), environment]
+    process = processes.spawn(command, cwd=state.root, env=state.environ(), log=state.log("supervisor"))
+    end = time.monotonic() + START_SECONDS
+    while not (running(state) and (not wait or _answers(state))):
+        if process.poll() is not None:
+            last = state.log("supervisor").read_text(errors="replace").strip().splitlines()[-1:]
+            raise PipelineError(f"the environment did not start: {''.join(last)}; see {state.log('supervisor')}")
+        if time.monotonic() > end:
+            raise PipelineError(f"the environment is not ready after {START_SECONDS:.0f} s; see {state.root / 'pods/mlflow/log'}")
+        time.sleep(0.1)
+    console.result(addresses(state))
+    return console.OK
+
+
+def down(repo: Path) -> int:
+    """Stop everything; nothing of it survives. Data, models, logs and git stay for the next `up`."""
+    state = find_state(repo)
+    supervisor = running(state)
+    if supervisor:
+        processes.send([supervisor], signal.SIGTERM)
+        end = time.monotonic() + STOP_SECONDS
+        while processes.is_alive(supervisor) and time.monotonic() < end:
+            time.sleep(0.05)
+    sweep(state)
+    console.result("down")
+    return console.OK
+
+
+def running(state: State) -> int | None:
+    """Process id of the environment, None if it is not up."""
+    known = state.read("supervisor")
+    if known and known["pid"] in processes.with_variable(MARKER, str(state.root)) and processes.is_alive(known["pid"]):
+        return int(known["pid"])
+    return None
+
+
+def sweep(state: State) -> None:
+    """End every process of this environment that is left, whatever became of its parent."""
+    while left := [pid for pid in processes.with_variable(MARKER, str(state.root)) if processes.is_alive(pid) and pid != os.getppid()]:
+        processes.send(left, signal.SIGKILL)
+        time.sleep(0.02)
+    state.drop("supervisor")
+
+
+def open_origin(repo: Path, state: State) -> None:
+    """The git server of this machine, seeded with the branch of the checkout, and the remote `local` to it."""
+    checkout = Repository(repo)
+    if not state.origin.exists():
+        state.root.mkdir(exist_ok=True)
+        building = state.origin.with_suffix(".building")
+        checkout.call("init", "--quiet", "--bare", "--initial-branch=main", str(building))
+        checkout.call("push", "--quiet", str(building), "HEAD:refs/heads/main")
+        building.rename(state.origin)
+    if not state.automation.exists():
+        building = state.automation.with_suffix(".building")
+        checkout.call("clone", "--quiet", "--bare", str(state.origin), str(building))
+        building.rename(state.automation)
+    if REMOTE not in checkout.call("remote").split():
+        checkout.call("remote", "add", REMOTE, str(state.origin))
+
+
+def addresses(state: State) -> str:
+    """Where people look."""
+    ports = state.read("endpoints")
+    rows = [
+        ("MLflow", f"http://127.0.0.1:{ports['mlflow']}"),
+        ("endpoint", f"http://127.0.0.1:{ports['endpoint']}/seldon/<namespace>/<model>/v2/models/<model>/infer"),
+    ]
+    return console.table([*rows, ("git remote", f"{REMOTE}  ({state.origin})")])
+
+
+def _answers(state: State) -> bool:
+    ports = state.read("endpoints")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports['mlflow']}/health", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (OSError, TypeError):
+        return False

@@ -1,0 +1,56 @@
+"""Where a command works: the branch that counts for an environment, read and written through git alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_pipeline.adapters.git import Repository
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.checks import checked
+from ml_pipeline.verbs.up import REMOTE
+
+ORIGIN = "origin"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A revision of the branch and its documents."""
+
+    repository: Repository
+    revision: str
+    snapshot: Snapshot
+
+    def environment(self, name: str) -> Environment:
+        """The facts of an environment.
+
+        Raises:
+            PipelineError: it does not exist.
+        """
+        found = self.snapshot.environments.get(name)
+        if found is None:
+            raise PipelineError(f"environment {name!r} does not exist; known are {', '.join(sorted(self.snapshot.environments))}")
+        return found
+
+
+def open_workspace(repo: Path, remote: str | None = None, *, environment: str | None = None) -> Workspace:
+    """The newest revision of the branch that counts: of the embedded environment's git server where there is one, unless
+    the work is for an environment that Flux reconciles from `origin`.
+
+    Raises:
+        PipelineError: the clone has no such remote.
+        InvalidDocumentsError: a document on the branch breaks a rule.
+    """
+    repository = Repository(repo)
+    remotes = repository.call("remote").split()
+    repository.remote = remote or (REMOTE if REMOTE in remotes else ORIGIN)
+    if repository.remote not in remotes:
+        raise PipelineError(
+            f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
+        )
+    revision = repository.fetch()
+    workspace = Workspace(repository, revision, checked(repository.read(revision)))
+    facts = workspace.snapshot.environments.get(environment or "")
+    if remote is None and facts and facts.runtime != "embedded" and repository.remote != ORIGIN and ORIGIN in remotes:
+        return open_workspace(repo, ORIGIN)
+    return workspace

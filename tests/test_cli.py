@@ -1,0 +1,72 @@
+import argparse
+import subprocess
+import sys
+
+import pytest
+from ml_pipeline.cli import main, parser
+
+from tests.conftest import REPOSITORY
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    found = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return found.choices
+
+
+def test_every_command_is_one_that_the_readme_or_docs_name():
+    text = (REPOSITORY / "docs/commands.md").read_text()
+    assert [name for name in commands() if f"## `{name}`" not in text] == []
+
+
+def test_every_option_is_documented():
+    text = (REPOSITORY / "docs/commands.md").read_text()
+    options = {option for command in commands().values() for action in command._actions for option in action.option_strings}
+    assert [option for option in sorted(options - {"-h", "--help", "--repo"}) if option not in text] == []
+
+
+def test_help_imports_nothing_heavy():
+    script = "import sys; from ml_pipeline.cli import parser; parser(); print([m for m in ('pydantic', 'git', 'yaml', 'torch', 'mlflow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_wrong_usage_ends_with_code_2(capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["no-such-command"])
+    assert error.value.code == 2
+
+
+def test_a_bug_ends_with_code_3_and_a_report(monkeypatch, capsys):
+    monkeypatch.setattr("ml_pipeline.verbs.validate.validate", lambda *_, **__: 1 / 0)
+    assert main(["validate"]) == 3
+    assert "please report it" in capsys.readouterr().err
+
+
+def test_full_disk_is_one_line_and_code_2(monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "/x/job.yaml")
+
+    monkeypatch.setattr("ml_pipeline.verbs.validate.validate", full)
+    assert main(["validate"]) == 2
+    assert capsys.readouterr().err == "/x/job.yaml: No space left on device; free space, or correct path and rights\n"
+
+
+def test_interruption_ends_with_code_130(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ml_pipeline.verbs.validate.validate", interrupt)
+    assert main(["validate"]) == 130
+    assert capsys.readouterr().err == "interrupted; the next run carries on\n"
+
+
+def test_folder_that_is_no_checkout_ends_with_code_2(tmp_path, capsys):
+    assert main(["validate", "--repo", str(tmp_path)]) == 2
+    assert "holds no environments/" in capsys.readouterr().err
+
+
+def test_reader_that_goes_away_is_no_bug():
+    done = subprocess.run(
+        f"{sys.executable} -m ml_pipeline.cli --help | head -1", shell=True, capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert done.stderr == ""

@@ -1,0 +1,95 @@
+import pytest
+from ml_pipeline import PipelineClient
+from ml_pipeline.adapters.git import Repository
+from ml_pipeline.cli import main
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.render import Changes
+from ml_pipeline.rules.serving import state
+
+from tests.conftest import REPOSITORY, git
+from tests.simulate import settle
+
+HYPERPARAMS = {"learning_rate": 0.001, "batch_size": 32, "epochs": 100}
+
+
+@pytest.fixture
+def client(team):
+    """A team that also has the ImageNet experiment of this repository."""
+    path = "experiments/imagenet-resnet50/experiment.yaml"
+    repository = Repository(team)
+    parent = repository.fetch()
+    repository.push(repository.commit(parent, Changes({path: (REPOSITORY / path).read_bytes()}), "Add imagenet"), parent)
+    return PipelineClient(repo=team)
+
+
+def head(team):
+    repository = Repository(team)
+    return load_snapshot(repository.read(repository.fetch()))
+
+
+def finish(team) -> None:
+    repository = Repository(team)
+    parent = repository.fetch()
+    files = repository.read(parent)
+    settled = settle(files)
+    repository.push(repository.commit(parent, Changes(settled, frozenset(files) - settled.keys()), "Settle"), parent)
+
+
+def test_large_run_becomes_a_branch_for_an_environment_that_holds_it(client, team):
+    run = client.submit_training(
+        model_type="resnet50",
+        dataset="imagenet",
+        hyperparams=HYPERPARAMS,
+        resources={"gpus": 4, "memory": "32Gi"},
+        budget={"max_cost": 500.0},
+    )
+    assert (run.branch, run.experiment.environment) == ("experiments/imagenet-resnet50", "staging")
+    assert git(team, "ls-remote", "origin", "refs/heads/experiments/imagenet-resnet50")
+    assert (run.id, run.status()) == ("imagenet-resnet50", "pending")
+
+
+def test_small_run_is_merged_and_waited_for(client, team):
+    run = client.submit_training("mlp", "digits", {"epochs": 5})
+    assert (run.branch, run.status()) == ("main", "pending")
+    finish(team)
+    assert run.wait(timeout=5) == "succeeded"
+    assert run.id.startswith("digits-mlp/")
+    assert run.receipt().metrics["gate_accuracy"] == 0.98
+
+
+def test_same_files_as_the_command_writes(client, team, tmp_path):
+    run = client.submit_training("mlp", "wine", {"epochs": 5}, owner="python-client")
+    path = "experiments/wine-mlp/experiment.yaml"
+    draft = tmp_path / "draft.yaml"
+    draft.write_bytes(head(team).files[path])
+    assert main(["submit", "--repo", str(team), str(draft), "--merge"]) == 0
+    assert Repository(team).fetch() == run.revision
+
+
+def test_model_is_promoted(client, team):
+    client.promote_model(model_id="good/31a4e76e1a", environment="local", traffic_percentage=100)
+    assert state(head(team), "local", "digits").promotion.run == "good/31a4e76e1a"
+
+
+def test_wrong_values_are_refused_and_nothing_is_committed(client, team):
+    before = Repository(team).fetch()
+    with pytest.raises(InvalidDocumentsError, match="epochs: '0' must be at least 1"):
+        client.submit_training("mlp", "digits", {"epochs": 0}, environment="local")
+    assert Repository(team).fetch() == before
+
+
+def test_unknown_dataset_names_the_known(client):
+    with pytest.raises(PipelineError, match="known are breast_cancer, digits, imagenet"):
+        client.submit_training("mlp", "mnist", {"epochs": 1})
+
+
+def test_what_no_environment_holds_is_refused(client):
+    with pytest.raises(PipelineError, match="no environment has a node"):
+        client.submit_training("mlp", "digits", {"epochs": 1}, resources={"gpus": 64})
+
+
+def test_waiting_has_an_end(client):
+    run = client.submit_training("mlp", "digits", {"epochs": 5})
+    with pytest.raises(PipelineError, match="still pending"):
+        run.wait(timeout=0)

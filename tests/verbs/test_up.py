@@ -1,0 +1,45 @@
+import pytest
+from ml_pipeline.cli import main
+from ml_pipeline.local.state import State
+from ml_pipeline.verbs.up import open_origin, running, sweep
+
+from tests.conftest import git
+
+
+def test_origin_is_seeded_with_the_branch_and_kept(team):
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    first = git(state.origin, "rev-parse", "main")
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "More")
+    open_origin(team, state)
+    assert git(state.origin, "rev-parse", "main") == first
+    assert "local" in git(team, "remote").split()
+
+
+def test_interrupted_seeding_is_made_anew(team):
+    state = State(team / ".ml-pipeline")
+    state.origin.with_suffix(".building").mkdir(parents=True)
+    (state.origin.with_suffix(".building") / "half").write_text("x")
+    open_origin(team, state)
+    assert git(state.origin, "rev-parse", "main") == git(team, "rev-parse", "HEAD")
+
+
+def test_environment_that_is_not_embedded_is_refused(team, capsys):
+    assert main(["up", "--repo", str(team), "--env", "staging"]) == 2
+    assert "runtime is not embedded" in capsys.readouterr().err
+
+
+def test_down_where_nothing_was_up_names_the_command(team, capsys):
+    assert main(["down", "--repo", str(team)]) == 2
+    assert "start it with `ml-pipeline up`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pid", [2**22 + 1, 1])
+def test_pid_of_another_process_is_not_taken_for_the_environment(tmp_path, pid):
+    state = State(tmp_path)
+    state.write("supervisor", {"pid": pid})
+    assert running(state) is None
+
+
+def test_sweep_of_nothing_is_quiet(tmp_path):
+    sweep(State(tmp_path))

@@ -1,0 +1,43 @@
+import pytest
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.verbs.workspace import open_workspace
+
+from tests.conftest import git
+
+
+def test_branch_of_origin_counts_where_nothing_is_embedded(team):
+    workspace = open_workspace(team)
+    assert (workspace.repository.remote, workspace.revision) == ("origin", git(team, "rev-parse", "origin/main"))
+
+
+def test_embedded_git_server_counts_where_it_is(team, tmp_path):
+    git(tmp_path, "clone", "--quiet", "--bare", str(tmp_path / "origin.git"), "local.git")
+    git(team, "remote", "add", "local", str(tmp_path / "local.git"))
+    assert open_workspace(team).repository.remote == "local"
+    assert open_workspace(team, "origin").repository.remote == "origin"
+
+
+def test_work_for_a_cluster_goes_to_origin(team, tmp_path):
+    git(tmp_path, "clone", "--quiet", "--bare", str(tmp_path / "origin.git"), "local.git")
+    git(team, "remote", "add", "local", str(tmp_path / "local.git"))
+    assert open_workspace(team, environment="local").repository.remote == "local"
+    assert open_workspace(team, environment="staging").repository.remote == "origin"
+
+
+def test_clone_without_remote_names_the_repair(team):
+    git(team, "remote", "remove", "origin")
+    with pytest.raises(PipelineError, match="`ml-pipeline up`, or add the remote"):
+        open_workspace(team)
+
+
+def test_broken_branch_stops_every_command(team):
+    (team / "experiments/good/experiment.yaml").write_text("kind: Experiment\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Break")
+    git(team, "push", "--quiet", "origin", "main")
+    with pytest.raises(InvalidDocumentsError):
+        open_workspace(team)
+
+
+def test_unknown_environment_lists_the_known(team):
+    with pytest.raises(PipelineError, match="known are local, production, staging"):
+        open_workspace(team).environment("moon")
