@@ -1,6 +1,7 @@
 """Real git in temporary folders, its own identity, no network but loopback; inputs are files of tests/fixtures."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,11 @@ def team(tmp_path, files) -> Path:
     git(clone, "commit", "--quiet", "--message", "Begin")
     git(clone, "push", "--quiet", "origin", "main")
     return clone
+
+
+def until(probe):
+    end = time.monotonic() + 20
+    while not (found := probe()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found

@@ -40,15 +40,18 @@ class Run:
 
     def status(self) -> Status:
         """How it stands, by the receipts on the branch."""
-        receipt = self.receipt()
+        snapshot = self._snapshot()
+        receipt = self._receipt_in(snapshot)
         if receipt:
             return receipt.outcome
-        data = self._snapshot().data.get(data_identity(self.experiment))
+        data = snapshot.data.get(data_identity(self.experiment))
         return "failed" if data and data.data is None else "pending"
 
     def receipt(self) -> Receipt | None:
         """The receipt, None while the run is not settled."""
-        snapshot = self._snapshot()
+        return self._receipt_in(self._snapshot())
+
+    def _receipt_in(self, snapshot: Snapshot) -> Receipt | None:
         return snapshot.runs.get(asked_run(snapshot, self.experiment) or "")
 
     def wait(self, timeout: float = 3600.0) -> Status:

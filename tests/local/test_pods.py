@@ -1,6 +1,5 @@
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,8 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local.images import interpreter
 from ml_pipeline.local.pods import Limits, Pods
 from ml_pipeline.local.state import State
+
+from tests.conftest import until
 
 
 @pytest.fixture
@@ -17,14 +18,6 @@ def pods(tmp_path):
     yield found
     for name in found.names():
         until(lambda name=name: found.stop(name))
-
-
-def until(probe):
-    end = time.monotonic() + 20
-    while not (found := probe()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
 
 
 def ended(pods, name):

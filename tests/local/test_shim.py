@@ -3,11 +3,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from ml_pipeline.adapters import processes
 from ml_pipeline.local.state import read_json
+
+from tests.conftest import until
 
 SLEEP_WITH_CHILD = "import subprocess, sys; subprocess.run(['sleep', '60'])"
 
@@ -36,14 +37,6 @@ def start(tmp_path):
         processes.send(processes.descendants(shim.pid), signal.SIGKILL)
         shim.kill()
         shim.wait()
-
-
-def until(probe):
-    end = time.monotonic() + 20
-    while not (found := probe()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
 
 
 def running(folder):

@@ -34,23 +34,28 @@ class Jobs:
 
     def tick(self) -> None:
         """Carry every Job forward."""
-        records = [self.state.read(f"jobs/{name}") for name in self.state.names("jobs")]
+        records = self._records()
         for record in records:
             if record["phase"] == "Deleting":
                 self._delete(record)
             elif record["phase"] == "Running":
                 self._watch(record)
+        taken = [_requests(other["manifest"]) for other in self._records() if other["phase"] == "Running"]
         for record in sorted(records, key=lambda r: (r["created"], r["name"])):
-            if record["phase"] == "Pending":
-                self._try_start(record)
+            if record["phase"] == "Pending" and self._try_start(record, taken):
+                taken.append(_requests(record["manifest"]))
 
-    def _try_start(self, record: Job) -> None:
+    def _records(self) -> list[Job]:
+        return [self.state.read(f"jobs/{name}") for name in self.state.names("jobs")]
+
+    def _try_start(self, record: Job, taken: list[tuple[float, int]]) -> bool:
+        """Start the next try of a Job beside those that have taken their share; whether it started."""
         if time.time() < record.get("not_before", 0):
-            return
-        lacking = self._lacking(record)
+            return False
+        lacking = self._lacking(record, taken)
         if lacking:
             self._note(record, f"waits for {lacking}")
-            return
+            return False
         attempt = record["attempt"] + 1
         pod = f"{record['name']}-{attempt}"
         spec = record["manifest"]["spec"]["template"]["spec"]
@@ -59,8 +64,9 @@ class Jobs:
             self.pods.start(pod, spec)
         except PipelineError as error:
             self._note({**record, "not_before": time.time() + LONGEST_BACKOFF_SECONDS / 10}, str(error))
-            return
+            return False
         self._save({**record, "phase": "Running", "attempt": attempt, "pod": pod, "started": started, "message": ""})
+        return True
 
     def _watch(self, record: Job) -> None:
         spec, status = record["manifest"]["spec"], self.pods.status(record["pod"])
@@ -104,10 +110,8 @@ class Jobs:
         self.state.write(f"logs/jobs/{record['name']}", {"labels": record["manifest"]["metadata"]["labels"]})
         self.state.drop(f"jobs/{record['name']}")
 
-    def _lacking(self, record: Job) -> str:
+    def _lacking(self, record: Job, taken: list[tuple[float, int]]) -> str:
         """What the machine has too little of at the moment, empty if the pod fits."""
-        running = [self.state.read(f"jobs/{name}") for name in self.state.names("jobs")]
-        taken = [_requests(other["manifest"]) for other in running if other["phase"] == "Running"]
         cores, memory = _requests(record["manifest"])
         free_cores, free_memory = self.cores - sum(c for c, _ in taken), self.memory - sum(m for _, m in taken)
         if cores > free_cores:

@@ -44,7 +44,6 @@ class Window:
     """What the current weights have shown: counters when they were set."""
 
     weights: dict[str, int]
-    since: float
     start: dict[str, Counters]
 
 
@@ -154,17 +153,20 @@ class Serving:
             self.routes.pop(model, None)
         self._scrape(now=True)
         start = {name: self._counters.get(name, Counters()) for name in weights}
-        self.windows[model] = Window(weights, time.time(), start)
+        self.windows[model] = Window(weights, start)
 
     def _loaded(self, weights: dict[str, int]) -> set[str]:
         """Those clusters that Envoy knows already: a route to another would answer 503."""
-        self.router.set_clusters({s.name: s.port for s in self.servers.values() if s.ready})
+        self._publish_clusters()
         return self.router.known_clusters() if weights else set()
 
     def _publish_routes(self) -> None:
         routes = [Route(self.prefix(model), weights) for model, weights in sorted(self.routes.items())]
-        self.router.set_clusters({s.name: s.port for s in self.servers.values() if s.ready})
+        self._publish_clusters()
         self.router.set_routes(routes)
+
+    def _publish_clusters(self) -> None:
+        self.router.set_clusters({s.name: s.port for s in self.servers.values() if s.ready})
 
     def _retire(self) -> None:
         """Stop servers that neither spec nor route has named for a while, so that no request is cut off."""
