@@ -148,6 +148,18 @@ def test_pruned_job_is_stopped_and_forgotten(jobs, pods):
     assert (pods.stopped, pods.removed, record(jobs)) == (["a-1"], ["a-1"], None)
 
 
+def test_job_that_is_wanted_again_while_it_stops_runs_again(jobs, pods, monkeypatch):
+    jobs.apply([manifest("a")])
+    run(jobs)
+    monkeypatch.setattr(pods, "stop", lambda name: False)
+    jobs.apply([])
+    run(jobs)
+    jobs.apply([manifest("a")])
+    monkeypatch.setattr(pods, "stop", lambda name: True)
+    run(jobs, 3)
+    assert (record(jobs)["phase"], pods.started) == ("Running", ["a-1", "a-1"])
+
+
 def test_jobs_wait_for_room(jobs, pods):
     jobs.apply([manifest("a", cpu="2"), manifest("b", cpu="500m")])
     run(jobs)

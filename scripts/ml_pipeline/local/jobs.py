@@ -2,7 +2,7 @@
 for batch/v1. A Job is created if its name is not there (ssa: IfNotPresent) and pruned when it left git."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ml_pipeline.documents.faults import PipelineError
@@ -22,18 +22,19 @@ class Jobs:
     pods: Pods
     cores: float
     memory: int
+    wanted: dict[str, Job] = field(default_factory=dict)
 
     def apply(self, desired: list[Job]) -> None:
         """Create what is not there, prune what is no longer wanted."""
-        wanted = {job["metadata"]["name"]: job for job in desired}
-        for name in sorted(wanted.keys() - set(self.state.names("jobs"))):
-            self._save({"name": name, "manifest": wanted[name], "phase": "Pending", "attempt": 0, "failures": 0, "created": time.time()})
-        for name in set(self.state.names("jobs")) - wanted.keys():
+        self.wanted = {job["metadata"]["name"]: job for job in desired}
+        self._create_missing()
+        for name in set(self.state.names("jobs")) - self.wanted.keys():
             record = self.state.read(f"jobs/{name}")
             self._save({**record, "phase": "Deleting"})
 
     def tick(self) -> None:
-        """Carry every Job forward."""
+        """Carry every Job forward; one that is wanted again while it was being deleted is created once it is gone."""
+        self._create_missing()
         records = self._records()
         for record in records:
             if record["phase"] == "Deleting":
@@ -44,6 +45,11 @@ class Jobs:
         for record in sorted(records, key=lambda r: (r["created"], r["name"])):
             if record["phase"] == "Pending" and self._try_start(record, taken):
                 taken.append(_requests(record["manifest"]))
+
+    def _create_missing(self) -> None:
+        for name in sorted(self.wanted.keys() - set(self.state.names("jobs"))):
+            manifest = self.wanted[name]
+            self._save({"name": name, "manifest": manifest, "phase": "Pending", "attempt": 0, "failures": 0, "created": time.time()})
 
     def _records(self) -> list[Job]:
         return [self.state.read(f"jobs/{name}") for name in self.state.names("jobs")]
