@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.verbs import console
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     _before_the_merge(command)
     _writing(command)
     _after_the_merge(command)
+    _clusters(command)
     _embedded(command)
     return top
 
@@ -116,14 +118,24 @@ def _writing(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _after_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
     reconcile = command(
         "reconcile",
-        lambda o: _verb("reconcile")(o.repo, o.env, state=o.state, once=o.once, dry_run=o.dry_run),
+        lambda o: _verb("reconcile")(o.repo, o.env, state=o.state, cluster=_reach(o), passes=o.passes),
         "commit receipts, rollout steps and verdicts",
     )
     reconcile.add_argument("--env", default="local", help="environment to observe (default: local)")
-    reconcile.add_argument("--state", type=Path, help="state folder of the embedded environment (default: that of the checkout)")
-    reconcile.add_argument("--once", action="store_true", help="one pass")
-    reconcile.add_argument("--dry-run", action="store_true", help="one pass that only prints the plan")
-    status = command("status", lambda o: _verb("status")(o.repo, selector=o.selector, output=o.output), "show what runs, waits and serves")
+    reconcile.add_argument(
+        "--state", type=Path, help="state folder of the embedded environment, or of a bridge (default: that of the checkout)"
+    )
+    _cluster(reconcile)
+    passes = reconcile.add_mutually_exclusive_group()
+    passes.add_argument("--once", dest="passes", action="store_const", const="once", default="endless", help="one pass")
+    passes.add_argument("--dry-run", dest="passes", action="store_const", const="plan", help="one pass that only prints the plan")
+    status = command(
+        "status",
+        lambda o: _verb("status")(o.repo, o.env, cluster=_reach(o), selector=o.selector, output=o.output),
+        "show what runs, waits and serves",
+    )
+    status.add_argument("--env", default="local", help="where (default: local)")
+    _cluster(status)
     status.add_argument("-l", "--selector", default="", metavar="LABELS", help="only what has these labels, such as pipeline=ml-training")
     why = command(
         "why",
@@ -142,12 +154,48 @@ def _after_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
         _output(reading)
 
 
+def _clusters(command: Callable[..., argparse.ArgumentParser]) -> None:
+    bootstrap = command(
+        "bootstrap",
+        lambda o: _verb("bootstrap")(o.repo, o.env, apply=o.apply, cluster=_reach(o)),
+        "print, or apply, what a cluster needs to reconcile this repository",
+    )
+    bootstrap.add_argument("--env", required=True, help="environment that Flux reconciles")
+    bootstrap.add_argument("--apply", action="store_true", help="apply it, as an administrator of the cluster")
+    _cluster(bootstrap)
+    bridge = command(
+        "bridge",
+        lambda o: _verb("bridge")(o.repo, o.env, state=o.state, cluster=_reach(o)),
+        "serve the models of a cluster without the Seldon operator on this machine",
+    )
+    bridge.add_argument("--env", required=True, help="environment that Flux reconciles")
+    bridge.add_argument("--state", type=Path, help="folder for models and measurements (default: .ml-pipeline/bridge-ENV)")
+    _cluster(bridge)
+
+
+def _cluster(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach the cluster (default: KUBECONFIG, ~/.kube/config)")
+    command.add_argument("--context", help="context of the kubeconfig (default: its current one)")
+
+
+def _reach(options: Arguments) -> Any:
+    from ml_pipeline.adapters.kubernetes import Cluster
+
+    return Cluster(options.kubeconfig, options.context)
+
+
 def _embedded(command: Callable[..., argparse.ArgumentParser]) -> None:
     up = command("up", lambda o: _verb("up")(o.repo, o.env), "start the embedded environment")
     up.add_argument("--env", default="local", help="environment with the runtime embedded (default: local)")
     command("down", lambda o: _verb("up", "down")(o.repo), "stop the embedded environment")
-    logs = command("logs", lambda o: _verb("logs")(o.repo, o.name, follow=o.follow), "print the log of a Job, run, predictor or service")
+    logs = command(
+        "logs",
+        lambda o: _verb("logs")(o.repo, o.name, o.env, cluster=_reach(o), follow=o.follow),
+        "print the log of a Job, run, predictor or service",
+    )
     logs.add_argument("name")
+    logs.add_argument("--env", default="local", help="where (default: local)")
+    _cluster(logs)
     logs.add_argument("-f", "--follow", action="store_true", help="go on until it has ended")
     demo = command("demo", lambda o: _verb("demo")(o.repo, keep=o.keep), "run the whole loop in a temporary clone")
     demo.add_argument("--keep", action="store_true", help="leave it up at the end")

@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -15,6 +16,7 @@ from tests.conftest import REPOSITORY, folder
 from tests.simulate import observed
 
 KUBERNETES = "1.34"
+PARTS = sorted(path.parent for path in (REPOSITORY / "base/platform").rglob("kustomization.yaml"))
 CRDS = REPOSITORY.parent / "shared" / "crds"
 
 
@@ -29,12 +31,15 @@ def tree(tmp_path, files) -> Path:
 
 
 def shipped() -> list[Path]:
-    return sorted(path.parent for path in REPOSITORY.glob("environments/*/*/*/kustomization.yaml") if path.parents[1].name != "rollouts")
+    overlays = [path.parent for path in REPOSITORY.glob("environments/*/*/*/kustomization.yaml") if path.parents[1].name != "rollouts"]
+    return sorted(overlays + [path.parent for path in REPOSITORY.glob("environments/*/*/kustomization.yaml")])
 
 
 def invalid(thing: dict) -> list[str]:
     if thing["apiVersion"].endswith("seldon.io/v1"):
         return seldon_faults(thing)
+    if "toolkit.fluxcd.io" in thing["apiVersion"] or "kueue.x-k8s.io" in thing["apiVersion"]:
+        return crd_faults(thing)
     try:
         kubernetes_validate.validate(thing, KUBERNETES, strict=True)
     except kubernetes_validate.ValidationError as error:
@@ -62,13 +67,15 @@ def test_rendered_overlay_builds_and_is_valid(tree, overlay):
     assert [fault for thing in objects for fault in invalid(thing)] == []
 
 
-@pytest.mark.parametrize("platform", sorted((REPOSITORY / "base/platform").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("platform", PARTS, ids=lambda path: path.relative_to(REPOSITORY / "base/platform").as_posix())
 def test_platform_part_builds_and_is_valid(platform):
     assert [fault for thing in build_objects(platform) for fault in invalid(thing)] == []
 
 
 def job_with(tmp_path, files, options: str) -> dict:
     """The Job of the waiting experiment on staging with some options, and whatever comes with it."""
+    facts = "environments/staging/environment.yaml"
+    files[facts] += b"kueue: true\n"
     path = "experiments/waiting/experiment.yaml"
     text = files[path].decode().replace("environment: local", "environment: staging").replace("max_cost: 0.05", "max_cost: 50")
     only = {p: raw for p, raw in files.items() if not p.startswith("experiments/") and "/local/" not in p} | {
@@ -139,7 +146,7 @@ def test_overlay_that_does_not_build_is_an_error(tmp_path):
 
 @pytest.mark.skipif(not CRDS.exists(), reason="the CRDs are not at hand; they come with the cluster tests")
 def test_seldon_deployment_fits_its_crd(tree):
-    (deployment,) = build_objects(tree / "environments/local/serving/digits")
+    deployment = next(o for o in build_objects(tree / "environments/local/serving/digits") if o["kind"] == "SeldonDeployment")
     crd = yaml.load((CRDS / "seldondeployments.machinelearning.seldon.io.yaml").read_bytes(), Loader=yaml.CSafeLoader)
     schema = next(v for v in crd["spec"]["versions"] if v["name"] == "v1")["schema"]["openAPIV3Schema"]
     jsonschema.validate(deployment, schema)
@@ -167,30 +174,76 @@ def test_repository_yaml_is_reachable():
     assert loose == []
 
 
-def crd_schemas() -> dict[str, dict]:
-    """Schemas of Flux by kind, where they are at hand."""
+@cache
+def crd_schemas() -> dict[tuple[str, str], dict]:
+    """Schemas of Flux, Kueue and Seldon by apiVersion and kind, where they are at hand."""
     found = {}
-    for path in CRDS.parent.glob("cluster-bin/crds/*.yaml"):
-        crd = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
-        for version in crd["spec"]["versions"]:
-            if version["name"] == "v1":
-                found[crd["spec"]["names"]["kind"]] = version["schema"]["openAPIV3Schema"]
+    for path in [*CRDS.parent.glob("cluster-bin/crds/*.yaml"), *CRDS.glob("*kueue*.yaml")]:
+        crd = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)["spec"]
+        for version in crd["versions"]:
+            found[f"{crd['group']}/{version['name']}", crd["names"]["kind"]] = version["schema"]["openAPIV3Schema"]
     return found
 
 
-@pytest.mark.skipif(not crd_schemas(), reason="the CRDs of Flux are not at hand; they come with the cluster tests")
-@pytest.mark.parametrize("environment", ["staging", "production"])
-def test_flux_objects_fit_their_crds(environment):
-    objects = build_objects(REPOSITORY / f"environments/{environment}/flux")
-    assert sorted(thing["kind"] for thing in objects) == ["GitRepository", "Kustomization", "Kustomization"]
-    for thing in objects:
-        schema = crd_schemas()[thing["kind"]]
-        jsonschema.validate(thing, schema)
-        assert unknown(thing["spec"], schema["properties"]["spec"], "spec") == []
+def crd_faults(thing: dict) -> list[str]:
+    """What the CRD refuses; nothing where it is not at hand."""
+    schema = crd_schemas().get((thing["apiVersion"], thing["kind"]))
+    if schema is None:
+        return []
+    faults = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(thing)]
+    return faults + unknown(thing.get("spec", {}), schema["properties"].get("spec", {}), "spec")
+
+
+def flux(environment: str) -> dict[tuple[str, str], dict]:
+    return {(o["kind"], o["metadata"]["name"]): o for o in build_objects(REPOSITORY / f"environments/{environment}/flux")}
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_flux_waits_for_serving_and_never_for_training_and_never_forces(environment):
-    specs = {thing["metadata"]["name"]: thing["spec"] for thing in build_objects(REPOSITORY / f"environments/{environment}/flux")}
+    specs = {name: thing["spec"] for (kind, name), thing in flux(environment).items() if kind == "Kustomization"}
+    assert sorted(specs) == ["platform", "serving", "training"]
     assert (specs["training"]["wait"], specs["serving"]["wait"]) == (False, True)
     assert not any("force" in spec for spec in specs.values())
+    assert all(spec["prune"] and spec["serviceAccountName"] == name for name, spec in specs.items())
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_flux_fetches_only_what_the_cluster_builds_from(environment):
+    source = flux(environment)["GitRepository", "ml-pipeline"]["spec"]
+    assert "/*\n" in source["ignore"]
+    assert f"!/environments/{environment}/training/\n" in source["ignore"]
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_everything_of_an_environment_carries_its_name(environment):
+    """So that two environments can share a cluster and neither touches what is the other's."""
+    objects = [*flux(environment).values(), *build_objects(REPOSITORY / f"environments/{environment}/platform")]
+    assert {o["metadata"]["labels"]["ml-pipeline/environment"] for o in objects} == {environment}
+    whole = [o["metadata"] for o in objects if "namespace" not in o["metadata"] and o["kind"] != "Namespace"]
+    assert whole
+    assert all(metadata["name"].startswith(f"{environment}-") for metadata in whole)
+
+
+def test_policies_bind_in_the_namespaces_of_their_environment():
+    objects = build_objects(REPOSITORY / "environments/staging/platform")
+    names = {o["metadata"]["name"] for o in objects if o["kind"] == "ValidatingAdmissionPolicy"}
+    bindings = [o["spec"] for o in objects if o["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert {binding["policyName"] for binding in bindings} == names
+    selectors = [b["matchResources"]["namespaceSelector"]["matchLabels"] for b in bindings]
+    assert {selector["ml-pipeline/environment"] for selector in selectors} == {"staging"}
+
+
+def test_options_of_the_source_are_rendered(tmp_path, files):
+    path = "environments/staging/environment.yaml"
+    old = b"source: {url: https://git.example.com/team/ml-pipeline.git}"
+    new = b"source: {url: https://github.com/a/b.git, secret: deploy-key, decryption: sops-age, commit_status: token}\nkueue: true"
+    files[path] = files[path].replace(old, new)
+    tree = written(tmp_path, files)
+    objects = {(o["kind"], o["metadata"]["name"]): o["spec"] for o in build_objects(tree / "environments/staging/flux") if "spec" in o}
+    assert objects["GitRepository", "ml-pipeline"]["secretRef"] == {"name": "deploy-key"}
+    assert objects["Kustomization", "platform"]["decryption"] == {"provider": "sops", "secretRef": {"name": "sops-age"}}
+    assert objects["Provider", "commit-status"]["address"] == "https://github.com/a/b"
+    platform = build_objects(tree / "environments/staging/platform")
+    assert [fault for thing in platform for fault in invalid(thing)] == []
+    (queue,) = (o for o in platform if o["kind"] == "LocalQueue")
+    assert queue["spec"]["clusterQueue"] == "staging-training"

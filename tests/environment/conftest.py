@@ -89,19 +89,20 @@ class Environment:
         return [pid for pid in processes.with_variable(MARKER, str(self.state.root)) if processes.is_alive(pid)]
 
     def finished_runs(self) -> list[str]:
-        """Identities of all MLflow runs that have finished, from the real server."""
-        port = self.state.read("endpoints")["mlflow"]
+        return finished_runs(f"http://127.0.0.1:{self.state.read('endpoints')['mlflow']}")
 
-        def post(method, body):
-            request = urllib.request.Request(
-                f"http://127.0.0.1:{port}/api/2.0/mlflow/{method}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-            )
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return json.loads(answer.read())
 
-        experiments = [e["experiment_id"] for e in post("experiments/search", {"max_results": 100})["experiments"]]
-        runs = post("runs/search", {"experiment_ids": experiments, "filter": "tags.settled = 'true'", "max_results": 500})
-        return sorted(tag["value"] for run in runs.get("runs", ()) for tag in run["data"]["tags"] if tag["key"] == "identity")
+def finished_runs(uri: str) -> list[str]:
+    """Identities of all MLflow runs that have finished, from the real server."""
+
+    def post(method, body):
+        request = urllib.request.Request(f"{uri}/api/2.0/mlflow/{method}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+    experiments = [e["experiment_id"] for e in post("experiments/search", {"max_results": 100})["experiments"]]
+    runs = post("runs/search", {"experiment_ids": experiments, "filter": "tags.settled = 'true'", "max_results": 500})
+    return sorted(tag["value"] for run in runs.get("runs", ()) for tag in run["data"]["tags"] if tag["key"] == "identity")
 
 
 def make_clone(folder: Path) -> Path:

@@ -31,7 +31,7 @@ def kinds(objects) -> list[str]:
 
 
 def test_every_overlay_is_built(builds):
-    assert kinds(builds.objects("HEAD")) == ["Job", "SeldonDeployment"]
+    assert kinds(builds.objects("HEAD")) == ["Job", "PodDisruptionBudget", "SeldonDeployment"]
 
 
 def test_unchanged_overlays_are_built_once(builds, monkeypatch):

@@ -20,8 +20,11 @@ def test_overlay_that_follows_from_nothing_is_deleted(files):
     assert drift(load_snapshot({**files, stale: b"x: 1\n"})).delete == {stale}
 
 
-def test_namespaces_are_nobodys_overlay(files):
-    assert not any("namespace.yaml" in path for path in drift(load_snapshot(files)).delete)
+def test_folders_of_the_team_below_platform_are_kept(files):
+    files |= {"environments/staging/platform/secrets/kustomization.yaml": b"resources: [artifacts.yaml]\n"}
+    changes = drift(load_snapshot(files))
+    assert changes.delete == frozenset()
+    assert b"- secrets" in changes.write["environments/staging/platform/kustomization.yaml"]
 
 
 def test_later_changes_win():

@@ -4,7 +4,7 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.local.state import State
-from ml_pipeline.verbs.reconcile import one_pass
+from ml_pipeline.verbs.reconcile import one_pass, open_eyes
 from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
@@ -70,15 +70,20 @@ def test_branch_that_moves_meanwhile_is_read_again(team, state, monkeypatch):
         push(self, revision, expected)
 
     monkeypatch.setattr(Repository, "push", late)
-    one_pass(Repository(state.automation), state, "local")
+    one_pass(open_eyes(team, "local"), "local")
     subjects = git(state.origin, "log", "-2", "--format=%s", "main").splitlines()
     assert subjects == ["Record run waiting/ddd4bf48a3", "A person was faster"]
 
 
-@pytest.mark.parametrize("name", ["staging", "moon"])
-def test_only_embedded_environments_are_observed(team, state, capsys, name):
-    assert main(["reconcile", "--repo", str(team), "--env", name, "--once"]) == 2
-    assert "is no embedded environment" in capsys.readouterr().err
+def test_unknown_environment_is_named(team, state, capsys):
+    assert main(["reconcile", "--repo", str(team), "--env", "moon", "--once"]) == 2
+    assert "environment 'moon' does not exist" in capsys.readouterr().err
+
+
+def test_environment_whose_cluster_cannot_be_reached_is_held(team, state, capsys, tmp_path):
+    nowhere = tmp_path / "kubeconfig"
+    assert main(["reconcile", "--repo", str(team), "--env", "staging", "--once", "--kubeconfig", str(nowhere)]) == 1
+    assert "held: no cluster to talk to" in capsys.readouterr().err
 
 
 def test_invalid_documents_on_the_branch_hold(team, state, capsys):

@@ -13,9 +13,15 @@ Address = Annotated[
 ArtifactUri = Annotated[str, matching(r"(file:///|s3://)[A-Za-z0-9._/-]+", "must be a folder file:///... or a bucket s3://...; choose one")]
 
 
+GitUrl = Annotated[
+    str, matching(r"(https?|ssh)://[A-Za-z0-9@._:/~-]+", "must be an address that Flux can fetch, https://... or ssh://...; add the scheme")
+]
+
+
 class Namespaces(Strict):
     """Where the objects of this environment live."""
 
+    platform: Slug = Field(description="Namespace of Flux's objects for this environment and of MLflow; required.")
     training: Slug = Field(description="Namespace of data and training Jobs; required.")
     serving: Slug = Field(description="Namespace of SeldonDeployments; required.")
 
@@ -47,6 +53,15 @@ class Artifacts(Strict):
     claim: Slug | None = Field(None, description="PersistentVolumeClaim mounted at a file:/// uri; default none.")
 
 
+class GitSource(Strict):
+    """The repository as Flux fetches it, and the Secrets that this takes; `ml-pipeline bootstrap` says how to make them."""
+
+    url: GitUrl = Field(description="Address of this repository; required.")
+    secret: Slug | None = Field(None, description="Secret with the credentials of the repository; default none.")
+    commit_status: Slug | None = Field(None, description="Secret with a token for commit statuses on GitHub; default none.")
+    decryption: Slug | None = Field(None, description="Secret with the age key of SOPS files below platform/; default none.")
+
+
 class Pool(Strict):
     """Nodes of one kind."""
 
@@ -76,10 +91,12 @@ class Environment(Strict):
     runtime: Literal["embedded", "kubernetes"] = Field("kubernetes", description="What applies the manifests; default kubernetes.")
     branch: Text = Field("main", description="Branch that is reconciled; default main.")
     namespaces: Namespaces = Field(description="Namespaces; required.")
+    source: GitSource | None = Field(None, description="The repository as Flux fetches it; required unless the runtime is embedded.")
     images: Images = Field(description="Images by digest; required.")
     tracking: Tracking = Field(description="MLflow; required.")
     artifacts: Artifacts = Field(description="Artifact store; required.")
     pools: tuple[Pool, ...] = Field(description="Node pools and prices; required.", min_length=1, strict=False)
+    kueue: bool = Field(default=False, description="Whether Kueue admits the Jobs of this environment; default false.")
     budget: SpendingLimit = Field(description="Spending limit; required.")
     promotes_from: tuple[Slug, ...] = Field(
         (), description="Environments whose runs may be promoted here, beside its own; default none.", strict=False

@@ -69,7 +69,7 @@ class Snapshot:
 def is_generated(path: str) -> bool:
     """Whether a file is rendered from documents and so not itself a document."""
     parts = path.split("/")
-    return parts[0] == "environments" and len(parts) > 2 and parts[2] in ("training", "serving", "rollouts", "flux")
+    return parts[0] == "environments" and len(parts) > 2 and parts[2] in ("training", "serving", "rollouts", "platform", "flux")
 
 
 def load_snapshot(files: Files) -> Snapshot:

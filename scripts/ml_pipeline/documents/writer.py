@@ -1,4 +1,5 @@
-"""From data to YAML bytes: block style, keys in the order given, anything a YAML 1.1 reader could take for a number quoted."""
+"""From data to YAML bytes: block style, keys in the order given, anything a YAML 1.1 reader could take for a number quoted,
+lines kept as lines."""
 
 import re
 from typing import Any
@@ -18,7 +19,7 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def _string(dumper: Any, value: str) -> yaml.ScalarNode:
-    style = "'" if _AMBIGUOUS.match(value) else None
+    style = "'" if _AMBIGUOUS.match(value) else "|" if "\n" in value else None
     node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
     return node
 

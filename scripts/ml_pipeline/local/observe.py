@@ -30,8 +30,13 @@ def observe(state: State, environment: str, awaited: set[str]) -> Observed:
         results = Tracking(tracking_uri(state)).results(awaited)
     except UnavailableError as error:
         held.append(str(error))
-    serving = {model: state.read(f"serving/{model}") for model in state.names("serving")}
-    return Observed(environment, results, failed_jobs(state), {m: s for m, s in serving.items() if s}, held=tuple(held))
+    return Observed(environment, results, failed_jobs(state), served(state), held=tuple(held))
+
+
+def served(state: State) -> dict[str, dict[str, Any]]:
+    """What each model serves and what was measured of it."""
+    found = {model: state.read(f"serving/{model}") for model in state.names("serving")}
+    return {model: record for model, record in found.items() if record}
 
 
 def tracking_uri(state: State) -> str:

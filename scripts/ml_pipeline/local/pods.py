@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -19,6 +20,7 @@ from ml_pipeline.local.images import Images
 from ml_pipeline.local.state import State, read_json
 
 LOST = "Lost"
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,12 @@ class Pods:
             self._stopping.add(name)
             shim.send_signal(signal.SIGTERM)
         return False
+
+    def stop_all(self, seconds: float) -> None:
+        """Ask every pod to end and wait for it, that many seconds at most."""
+        end = time.monotonic() + seconds
+        while [name for name in self.names() if not self.stop(name)] and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
 
     def remove(self, name: str) -> None:
         """Forget a pod that has ended; its log stays under logs/pods."""

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ml_pipeline.adapters.facts import read_facts
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
-from ml_pipeline.documents.reader import read
 from ml_pipeline.local.builds import Builds
 from ml_pipeline.local.images import Images
 from ml_pipeline.local.jobs import Jobs
@@ -83,7 +83,7 @@ class Supervisor:
                 log.error("%s; free space in %s and the environment goes on", error, self.state.root)
                 time.sleep(STALLED_SECONDS)
             time.sleep(TICK_SECONDS)
-        self._stop_all()
+        self.pods.stop_all(STOP_SECONDS)
 
     def _follow(self) -> None:
         """Apply a new revision whole; one that does not build is reported and the last good one stays."""
@@ -122,14 +122,6 @@ class Supervisor:
     def _on_stop(self, *_: object) -> None:
         self.stopping = True
 
-    def _stop_all(self) -> None:
-        end = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < end:
-            waiting = [name for name in self.pods.names() if not self.pods.stop(name)]
-            if not waiting:
-                return
-            time.sleep(TICK_SECONDS)
-
 
 def read_environment(repository: Repository, name: str) -> Environment:
     """The facts of the environment at the head of the branch.
@@ -137,16 +129,11 @@ def read_environment(repository: Repository, name: str) -> Environment:
     Raises:
         PipelineError: it is not there, or not valid, or not embedded.
     """
-    path = f"environments/{name}/environment.yaml"
-    raw = repository.read(repository.branch, [path])
-    if not raw:
-        raise PipelineError(f"{path} is not on the branch {repository.branch}; add it, or name another --env")
-    result = read(path, raw[path])
-    if isinstance(result, list):
-        raise InvalidDocumentsError(result)
-    environment = result[0]
-    if not isinstance(environment, Environment) or environment.runtime != "embedded":
-        raise PipelineError(f"{path}: runtime is not embedded; `up` starts embedded environments, Flux reconciles the others")
+    environment = read_facts(repository, name, repository.branch)
+    if environment.runtime != "embedded":
+        raise PipelineError(
+            f"environments/{name}/environment.yaml: runtime is not embedded; `up` starts embedded environments, Flux reconciles the others"
+        )
     return environment
 
 

@@ -87,6 +87,10 @@ def _options(snapshot: Snapshot, path: str, experiment: Experiment, environment:
     options = experiment.options
     if "spot" in options and not any(pool.spot_price_per_hour is not None for pool in environment.pools):
         yield snapshot.fault(path, "options", f"'spot' is on, but no pool of {environment.name} has a spot price; remove it")
+    if "kueue" in options and environment.runtime == "kubernetes" and not environment.kueue:
+        yield snapshot.fault(
+            path, "options", f"'kueue' is on, but {environment.name} has no queue; set kueue: true in its environment.yaml"
+        )
     if {"gpu-shared", "gpu-mig"} <= set(options):
         yield snapshot.fault(path, "options", "'gpu-shared' and 'gpu-mig' exclude each other; keep one")
     if {"gpu-shared", "gpu-mig"} & set(options) and not experiment.resources.gpus:
@@ -105,6 +109,8 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
         yield snapshot.fault(path, "name", f"{environment.name!r} differs from its folder {folder!r}; make them the same")
     if environment.runtime == "kubernetes" and environment.images.trainer.digest is None:
         yield snapshot.fault(path, "images.trainer.digest", "is missing; outside the embedded runtime pin the image")
+    if environment.runtime == "kubernetes" and environment.source is None:
+        yield snapshot.fault(path, "source", "is missing; outside the embedded runtime name the repository that Flux fetches")
     if environment.images.serving.digest is None:
         yield snapshot.fault(
             path, "images.serving.digest", "is missing; pin the image, `ml-pipeline image serving` prints the embedded one"

@@ -1,4 +1,4 @@
-"""What data and training overlays share: where they stand, what they build on, and how a Job gets its name."""
+"""What overlays share: where they stand, what they build on, and how a Job gets its name."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -34,9 +34,28 @@ def overlay(files: Files, folder: str, kustomization: dict[str, Any], patch: dic
     bases = [*kustomization["resources"], *kustomization.get("components", ())]
     parts = [_folder_content(files, path.removeprefix(_UP)) for path in bases]
     suffix = digest_of({"base": parts, "patch": patch, "namespace": kustomization["namespace"]})[:SHORT]
-    head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
-    body = {**head, **kustomization, "nameSuffix": f"-{suffix}", "patches": [{"path": "job.yaml"}]}
+    body = {**kustomization_file(**kustomization), "nameSuffix": f"-{suffix}", "patches": [{"path": "job.yaml"}]}
     return {f"{folder}/kustomization.yaml": to_yaml(body), f"{folder}/job.yaml": to_yaml(patch)}
+
+
+def kustomization_file(**body: Any) -> dict[str, Any]:
+    """A kustomization with these fields."""
+    return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", **body}
+
+
+def in_namespace(namespace: str, resources: list[str], **body: Any) -> dict[str, Any]:
+    """A kustomization whose objects all live in one namespace; a Namespace among them gets that name."""
+    return kustomization_file(namespace=namespace, resources=resources, **body)
+
+
+def operation(path: str, value: Any, *, op: str = "replace") -> dict[str, Any]:
+    """One operation of a JSON patch."""
+    return {"op": op, "path": path, "value": value}
+
+
+def patch(target: dict[str, str], *operations: dict[str, Any]) -> dict[str, Any]:
+    """A JSON patch inside a kustomization, for the objects that the target selects."""
+    return {"target": target, "patch": to_yaml(list(operations)).decode()}
 
 
 def kustomization(environment: Environment, base: str, components: Iterable[str]) -> dict[str, Any]:

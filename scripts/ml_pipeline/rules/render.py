@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.flux import flux_overlays
+from ml_pipeline.rules.platform import platform_overlays
 from ml_pipeline.rules.serving import serving_overlays
 from ml_pipeline.rules.training import training_overlays
 
@@ -26,7 +28,7 @@ class Changes:
 
 def rendered(snapshot: Snapshot) -> dict[str, bytes]:
     """Every file that follows from the documents."""
-    return training_overlays(snapshot) | serving_overlays(snapshot)
+    return training_overlays(snapshot) | serving_overlays(snapshot) | platform_overlays(snapshot) | flux_overlays(snapshot)
 
 
 def drift(snapshot: Snapshot) -> Changes:

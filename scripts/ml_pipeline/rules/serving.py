@@ -15,11 +15,21 @@ from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.identity import rollout_id
-from ml_pipeline.rules.overlays import resources
+from ml_pipeline.rules.overlays import in_namespace, resources
+from ml_pipeline.rules.platform import pod_identity
 
 TARGET, RUN = "ml-pipeline/target", "ml-pipeline/run"
 _COMPONENT = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
 _UP = "../../../../"
+_BUDGET_IS_OF_THE_MODEL = {
+    "source": {"kind": "SeldonDeployment", "fieldPath": "metadata.name"},
+    "targets": [
+        {
+            "select": {"kind": "PodDisruptionBudget"},
+            "fieldPaths": ["metadata.name", "spec.selector.matchLabels.seldon-deployment-id"],
+        }
+    ],
+}
 
 Weights = dict[str, int]
 
@@ -152,7 +162,7 @@ def _predictor(snapshot: Snapshot, environment: Environment, promotion: Promotio
             "implementation": "MLFLOW_SERVER",
             "modelUri": _model_uri(trained_in, run.artifact.uri),
         },
-        "componentSpecs": [{"spec": {"containers": [container]}}],
+        "componentSpecs": [{"spec": {"containers": [container], **pod_identity(environment, "serving")}}],
     }
 
 
@@ -166,8 +176,10 @@ def _deployment(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kustomization(environment: Environment, model: str) -> dict[str, Any]:
-    head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": environment.namespaces.serving}
-    return {**head, "resources": [f"{_UP}base/serving"], "components": ["promotion", f"../../rollouts/{model}"]}
+    components = ["promotion", f"../../rollouts/{model}"]
+    return in_namespace(
+        environment.namespaces.serving, [f"{_UP}base/serving"], components=components, replacements=[_BUDGET_IS_OF_THE_MODEL]
+    )
 
 
 def _rollout_component(model: str, targets: list[str]) -> dict[str, Any]:

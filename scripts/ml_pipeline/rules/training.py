@@ -17,6 +17,7 @@ from ml_pipeline.rules.overlays import (
     overlay,
     resources,
 )
+from ml_pipeline.rules.platform import pod_identity
 
 DATA_RESOURCES = ("1", "1Gi")
 DATA_SECONDS = 3600
@@ -70,7 +71,7 @@ def _data_overlay(files: Files, experiment: Experiment, environment: Environment
         "env": environment_variables(environment, {"IDENTITY": identity, "IMAGE_DIGEST": experiment.image}),
         "resources": resources(*DATA_RESOURCES),
     }
-    patch = _job("data", labels, container, DATA_SECONDS)
+    patch = _job("data", labels, {"containers": [container], **pod_identity(environment, "training")}, DATA_SECONDS)
     folder = f"environments/{environment.name}/training/data-{identity[:SHORT]}"
     return overlay(files, folder, kustomization(environment, "data-job", ()), patch)
 
@@ -98,7 +99,8 @@ def _training_overlay(files: Files, experiment: Experiment, environment: Environ
         "env": environment_variables(environment, variables),
         "resources": resources(wanted.cpu, wanted.memory, wanted.gpus, experiment.options),
     }
-    patch = _job("train", labels, container, seconds(experiment.budget.max_duration))
+    pod = {"containers": [container], **pod_identity(environment, "training")}
+    patch = _job("train", labels, pod, seconds(experiment.budget.max_duration))
     if experiment.topology.workers > 1:
         patch["spec"] |= {"completions": experiment.topology.workers, "parallelism": experiment.topology.workers}
     body = kustomization(environment, "training-job", experiment.options) | {"namePrefix": f"{experiment.name}-"}
@@ -125,8 +127,8 @@ def _command(experiment: Experiment) -> dict[str, list[str]]:
     return {"command": [*launcher, "-m", "trainer"], "args": arguments}
 
 
-def _job(name: str, labels: dict[str, str], container: dict[str, Any], deadline: int) -> dict[str, Any]:
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+def _job(name: str, labels: dict[str, str], pod: dict[str, Any], deadline: int) -> dict[str, Any]:
+    template = {"metadata": {"labels": labels}, "spec": pod}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -6,18 +6,29 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ml_pipeline.adapters.facts import read_facts
+from ml_pipeline.adapters.git import Repository
+from ml_pipeline.adapters.kubernetes import ANY, Cluster
+from ml_pipeline.cluster.logs import read
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local.observe import find_state
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.overlays import LABEL_DATA, LABEL_RUN
 from ml_pipeline.verbs import console
+from ml_pipeline.verbs.workspace import runtime_of
 
 FOLLOW_SECONDS = 0.2
 _DONE = ("Complete", "Failed")
 
 
-def logs(repo: Path, name: str, *, follow: bool = False) -> int:
-    """Print the log; with `follow`, go on until the Job has ended."""
+def logs(repo: Path, name: str, environment: str = "local", *, cluster: Cluster = ANY, follow: bool = False) -> int:
+    """Print the log; with `follow`, go on until the Job has ended. On a cluster, `name` is a run: experiment/id or its id."""
+    if runtime_of(repo, environment) != "embedded":
+        namespace = read_facts(Repository(repo), environment).namespaces.training
+        for piece in read(cluster, namespace, name.rpartition("/")[2], follow=follow):
+            sys.stdout.write(piece.decode(errors="replace"))
+            sys.stdout.flush()
+        return console.OK
     state = find_state(repo)
     if not _files(state, name):
         raise PipelineError(f"no log of {name!r}; known are {', '.join(_known(state)) or 'none yet'}")

@@ -1,13 +1,19 @@
 """`ml-pipeline reconcile`: one idempotent pass from what has happened to what git says, or one pass after another."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
+from ml_pipeline.adapters.facts import read_facts
 from ml_pipeline.adapters.git import AUTOMATION, Repository, clear_stale_locks
+from ml_pipeline.adapters.kubernetes import ANY, Cluster
+from ml_pipeline.cluster import observe as cluster_observe
 from ml_pipeline.documents.faults import ConflictError, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.local.observe import find_state, observe
+from ml_pipeline.local import observe as local_observe
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.reconcile import Observed, Step, awaited, held_by_faults, plan
@@ -15,27 +21,37 @@ from ml_pipeline.verbs import console
 
 PASS_SECONDS = 0.5
 _ATTEMPTS = 10
+Passes = Literal["endless", "once", "plan"]
+Look = Callable[[Snapshot, set[str]], Observed]
 
 
-def reconcile(repo: Path, environment: str, *, state: Path | None = None, once: bool = False, dry_run: bool = False) -> int:
-    """Commit and push what automation has to say; with `dry_run` only print it."""
-    where = State(state) if state else find_state(repo)
-    repository = Repository(where.automation)
-    if once or dry_run:
-        steps, held = one_pass(repository, where, environment, dry_run=dry_run)
+@dataclass(frozen=True)
+class Eyes:
+    """Where automation commits, how it looks at the environment, and the git servers of this machine that a kill may leave locked."""
+
+    repository: Repository
+    look: Look
+    servers: tuple[Path, ...] = ()
+
+
+def reconcile(repo: Path, environment: str, *, state: Path | None = None, cluster: Cluster = ANY, passes: Passes = "endless") -> int:
+    """Commit and push what automation has to say: again and again, `once`, or only print the `plan`."""
+    eyes = open_eyes(repo, environment, state, cluster)
+    if passes != "endless":
+        steps, held = one_pass(eyes, environment, dry_run=passes == "plan")
         for step in steps:
             console.result(f"{step.subject}: {step.reason}")
         for reason in held:
             console.talk(f"held: {reason}")
         if not steps:
             console.result("nothing to do")
-        return console.FINDINGS if held or (dry_run and steps) else console.OK
+        return console.FINDINGS if held or (passes == "plan" and steps) else console.OK
     told: tuple[str, ...] = ()
     while True:
         try:
-            steps, held = one_pass(repository, where, environment)
+            steps, held = one_pass(eyes, environment)
         except (PipelineError, OSError) as error:
-            for server in (where.origin, where.automation):
+            for server in eyes.servers:
                 clear_stale_locks(server)
             steps, held = [], (str(error).splitlines()[0],)
         for line in [step.subject for step in steps] + [f"held: {reason}" for reason in held if held != told]:
@@ -44,20 +60,38 @@ def reconcile(repo: Path, environment: str, *, state: Path | None = None, once: 
         time.sleep(PASS_SECONDS)
 
 
-def one_pass(repository: Repository, state: State, environment: str, *, dry_run: bool = False) -> tuple[list[Step], tuple[str, ...]]:
+def open_eyes(repo: Path, environment: str, state: Path | None = None, cluster: Cluster = ANY) -> Eyes:
+    """The embedded environment's own repository and state, or the repository at hand and a cluster; of the latter,
+    `state` is the folder of the bridge that serves and measures its models."""
+    if read_facts(Repository(repo), environment).runtime == "embedded":
+        where = State(state) if state else local_observe.find_state(repo)
+
+        def embedded(_: Snapshot, waiting: set[str]) -> Observed:
+            return local_observe.observe(where, environment, waiting)
+
+        return Eyes(Repository(where.automation), embedded, (where.origin, where.automation))
+
+    def kubernetes(snapshot: Snapshot, waiting: set[str]) -> Observed:
+        traffic = local_observe.served(State(state)) if state else {}
+        return cluster_observe.observe(cluster, snapshot, environment, waiting, traffic)
+
+    return Eyes(Repository(repo), kubernetes)
+
+
+def one_pass(eyes: Eyes, environment: str, *, dry_run: bool = False) -> tuple[list[Step], tuple[str, ...]]:
     """Plan on the newest revision and push; when the branch has moved meanwhile, plan again.
 
     Raises:
         PipelineError: the branch moved every time.
     """
+    repository = eyes.repository
     for _ in range(_ATTEMPTS):
         revision = repository.fetch()
         try:
             snapshot = _snapshot(repository, revision)
-            _check_embedded(snapshot, environment)
         except InvalidDocumentsError as error:
             return [], (held_by_faults(list(error.faults)),)
-        observed = _observed(repository, state, environment, snapshot, revision)
+        observed = _observed(eyes, environment, snapshot, revision)
         steps = plan(snapshot, observed)
         if dry_run or not steps:
             return steps, observed.held
@@ -72,22 +106,16 @@ def one_pass(repository: Repository, state: State, environment: str, *, dry_run:
     raise PipelineError(f"the branch moved {_ATTEMPTS} times in a row; the next pass tries again")
 
 
-def _check_embedded(snapshot: Snapshot, environment: str) -> None:
-    found = snapshot.environments.get(environment)
-    if found is None or found.runtime != "embedded":
-        known = ", ".join(name for name, e in snapshot.environments.items() if e.runtime == "embedded")
-        raise PipelineError(f"{environment!r} is no embedded environment, the only kind that is observed; name one of: {known}")
-
-
 @lru_cache(maxsize=2)
 def _snapshot(repository: Repository, revision: str) -> Snapshot:
     """Documents of a revision; a pass on the same revision reads them once."""
     return checked(repository.read(revision))
 
 
-def _observed(repository: Repository, state: State, environment: str, snapshot: Snapshot, revision: str) -> Observed:
-    waiting = awaited(snapshot, environment)
-    observed = observe(state, environment, waiting)
+def _observed(eyes: Eyes, environment: str, snapshot: Snapshot, revision: str) -> Observed:
+    if environment not in snapshot.environments:
+        raise PipelineError(f"environment {environment!r} is not on the branch; known are {', '.join(snapshot.environments)}")
+    observed = eyes.look(snapshot, awaited(snapshot, environment))
     paths = [path for path in snapshot.documents if path.endswith("/experiment.yaml")] if observed.results else []
-    commits = {path: repository.log([path], revision, "-1")[0].sha for path in paths}
-    return Observed(environment, observed.results, observed.failed, observed.serving, commits, observed.held)
+    commits = {path: eyes.repository.log([path], revision, "-1")[0].sha for path in paths}
+    return replace(observed, commits=commits)

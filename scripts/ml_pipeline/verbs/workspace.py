@@ -5,12 +5,14 @@ from pathlib import Path
 
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.verbs.up import REMOTE
 
 ORIGIN = "origin"
+EMBEDDED = "local"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,26 @@ class Workspace:
         if found is None:
             raise PipelineError(f"environment {name!r} does not exist; known are {', '.join(sorted(self.snapshot.environments))}")
         return found
+
+
+def runtime_of(repo: Path, environment: str) -> str:
+    """What applies an environment's manifests, as the checkout says; a folder without any is that of an embedded one.
+
+    Raises:
+        PipelineError: the checkout does not know the environment, or it is not valid.
+    """
+    if not (repo / "environments").is_dir() and environment == EMBEDDED:
+        return "embedded"
+    path = f"environments/{environment}/environment.yaml"
+    if not (repo / path).exists():
+        known = ", ".join(sorted(found.parent.name for found in repo.glob("environments/*/environment.yaml"))) or "none"
+        raise PipelineError(f"environment {environment!r} is not in this checkout; known are {known}")
+    result = read(path, (repo / path).read_bytes())
+    if isinstance(result, list):
+        raise InvalidDocumentsError(result)
+    document = result[0]
+    assert isinstance(document, Environment)
+    return document.runtime
 
 
 def open_workspace(repo: Path, remote: str | None = None, *, environment: str | None = None) -> Workspace:

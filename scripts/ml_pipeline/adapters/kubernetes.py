@@ -1,0 +1,167 @@
+"""The Kubernetes API: reading objects and logs as whoever the kubeconfig says, and server-side apply for `bootstrap`.
+
+https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.kustomize import kubectl
+from ml_pipeline.documents.faults import PipelineError, UnavailableError
+
+TIMEOUT_SECONDS = 10
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of object: where the API serves it."""
+
+    path: str
+    plural: str
+
+
+JOBS = Kind("/apis/batch/v1", "jobs")
+PODS = Kind("/api/v1", "pods")
+EVENTS = Kind("/api/v1", "events")
+SELDON_DEPLOYMENTS = Kind("/apis/machinelearning.seldon.io/v1", "seldondeployments")
+KUSTOMIZATIONS = Kind("/apis/kustomize.toolkit.fluxcd.io/v1", "kustomizations")
+GIT_REPOSITORIES = Kind("/apis/source.toolkit.fluxcd.io/v1", "gitrepositories")
+
+
+class DeniedError(PipelineError):
+    """The API server knows who asks, and refuses."""
+
+
+class NotServedError(PipelineError):
+    """The API server does not know the kind: its CRD is not installed."""
+
+
+class Cluster:
+    """An API server, reached with a kubeconfig and one of its contexts."""
+
+    def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
+        self.kubeconfig, self.context = kubeconfig, context
+
+    def objects(self, kind: Kind, namespace: str, selector: str = "") -> list[Object]:
+        """Those of a kind in a namespace, those whose labels match.
+
+        Raises:
+            DeniedError: the role does not allow it.
+            NotServedError: the CRD is missing.
+            UnavailableError: the API server does not answer, or the credentials have expired.
+        """
+        query = [("labelSelector", selector)] if selector else []
+        found = self._get(f"{kind.path}/namespaces/{namespace}/{kind.plural}", query)
+        return list(found.get("items", ()))
+
+    def log(self, namespace: str, pod: str, *, follow: bool = False) -> Iterator[bytes]:
+        """The log of a pod in pieces; with `follow`, as it is written, until the pod ends."""
+        query = [("follow", "true")] if follow else []
+        yield from self._call(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, stream=True)
+
+    def patch_status(self, kind: Kind, namespace: str, name: str, status: Object) -> None:
+        """Merge into an object's status, as its operator does."""
+        path = f"{kind.path}/namespaces/{namespace}/{kind.plural}/{name}/status"
+        self._call(path, [], method="PATCH", body={"status": status})
+
+    def apply(self, stream: bytes, *arguments: str) -> str:
+        """Server-side apply of a YAML stream with `kubectl`; what it did, a line an object.
+
+        Raises:
+            ProgramError: an object was refused.
+        """
+        command = [kubectl(), *self._flags(), "apply", "--server-side", "--field-manager=ml-pipeline", "-f", "-", *arguments]
+        return processes.run(command, stdin=stream).decode().strip()
+
+    def schema(self, crd: str) -> Object:
+        """The CustomResourceDefinition of that name.
+
+        Raises:
+            NotServedError: it is not installed.
+        """
+        return self._get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}", [])
+
+    def exists(self, path: str) -> bool:
+        """Whether there is an object at an API path."""
+        try:
+            self._get(path, [])
+        except NotServedError:
+            return False
+        return True
+
+    def _flags(self) -> list[str]:
+        chosen = {"--kubeconfig": self.kubeconfig, "--context": self.context}
+        return [f"{name}={value}" for name, value in chosen.items() if value]
+
+    @cached_property
+    def _api(self) -> Any:
+        from kubernetes import config  # 0.25 s; commands that need no cluster do not pay for it
+
+        try:
+            file = str(self.kubeconfig) if self.kubeconfig else None
+            if file is None and Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists():
+                config.load_incluster_config()
+                from kubernetes.client import ApiClient
+
+                return ApiClient()
+            return config.new_client_from_config(file, context=self.context)
+        except config.ConfigException as error:
+            raise PipelineError(
+                f"no cluster to talk to: {str(error).splitlines()[0]}; set KUBECONFIG, or name a file with --kubeconfig"
+            ) from error
+
+    def _get(self, path: str, query: list[tuple[str, str]]) -> Object:
+        found: Object = self._call(path, query)
+        return found
+
+    def _call(
+        self, path: str, query: list[tuple[str, str]], *, method: str = "GET", body: Object | None = None, stream: bool = False
+    ) -> Any:
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        headers = {"Accept": "application/json"} | ({"Content-Type": "application/merge-patch+json"} if body else {})
+        try:
+            answer = self._api.call_api(
+                path,
+                method,
+                query_params=query,
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+                response_types_map={200: None if stream else "object"},
+                _return_http_data_only=True,
+                _preload_content=not stream,
+                _request_timeout=None if stream else TIMEOUT_SECONDS,
+            )
+        except ApiException as error:
+            raise _refused(path, error) from error
+        except HTTPError as error:
+            where = self._api.configuration.host
+            raise UnavailableError(
+                f"the API server at {where} does not answer; check the network, or the address in the kubeconfig"
+            ) from error
+        return answer.stream(decode_content=False) if stream else answer
+
+
+ANY = Cluster()  # whatever KUBECONFIG, or the pod that this runs in, says
+
+
+def _refused(path: str, error: Any) -> PipelineError:
+    try:
+        said = str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        said = str(error.reason)
+    if error.status == 401:
+        return UnavailableError("the API server does not accept the credentials (expired, or revoked); renew the kubeconfig")
+    if error.status == 403:
+        return DeniedError(f"{said.removesuffix('.')}; ask for the group ml-pipeline-readers")
+    if error.status == 404:
+        return NotServedError(f"{path} is not there: {said}; install what serves it, or correct the name")
+    return UnavailableError(f"the API server answers {path} with {error.status}: {said}; try again")

@@ -1,0 +1,1 @@
+"""Environments on Kubernetes: what their clusters show, read only."""

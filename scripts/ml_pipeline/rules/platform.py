@@ -1,0 +1,113 @@
+"""From an environment's facts to what Flux keeps in its namespaces, `environments/<env>/platform/`: policies, priorities,
+quotas, network, storage. A folder there that is not rendered, such as `secrets/`, is the team's own and is included."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.fields import cpu_cores, memory_bytes
+from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.overlays import in_namespace, kustomization_file, operation, patch
+
+_BASE = "../../../../base/platform"
+_RENDERED = ("cluster", "serving", "training")
+_ACCOUNTS = {"training": "trainer", "serving": "predictor"}
+
+
+def platform_overlays(snapshot: Snapshot) -> dict[str, bytes]:
+    """Overlays of base/platform, and the ServiceAccounts of pods, for every environment that Flux reconciles."""
+    rendered: dict[str, bytes] = {}
+    for environment in snapshot.environments.values():
+        if environment.runtime == "kubernetes":
+            overlay = _overlay(snapshot.files, environment) | _accounts(environment)
+            rendered |= {f"environments/{environment.name}/{path}": to_yaml(body) for path, body in overlay.items()}
+    return rendered
+
+
+def priority_class(environment: Environment, part: str) -> str:
+    """Name of the PriorityClass of `training` or `serving` pods, and of the queue that Kueue admits them from."""
+    return f"{environment.name}-{part}"
+
+
+def pod_identity(environment: Environment, part: str) -> dict[str, str]:
+    """Who a pod of `training` or `serving` is, and what it may displace; nothing in the embedded environment."""
+    if environment.runtime == "embedded":
+        return {}
+    return {"serviceAccountName": _ACCOUNTS[part], "priorityClassName": priority_class(environment, part)}
+
+
+def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
+    """The identity of pods. It has no rights and no token in its pods; a cloud's workload identity may be bound to it."""
+    return {
+        f"{part}/serviceaccount.yaml": {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": account, "namespace": getattr(environment.namespaces, part)},
+            "automountServiceAccountToken": False,
+        }
+        for part, account in _ACCOUNTS.items()
+    }
+
+
+def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]]:
+    training, serving = environment.namespaces.training, environment.namespaces.serving
+    folder = f"environments/{environment.name}/platform/"
+    inside = (path.removeprefix(folder).split("/") for path in files if path.startswith(folder))
+    own = {parts[0] for parts in inside if len(parts) == 2 and parts[1] == "kustomization.yaml"} - set(_RENDERED)
+    parts = [f"{_BASE}/{name}" for name in ("quotas", "storage", "network/training")]
+    queue = [f"{_BASE}/kueue/training"] if environment.kueue else []
+    quota = [operation(f"/spec/hard/{key}", value, op="add") for key, value in _hard(environment).items()]
+    patches = [patch({"kind": "ResourceQuota"}, *quota)]
+    if queue:
+        patches.append(patch({"kind": "LocalQueue"}, operation("/spec/clusterQueue", priority_class(environment, "training"))))
+    return {
+        "platform/kustomization.yaml": kustomization_file(
+            resources=sorted({*_RENDERED, *own}), labels=[{"pairs": {"ml-pipeline/environment": environment.name}}]
+        ),
+        "platform/cluster/kustomization.yaml": _cluster(files, environment),
+        "platform/training/kustomization.yaml": in_namespace(training, parts + queue, patches=patches),
+        "platform/serving/kustomization.yaml": in_namespace(serving, [f"{_BASE}/network/serving"]),
+    }
+
+
+def _cluster(files: Files, environment: Environment) -> dict[str, Any]:
+    """Objects of the whole cluster: their names begin with the environment's, their policies bind in its namespaces alone."""
+    resources = [f"{_BASE}/{name}" for name in ("policies", "priorities", *(("kueue/cluster",) if environment.kueue else ()))]
+    binding = {"kind": "ValidatingAdmissionPolicyBinding"}
+    label = "/spec/matchResources/namespaceSelector/matchLabels/ml-pipeline~1environment"
+    patches = [patch(binding, operation(label, environment.name, op="add"))]
+    patches += [patch({**binding, "name": name}, operation("/spec/policyName", f"{environment.name}-{name}")) for name in _bindings(files)]
+    registries = [f"{image.repository}@" for image in (environment.images.trainer, environment.images.serving)]
+    variables = (("images-are-pinned", str(registries)), ("jobs-are-accounted", str(max(pool.gpus for pool in environment.pools))))
+    for name, expression in variables:
+        target = {"kind": "ValidatingAdmissionPolicy", "name": name}
+        patches.append(patch(target, operation("/spec/variables/0/expression", expression)))
+    if environment.kueue:
+        hard = {"0": "requests.cpu", "1": "requests.memory", "2": "requests.nvidia.com~1gpu"}
+        quota = [
+            operation(f"/spec/resourceGroups/0/flavors/0/resources/{n}/nominalQuota", _hard(environment).get(k, "0"))
+            for n, k in hard.items()
+        ]
+        patches.append(
+            patch({"kind": "ClusterQueue"}, *quota, operation("/spec/resourceGroups/0/flavors/0/name", f"{environment.name}-training"))
+        )
+    return kustomization_file(namePrefix=f"{environment.name}-", resources=resources, patches=patches)
+
+
+def _bindings(files: Files) -> Iterable[str]:
+    suffix = "-binding.yaml"
+    return sorted(
+        p.rpartition("/")[2].removesuffix(suffix) for p in files if p.startswith("base/platform/policies/") and p.endswith(suffix)
+    )
+
+
+def _hard(environment: Environment) -> dict[str, str]:
+    """All that the pools have together, as quota; `/` in keys is escaped for JSON patches."""
+    pools = environment.pools
+    total = {
+        "requests.cpu": f"{sum(cpu_cores(p.cpu) * p.nodes for p in pools):g}",
+        "requests.memory": f"{sum(memory_bytes(p.memory) * p.nodes for p in pools) // 2**20}Mi",
+    }
+    gpus = sum(p.gpus * p.nodes for p in pools)
+    return total | ({"requests.nvidia.com~1gpu": str(gpus)} if gpus else {})

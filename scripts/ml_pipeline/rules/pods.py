@@ -1,0 +1,209 @@
+"""Why a Job waits, runs or has failed, in one line with the repair: from the objects that the API server shows."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml_pipeline.documents.fields import as_written, memory_bytes
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
+
+Object = Mapping[str, Any]
+JOB_NAME = "batch.kubernetes.io/job-name"
+_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+_CANNOT_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_NEVER, _STOPPED, _KILLED = 42, 143, 137
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A Job with its pods and the events of both, newest last."""
+
+    job: Object
+    pods: Sequence[Object] = ()
+    events: Sequence[Object] = ()
+    now: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Name of the Job."""
+        return str(self.job["metadata"]["name"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the Job."""
+        return dict(self.job["metadata"].get("labels", {}))
+
+    @property
+    def identity(self) -> str:
+        """Short identity of the run or data that it is to make, empty where it says none."""
+        return self.labels.get(LABEL_RUN) or self.labels.get(LABEL_DATA) or ""
+
+    @property
+    def phase(self) -> str:
+        """Complete, Failed, Suspended, Running or Pending."""
+        conditions = _conditions(self.job)
+        for ended in ("Complete", "Failed"):
+            if conditions.get(ended, {}).get("status") == "True":
+                return ended
+        if self.job["spec"].get("suspend"):
+            return "Suspended"
+        return "Running" if any(pod["status"].get("phase") == "Running" for pod in self.pods) else "Pending"
+
+
+def views(jobs: Iterable[Object], pods: Iterable[Object], events: Iterable[Object]) -> list[JobView]:
+    """Jobs with what belongs to each, in the order of names."""
+    by_job: dict[str, list[Object]] = {}
+    for pod in sorted(pods, key=lambda p: str(p["metadata"].get("creationTimestamp"))):
+        by_job.setdefault(pod["metadata"].get("labels", {}).get(JOB_NAME, ""), []).append(pod)
+    about: dict[str, list[Object]] = {}
+    for event in sorted(events, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime"))):
+        about.setdefault(event["involvedObject"].get("name", ""), []).append(event)
+    found = []
+    for job in sorted(jobs, key=lambda j: str(j["metadata"]["name"])):
+        mine = by_job.get(job["metadata"]["name"], [])
+        names = [job["metadata"]["name"], *(pod["metadata"]["name"] for pod in mine)]
+        found.append(JobView(job, mine, [event for name in names for event in about.get(name, ())]))
+    return found
+
+
+def note(view: JobView, snapshot: Snapshot) -> str:
+    """What a Job waits for or why it failed, with the repair; empty where all is well."""
+    if view.phase == "Complete":
+        return ""
+    if view.phase == "Failed":
+        return failure(view, snapshot)
+    if view.phase == "Suspended":
+        queue = view.labels.get("kueue.x-k8s.io/queue-name")
+        return f"waits for admission by Kueue's queue {queue}" if queue else "is suspended by hand; resume it with spec.suspend: false"
+    if not view.pods:
+        return _no_pod(view)
+    return _pod_waits(view, view.pods[-1], snapshot) or _last_try(view, snapshot)
+
+
+def failure(view: JobView, snapshot: Snapshot) -> str:
+    """Why a Job has failed for good."""
+    condition = _conditions(view.job)["Failed"]
+    reason = str(condition.get("reason", "Failed"))
+    if reason == "DeadlineExceeded":
+        deadline = view.job["spec"].get("activeDeadlineSeconds")
+        return (
+            f"DeadlineExceeded: ran longer than {deadline} s; raise budget.max_duration{_in_file(view, snapshot, 'budget', 'max_duration')}"
+        )
+    ended = [text for pod in reversed(view.pods) if (text := ending(view, pod, snapshot))]
+    return f"{reason}: {ended[0]}" if ended else f"{reason}: {condition.get('message', 'no pod is left')}"
+
+
+def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
+    """Why a pod's trainer ended without success, empty where it did not."""
+    terminated = _state(pod, "terminated")
+    if pod["status"].get("reason") == "Evicted":
+        return f"Evicted: {pod['status'].get('message', '').strip().rstrip('.')}; the next try starts from its checkpoint"
+    if terminated is None or terminated.get("exitCode") == 0:
+        return ""
+    code = terminated["exitCode"]
+    if terminated.get("reason") == "OOMKilled" or (code == _KILLED and _near_its_limit(pod, terminated)):
+        return _out_of_memory(view, pod, terminated, snapshot)
+    if code == _NEVER:
+        return f"exit code {code}, it can never work; see `ml-pipeline logs {view.identity}`, correct experiment or data"
+    if code == _STOPPED:
+        return "stopped by SIGTERM after a checkpoint; the next try goes on from there"
+    return f"exit code {code}; see `ml-pipeline logs {view.identity}`"
+
+
+def _out_of_memory(view: JobView, pod: Object, terminated: Object, snapshot: Snapshot) -> str:
+    limit = pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    peak = re.search(r"peak (\d+) MiB[^;]*", str(terminated.get("message", "")))
+    known = f", last known {peak[0]}" if peak else ""
+    repair = f"raise resources.memory{_in_file(view, snapshot, 'resources', 'memory')}"
+    return f"OOMKilled: the limit is {limit}{known}; {repair}"
+
+
+def _near_its_limit(pod: Object, terminated: Object) -> bool:
+    """Whether a killed process had used almost all of its memory: the kernel may kill a child, and only the exit code is left."""
+    peak = re.search(r"peak (\d+) MiB", str(terminated.get("message", "")))
+    limit = memory_bytes(pod["spec"]["containers"][0]["resources"]["limits"]["memory"]) // 2**20
+    return bool(peak) and int(peak[1]) > 0.9 * limit if peak else False
+
+
+def _no_pod(view: JobView) -> str:
+    for event in reversed(view.events):
+        text = str(event.get("message", ""))
+        if event.get("reason") == "FailedCreate" and "exceeded quota" in text:
+            quota = re.search(r"exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)", text)
+            asked = f"quota {quota[1]}: asked {quota[2]}, used {quota[3]} of {quota[4]}" if quota else text
+            return f"{asked}; wait for other runs, or raise the pools in environment.yaml"
+        if event.get("reason") == "FailedCreate":
+            return f"its pod is refused: {_denied(text)}"
+    return "waits for the Job controller"
+
+
+def _pod_waits(view: JobView, pod: Object, snapshot: Snapshot) -> str:
+    scheduled = {c["type"]: c for c in pod["status"].get("conditions", ())}.get("PodScheduled", {})
+    if scheduled.get("reason") == "Unschedulable":
+        return _unschedulable(view, pod, str(scheduled.get("message", "")), snapshot)
+    waiting = _state(pod, "waiting") or {}
+    if waiting.get("reason") in _PULL:
+        image = pod["spec"]["containers"][0]["image"]
+        return f"{waiting['reason']}: cannot pull {image}; push the image, or correct images.trainer in environment.yaml"
+    if waiting.get("reason") in _CANNOT_START:
+        return f"{waiting['reason']}: {waiting.get('message', '')}; make what it names"
+    mount = next((e for e in reversed(view.events) if e.get("reason") in ("FailedMount", "FailedAttachVolume")), None)
+    if mount and pod["status"].get("phase") == "Pending":
+        return f"{mount['reason']}: {str(mount.get('message', '')).splitlines()[0]}; see the PersistentVolumeClaim"
+    return ""
+
+
+def _last_try(view: JobView, snapshot: Snapshot) -> str:
+    """How the last try ended, while the next one runs or waits for its backoff."""
+    for pod in reversed(view.pods):
+        if pod["status"].get("phase") == "Failed":
+            return ending(view, pod, snapshot)
+    return ""
+
+
+def _unschedulable(view: JobView, pod: Object, message: str, snapshot: Snapshot) -> str:
+    """Which resource is short, how much the pod asks, and what the pool of the environment has."""
+    claim = re.search(r'persistentvolumeclaim "([^"]+)" not found|unbound immediate PersistentVolumeClaims', message)
+    if claim:
+        return f"unschedulable: {claim[0]}; make the claim, or a storage class that provides it"
+    short = re.findall(r"Insufficient ([\w./-]+)", message)
+    if not short:
+        return f"unschedulable: {message.split('. ')[0].rstrip('.')}; see options and pools in environment.yaml"
+    wanted = pod["spec"]["containers"][0]["resources"]["requests"]
+    asked = ", ".join(f"{name} {wanted.get(name, '?')} asked" for name in dict.fromkeys(short))
+    key = {"cpu": "cpu", "memory": "memory"}.get(short[0], "gpus")
+    return (
+        f"unschedulable: {asked}{_pools(view, snapshot, key)}; wait, or lower resources.{key}{_in_file(view, snapshot, 'resources', key)}"
+    )
+
+
+def _pools(view: JobView, snapshot: Snapshot, key: str) -> str:
+    experiment = snapshot.experiments.get(view.labels.get(LABEL_EXPERIMENT, ""))
+    environment = snapshot.environments.get(experiment.environment) if experiment else None
+    if environment is None:
+        return ""
+    return ", " + ", ".join(f"pool {pool.name} has {pool.nodes} x {as_written(getattr(pool, key))}" for pool in environment.pools)
+
+
+def _in_file(view: JobView, snapshot: Snapshot, *key: str) -> str:
+    """` in file:line` of an experiment's key, or of where it would stand."""
+    path = f"experiments/{view.labels.get(LABEL_EXPERIMENT)}/experiment.yaml"
+    source = snapshot.sources.get(path)
+    return f" in {path}:{source.line(key)}" if source else ""
+
+
+def _denied(text: str) -> str:
+    """A refusal of admission without its preamble."""
+    return re.sub(r"^Error creating: ", "", text).strip().rstrip(".")
+
+
+def _state(pod: Object, name: str) -> Object | None:
+    statuses = pod["status"].get("containerStatuses") or [{}]
+    found: Object | None = statuses[0].get("state", {}).get(name)
+    return found
+
+
+def _conditions(thing: Object) -> dict[str, Any]:
+    return {condition["type"]: condition for condition in thing.get("status", {}).get("conditions", ())}

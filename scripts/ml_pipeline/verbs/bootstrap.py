@@ -1,0 +1,83 @@
+"""`ml-pipeline bootstrap`: what a cluster needs, once, to reconcile this repository."""
+
+import hashlib
+import json
+import secrets
+from pathlib import Path
+
+from ml_pipeline.adapters.files import read_tree
+from ml_pipeline.adapters.kubernetes import ANY, Cluster, NotServedError
+from ml_pipeline.adapters.kustomize import build
+from ml_pipeline.documents.environment import Environment, GitSource
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.rules.checks import checked
+from ml_pipeline.rules.flux import RECEIVER, RECEIVER_TOKEN
+from ml_pipeline.verbs import console
+
+_FLUX_CRD = "kustomizations.kustomize.toolkit.fluxcd.io"
+
+
+def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Cluster = ANY) -> int:
+    """Print the namespaces, rights and Flux objects of an environment as YAML; with `apply`, apply them as an administrator."""
+    facts = checked(read_tree(repo)).environments.get(environment)
+    if facts is None or facts.source is None:
+        raise PipelineError(f"{environment!r} is no environment that Flux reconciles; see environments/*/environment.yaml")
+    stream = build(repo / "environments" / environment / "flux")
+    if not apply:
+        console.result(stream.decode().rstrip())
+        return console.OK
+    check_flux(cluster)
+    console.result(cluster.apply(stream))
+    token = _receiver_token(cluster, facts)
+    for line in _what_is_left(cluster, facts, facts.source, token):
+        console.talk(line)
+    return console.OK
+
+
+def check_flux(cluster: Cluster) -> None:
+    """Refuse a cluster without Flux, or with one that does not know `spec.ignore` (2.9).
+
+    Raises:
+        PipelineError: says how to install it.
+    """
+    try:
+        versions = cluster.schema(_FLUX_CRD)["spec"]["versions"]
+    except NotServedError as error:
+        raise PipelineError("the cluster has no Flux; install it with `flux install`, 2.9 or newer") from error
+    spec = next(v for v in versions if v["name"] == "v1")["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    if "ignore" not in spec["properties"]:
+        raise PipelineError("Flux is older than 2.9 (its Kustomization has no spec.ignore); upgrade it with `flux install`")
+
+
+def hook_path(token: str, namespace: str, name: str = RECEIVER) -> str:
+    """Path of a Receiver's webhook, as notification-controller derives it from the token."""
+    return f"/hook/{hashlib.sha256(f'{token}{name}{namespace}'.encode()).hexdigest()}"
+
+
+def _receiver_token(cluster: Cluster, facts: Environment) -> str | None:
+    """Make the Secret that webhooks are checked with, once; its token if it was made now."""
+    namespace = facts.namespaces.platform
+    if cluster.exists(f"/api/v1/namespaces/{namespace}/secrets/{RECEIVER_TOKEN}"):
+        return None
+    token = secrets.token_hex(32)
+    metadata = {"name": RECEIVER_TOKEN, "namespace": namespace}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"token": token}}
+    console.result(cluster.apply(json.dumps(secret).encode()))
+    return token
+
+
+def _what_is_left(cluster: Cluster, facts: Environment, source: GitSource, token: str | None) -> list[str]:
+    """What the administrator has to do beside: webhooks, and Secrets that are named and not there."""
+    namespace = facts.namespaces.platform
+    lines = []
+    if token:
+        lines.append(f"webhook: send pushes to {hook_path(token, namespace)} (GitHub: {hook_path(token, namespace, 'github')})")
+        lines.append(f"         of notification-controller, signed with the token in the Secret {namespace}/{RECEIVER_TOKEN}")
+    for name, what in (
+        (source.secret, "the credentials of the repository"),
+        (source.decryption, "the age key of SOPS"),
+        (source.commit_status, "the token for commit statuses"),
+    ):
+        if name and not cluster.exists(f"/api/v1/namespaces/{namespace}/secrets/{name}"):
+            lines.append(f"secret {namespace}/{name} is not there: make it from {what}, see docs/tasks/connect-a-cluster.md")
+    return lines

@@ -1,0 +1,26 @@
+"""`ml-pipeline bridge`: serve the models of a cluster that has no Seldon operator on this machine, for tests and laptops."""
+
+import logging
+import sys
+from pathlib import Path
+
+from ml_pipeline.adapters.facts import read_facts
+from ml_pipeline.adapters.git import Repository
+from ml_pipeline.adapters.kubernetes import ANY, Cluster
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.local.bridge import Bridge
+from ml_pipeline.local.state import State
+from ml_pipeline.verbs import console
+
+
+def bridge(repo: Path, environment: str, *, state: Path | None = None, cluster: Cluster = ANY) -> int:
+    """Follow the SeldonDeployments of an environment until SIGTERM; `state` is where models and measurements are kept."""
+    facts = read_facts(Repository(repo), environment)
+    if facts.runtime == "embedded":
+        raise PipelineError(f"{environment!r} has no cluster to follow; start it with `ml-pipeline up`")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    where = State(state or repo.resolve() / ".ml-pipeline" / f"bridge-{environment}")
+    where.root.mkdir(parents=True, exist_ok=True)
+    where.forget_the_interrupted()
+    Bridge(where, Repository(repo), facts.namespaces.serving, cluster).run()
+    return console.OK

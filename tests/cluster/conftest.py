@@ -1,0 +1,75 @@
+"""One control plane for the whole run, from whatever is there; one environment with three namespaces for each module."""
+
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import providers
+from tests.cluster.team import Services, new_team
+from tests.conftest import REPOSITORY
+from tests.environment.conftest import identify
+
+CRDS = Path(os.environ.get("CRDS", REPOSITORY.parent / "shared" / "crds"))
+# Loopback, and the bridges of this machine on which cluster-bin and container engines put a node.
+BRIDGES = ["127.0.0.1", "localhost", "10.88.0.0/16", "172.16.0.0/12"]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/cluster" in item.nodeid:
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.allow_hosts(BRIDGES))
+
+
+@pytest.fixture(scope="session")
+def provider():
+    found = providers.find()
+    if found is None:
+        pytest.skip(f"no cluster to test on; {providers.HOW}")
+    yield found
+    found.down()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _crds(provider):
+    """The APIs that a platform team installs: Seldon and Kueue, of which only the CRDs are at hand."""
+    for pattern in ("seldondeployments*", "*kueue*"):
+        for path in sorted(CRDS.glob(f"{pattern}.yaml")):
+            provider.kubectl("apply", "--server-side", "-f", str(path))
+
+
+@pytest.fixture(scope="session")
+def services(provider):
+    identify()
+    folder = Path(tempfile.mkdtemp(prefix="ml-services-"))
+    found = Services(provider, folder)
+    started = found.start()
+    yield found
+    for process in started:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def image(provider) -> str:
+    found = provider.image()
+    if not found:
+        pytest.skip(f"{provider.name} has no trainer image")
+    return found
+
+
+@pytest.fixture(scope="module")
+def team(services, tmp_path_factory):
+    """An environment whose Jobs are created and, for want of their image, never run."""
+    return new_team(services, tmp_path_factory.mktemp("team"))
+
+
+@pytest.fixture(scope="module")
+def training_team(services, image, tmp_path_factory):
+    """An environment whose Jobs train."""
+    return new_team(services, tmp_path_factory.mktemp("team"), image)
