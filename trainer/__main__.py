@@ -7,6 +7,7 @@ import logging
 import sys
 
 from trainer.config import ConfigError, DataError, parse
+from trainer.memory import note_peak
 
 log = logging.getLogger("trainer")
 
@@ -17,6 +18,7 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         config = parse(arguments)
+        note_peak("at the start")
         if config.command == "prepare":
             from trainer.prepare import prepare  # torch takes seconds to import and preparing does without
 

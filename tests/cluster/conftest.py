@@ -66,10 +66,14 @@ def image(provider) -> str:
 @pytest.fixture(scope="module")
 def team(services, tmp_path_factory):
     """An environment whose Jobs are created and, for want of their image, never run."""
-    return new_team(services, tmp_path_factory.mktemp("team"))
+    found = new_team(services, tmp_path_factory.mktemp("team"))
+    yield found
+    found.end()
 
 
 @pytest.fixture(scope="module")
 def training_team(services, image, tmp_path_factory):
     """An environment whose Jobs train."""
-    return new_team(services, tmp_path_factory.mktemp("team"), image)
+    found = new_team(services, tmp_path_factory.mktemp("team"), image)
+    yield found
+    found.end()

@@ -123,6 +123,15 @@ class Team:
         secret = json.loads(self.kubectl("get", "secret", "receiver-token", "-o", "json", part="platform"))
         self.token = subprocess.run(["base64", "-d"], input=secret["data"]["token"], capture_output=True, text=True).stdout
 
+    def end(self) -> None:
+        """Take the environment out of the cluster: Flux prunes what it has applied, then the namespaces go."""
+        self.kubectl("delete", "kustomizations.kustomize.toolkit.fluxcd.io", "--all", "--timeout=60s", part="platform")
+        namespaces = [f"{self.name}-{part}" for part in ("platform", "training", "serving")]
+        self.provider.kubectl("delete", "namespaces", *namespaces, "--wait=false")
+        selector = f"--selector=ml-pipeline/environment={self.name}"
+        self.provider.kubectl("delete", "clusterroles,clusterrolebindings", selector)
+        self.provider.kubectl("delete", "persistentvolumes", f"{self.name}-checkpoints", f"{self.name}-artifacts", "--wait=false")
+
     def facts(self, serving: str) -> str:
         repository, _, digest = self.image.partition("@")
         return f"""apiVersion: ml-pipeline/v1

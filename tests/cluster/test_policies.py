@@ -1,0 +1,80 @@
+"""The real API server gives each example the verdict, and the message, that its file states."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from ml_pipeline.adapters.kustomize import build_objects
+
+from tests.conftest import FIXTURES, REPOSITORY, git
+
+EXAMPLES = sorted((FIXTURES / "policies").glob("*/*/*.yaml"))
+PATHS = {
+    "Job": "/apis/batch/v1/namespaces/{}-training/jobs",
+    "SeldonDeployment": "/apis/machinelearning.seldon.io/v1/namespaces/{}-serving/seldondeployments",
+}
+
+
+@pytest.fixture(scope="module")
+def team(team):
+    """An environment like staging: its registry and its largest node."""
+    path = team.clone / f"environments/{team.name}/environment.yaml"
+    text = path.read_text().replace("cpu: 64, memory: 256Gi,", "cpu: 64, memory: 256Gi, gpus: 4, gpu_type: A100,")
+    lines = [line.replace("repository: serving", "repository: registry.example.com/ml/serving") for line in text.splitlines()]
+    path.write_text("\n".join(lines) + "\n")
+    team.pipeline("render")
+    revision = team.commit("Look like staging")
+    team.wait("the policies", lambda: team.ready("platform", revision))
+    team.wait("the policies to be enforced", lambda: refused(team, EXAMPLES[0].parents[1] / "rejected/other-registry.yaml"))
+    return team
+
+
+def post(team, thing: dict) -> str:
+    """What the API server says to a dry run; empty where it takes it."""
+    from kubernetes import config
+    from kubernetes.client import ApiException
+
+    api = config.new_client_from_config(str(team.provider.kubeconfig))
+    try:
+        path = PATHS[thing["kind"]].format(team.name)
+        api.call_api(
+            path, "POST", query_params=[("dryRun", "All")], body=thing, auth_settings=["BearerToken"], response_types_map={201: "object"}
+        )
+    except ApiException as error:
+        return json.loads(error.body)["message"]
+    return ""
+
+
+def refused(team, example: Path) -> str:
+    return post(team, yaml.safe_load(example.read_text()))
+
+
+def test_there_are_enough_examples():
+    assert len(EXAMPLES) >= 60
+    policies = {path.stem for path in (REPOSITORY / "base/platform/policies").glob("*.yaml")} - {"kustomization"}
+    assert {example.parents[1].name for example in EXAMPLES} == {name for name in policies if not name.endswith("-binding")}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:]))
+def test_example_gets_its_verdict(team, example):
+    said = refused(team, example)
+    if example.parent.name == "accepted":
+        assert said == ""
+        return
+    policy, message = example.parents[1].name, example.read_text().splitlines()[0].removeprefix("# message: ")
+    assert f"ValidatingAdmissionPolicy '{team.name}-{policy}'" in said
+    assert said.endswith(f"denied request: {message}")
+
+
+def test_what_the_renderer_makes_is_accepted(team):
+    said = team.submit("rendered", "seed=3")
+    assert "committed" in said
+    git(team.clone, "pull", "--quiet", "origin", "main")
+    (overlay,) = (team.clone / f"environments/{team.name}/training").glob("data-*")
+    assert [post(team, thing) for thing in build_objects(overlay)] == [""]
+
+
+def test_other_namespaces_are_left_alone(team):
+    job = yaml.safe_load(next(e for e in EXAMPLES if e.parent.name == "rejected" and "Job" in e.read_text()).read_text())
+    team.provider.kubectl("create", "--dry-run=server", "-n", "default", "-f", "-", stdin=json.dumps(job))
