@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         config = parse(arguments)
-        note_peak("at the start")
+        note_peak()
         if config.command == "prepare":
             from trainer.prepare import prepare  # torch takes seconds to import and preparing does without
 

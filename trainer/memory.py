@@ -2,19 +2,28 @@
 
 import os
 import resource
+import threading
+import time
 from pathlib import Path
 
-# Kubernetes reads this file into the pod's status when the container ends, however it ends:
+# Kubernetes takes this file into the pod's status when the container ends, however it ends:
 # https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 TERMINATION_LOG = "/dev/termination-log"
+INTERVAL_SECONDS = 0.25
 
 
-def note_peak(moment: str, path: str = TERMINATION_LOG) -> None:
-    """Write `peak N MiB, MOMENT`; nothing where there is no such file, as outside a pod."""
+def note_peak(path: str = TERMINATION_LOG) -> None:
+    """Write `peak N MiB after T s` now and every quarter of a second; nothing where there is no such file, as outside a pod."""
     if os.access(path, os.W_OK):
-        Path(path).write_text(f"peak {peak_mib()} MiB, {moment}")
+        threading.Thread(target=_note, args=(Path(path), time.monotonic()), daemon=True).start()
 
 
 def peak_mib() -> int:
     """Most resident memory so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _note(path: Path, start: float) -> None:
+    while True:
+        path.write_text(f"peak {peak_mib()} MiB after {time.monotonic() - start:.1f} s")
+        time.sleep(INTERVAL_SECONDS)

@@ -22,7 +22,6 @@ from trainer import plots, tracking
 from trainer.checkpoint import Checkpoints
 from trainer.config import Config
 from trainer.evaluate import confusion, evaluate, gates
-from trainer.memory import note_peak
 from trainer.models import Served, build
 from trainer.prepare import SHORT, Prepared, unpack
 from trainer.store import folder_sha256
@@ -93,7 +92,6 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
     if _world() > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
-    note_peak("before the data was read")
     data = unpack(config.around.data_uri, config.around.data_sha256)
     model = _model(config, data).to(device)
     if device.type == "cuda" and config.channels_last and data.train_ND.ndim == 4:
@@ -167,7 +165,6 @@ def _loop(session: Session) -> bool:
         state["history"].append(metrics)
         state |= {"epoch": state["epoch"] + 1, "batch": 0, "loss_sum": 0.0}
         session.save()
-        note_peak(f"after epoch {state['epoch']}")
         if _rank() == 0:
             mlflow.log_metrics(metrics, step=state["epoch"])
             log.info("epoch %d/%d train_loss %.6f holdout_accuracy %.4f", state["epoch"], config.epochs, metrics["train_loss"], accuracy)

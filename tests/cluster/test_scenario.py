@@ -131,3 +131,23 @@ def test_revert_and_revert_of_the_experiment_train_nothing(team, second):
     team.wait("Flux to apply", lambda: team.applied("training") == team.head_revision())
     assert not team.jobs()
     assert team.trained() == before
+
+
+def test_killed_for_memory_says_limit_peak_and_line(team, first):
+    team.submit("greedy", "seed=4", "resources.memory=200Mi")
+    said = team.wait("the kernel", lambda: "OOMKilled" in (said := team.on_cluster("status", code=None)) and said, 180)
+    line = next(line for line in said.splitlines() if "OOMKilled" in line)
+    print(line)
+    assert "OOMKilled: the limit is 200Mi, last known peak " in line
+    assert "raise resources.memory in experiments/greedy/experiment.yaml:" in line
+    team.revert("^Train greedy$")
+    team.wait("the Job to go", lambda: not team.jobs())
+
+
+def test_log_is_followed_by_identity(team, first):
+    team.submit("followed", "seed=5")
+    (job,) = team.wait("the Job", team.jobs)
+    run = team.jobs()[job]["metadata"]["labels"]["ml-pipeline/run"]
+    said = team.on_cluster("logs", "-f", f"followed/{run}")
+    assert "finished: accuracy" in said
+    team.wait("the receipt", lambda: team.reconcile() and team.run_of("followed"))

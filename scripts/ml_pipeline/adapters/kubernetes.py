@@ -70,6 +70,11 @@ class Cluster:
         path = f"{kind.path}/namespaces/{namespace}/{kind.plural}/{name}/status"
         self._call(path, [], method="PATCH", body={"status": status})
 
+    def annotate(self, kind: Kind, namespace: str, name: str, annotations: dict[str, str]) -> None:
+        """Merge annotations into an object's."""
+        path = f"{kind.path}/namespaces/{namespace}/{kind.plural}/{name}"
+        self._call(path, [], method="PATCH", body={"metadata": {"annotations": annotations}})
+
     def apply(self, stream: bytes, *arguments: str) -> str:
         """Server-side apply of a YAML stream with `kubectl`; what it did, a line an object.
 
@@ -79,13 +84,13 @@ class Cluster:
         command = [kubectl(), *self._flags(), "apply", "--server-side", "--field-manager=ml-pipeline", "-f", "-", *arguments]
         return processes.run(command, stdin=stream).decode().strip()
 
-    def schema(self, crd: str) -> Object:
-        """The CustomResourceDefinition of that name.
+    def get(self, path: str) -> Object:
+        """The object at an API path.
 
         Raises:
-            NotServedError: it is not installed.
+            NotServedError: there is none.
         """
-        return self._get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}", [])
+        return self._get(path, [])
 
     def exists(self, path: str) -> bool:
         """Whether there is an object at an API path."""

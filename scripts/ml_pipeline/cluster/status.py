@@ -41,13 +41,14 @@ class Shown:
 
 def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Shown:
     """Everything that `status` prints of an environment, read with the rights of whoever asks."""
-    names, shown = snapshot.environments[name].namespaces, Shown()
+    environment, shown = snapshot.environments[name], Shown()
+    names = environment.namespaces
     no_flux = "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
     found = _served(shown, lambda: cluster.objects(KUSTOMIZATIONS, names.platform), no_flux)
     if found is not None:
         sources = cluster.objects(GIT_REPOSITORIES, names.platform)
         shown.applied = {part: applied(found).get(part, "") for part in PARTS}
-        shown.findings += flux_findings(sources[0] if sources else None, found)
+        shown.findings += flux_findings(sources[0] if sources else None, found, environment.cluster)
     jobs = cluster.objects(JOBS, names.training, selector)
     pods = cluster.objects(PODS, names.training) if jobs else []
     events = cluster.objects(EVENTS, names.training) if jobs else []

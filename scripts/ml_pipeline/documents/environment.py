@@ -89,6 +89,9 @@ class Environment(Strict):
     kind: Literal["Environment"] = Field(description="Always Environment; required.")
     name: Slug = Field(description="Name of the environment, the same as its folder's; required.")
     runtime: Literal["embedded", "kubernetes"] = Field("kubernetes", description="What applies the manifests; default kubernetes.")
+    cluster: Text | None = Field(
+        None, description="Uid of the one cluster that reconciles this environment, printed by bootstrap; default any."
+    )
     branch: Text = Field("main", description="Branch that is reconciled; default main.")
     namespaces: Namespaces = Field(description="Namespaces; required.")
     source: GitSource | None = Field(None, description="The repository as Flux fetches it; required unless the runtime is embedded.")

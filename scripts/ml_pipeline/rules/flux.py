@@ -8,7 +8,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.overlays import in_namespace, kustomization_file, operation, patch
 
-SOURCE, RECEIVER, RECEIVER_TOKEN = "ml-pipeline", "generic-hmac", "receiver-token"
+RECEIVER, RECEIVER_TOKEN, CLUSTER = "generic-hmac", "receiver-token", "ml-pipeline/cluster"
 PARTS = ("platform", "training", "serving")
 _BASES = ("data-job", "training-job", "serving", "components", "platform")
 

@@ -4,16 +4,24 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ml_pipeline.rules.flux import CLUSTER
+
 Object = Mapping[str, Any]
 _WAITING = ("Progressing", "ProgressingWithRetry", "DependencyNotReady", "Suspended")
 _DENIED = re.compile(r"([\w/.-]+) dry-run failed.*?ValidatingAdmissionPolicy '([^']+)'.*? denied request: (.*)", re.DOTALL)
 
 
-def flux_findings(source: Object | None, kustomizations: Iterable[Object]) -> list[str]:
-    """One line for each object of Flux that is stuck; empty where everything is applied or under way."""
+def flux_findings(source: Object | None, kustomizations: Iterable[Object], cluster: str | None = None) -> list[str]:
+    """One line for each object of Flux that is stuck; empty where everything is applied or under way. `cluster` is the uid of
+    the one cluster that should reconcile the environment."""
     if source is None:
         return ["Flux has no GitRepository ml-pipeline here; run `ml-pipeline bootstrap --apply`"]
     found = [_source(source)] if _stuck(source) else []
+    here = source["metadata"].get("annotations", {}).get(CLUSTER)
+    if cluster and here != cluster:
+        found.append(
+            f"this cluster is {here or 'unknown'}, the environment belongs to {cluster}: two would train it; disconnect one of them"
+        )
     return [line for line in found + [_kustomization(thing) for thing in kustomizations if _stuck(thing)] if line]
 
 
@@ -52,12 +60,13 @@ def _kustomization(thing: Object) -> str:
     for pattern, text in _CAUSES:
         match = re.search(pattern, message, re.DOTALL)
         if match:
-            return f"Kustomization {name}: {text.format(*match.groups())}"
+            return f"Kustomization {name}: {text.format(*map(_innermost, match.groups()))}"
     return f"Kustomization {name}: {reason}: {message.splitlines()[0] if message else 'no message'}; correct it in git, or revert"
 
 
 # What Flux says, and what to do about it; the first match counts.
 _CAUSES = (
+    (r"kustomize build failed: (.*)", "does not build: {0}; render it anew with `ml-pipeline render`, or revert"),
     (r"artifact not found|Source artifact not found", "waits for the first fetch of the repository"),
     (r'namespaces? "([^"]+)" not found', "the namespace {0} is gone; run `ml-pipeline bootstrap --apply`"),
     (r'no matches for kind "([^"]+)" in version "([^"]+)"', "{0} ({1}) is not installed; install its CRDs, then Flux goes on"),
@@ -70,10 +79,15 @@ _CAUSES = (
         "a secret does not decrypt with this age key; encrypt it for the key of this environment, or restore the key",
     ),
     (r"kustomization path not found|stat .*?no such file", "its folder is not on the branch; render it with `ml-pipeline render`"),
-    (r"kustomize build failed: (.*)", "does not build: {0}; render it anew with `ml-pipeline render`, or revert"),
     (r"(\S+) is forbidden: User \"system:serviceaccount:([^\"]+)\" (.*)", "{0}: {1} may not, it {2}; run `ml-pipeline bootstrap --apply`"),
     (r"health check failed.*?\[([^\]]+)\]", "{0} does not become ready; revert its promotion, or see `ml-pipeline status`"),
 )
+
+
+def _innermost(text: str | None) -> str:
+    """The last link of a chain of errors, with paths as they are in the repository."""
+    last = (text or "").rpartition("accumulation err='")[2].partition("': must build")[0]
+    return re.sub(r"/\S*/kustomization-\d+/", "", last).strip()
 
 
 def _message(thing: Object) -> str:

@@ -168,7 +168,7 @@ def _unschedulable(view: JobView, pod: Object, message: str, snapshot: Snapshot)
     claim = re.search(r'persistentvolumeclaim "([^"]+)" not found|unbound immediate PersistentVolumeClaims', message)
     if claim:
         return f"unschedulable: {claim[0]}; make the claim, or a storage class that provides it"
-    short = re.findall(r"Insufficient ([\w./-]+)", message)
+    short = re.findall(r"Insufficient ([\w./-]*\w)", message)
     if not short:
         return f"unschedulable: {message.split('. ')[0].rstrip('.')}; see options and pools in environment.yaml"
     wanted = pod["spec"]["containers"][0]["resources"]["requests"]

@@ -6,15 +6,15 @@ import secrets
 from pathlib import Path
 
 from ml_pipeline.adapters.files import read_tree
-from ml_pipeline.adapters.kubernetes import ANY, Cluster, NotServedError
+from ml_pipeline.adapters.kubernetes import ANY, GIT_REPOSITORIES, Cluster, NotServedError
 from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.documents.environment import Environment, GitSource
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.rules.checks import checked
-from ml_pipeline.rules.flux import RECEIVER, RECEIVER_TOKEN
+from ml_pipeline.rules.flux import CLUSTER, RECEIVER, RECEIVER_TOKEN
 from ml_pipeline.verbs import console
 
-_FLUX_CRD = "kustomizations.kustomize.toolkit.fluxcd.io"
+_FLUX_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizations.kustomize.toolkit.fluxcd.io"
 
 
 def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Cluster = ANY) -> int:
@@ -27,7 +27,11 @@ def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Clu
         console.result(stream.decode().rstrip())
         return console.OK
     check_flux(cluster)
+    uid = _own_uid(cluster, facts)
     console.result(cluster.apply(stream))
+    cluster.annotate(GIT_REPOSITORIES, facts.namespaces.platform, "ml-pipeline", {CLUSTER: uid})
+    if facts.cluster is None:
+        console.talk(f"cluster: add `cluster: {uid}` to the environment.yaml, so that no second cluster reconciles it")
     token = _receiver_token(cluster, facts)
     for line in _what_is_left(cluster, facts, facts.source, token):
         console.talk(line)
@@ -41,12 +45,27 @@ def check_flux(cluster: Cluster) -> None:
         PipelineError: says how to install it.
     """
     try:
-        versions = cluster.schema(_FLUX_CRD)["spec"]["versions"]
+        versions = cluster.get(_FLUX_CRD)["spec"]["versions"]
     except NotServedError as error:
         raise PipelineError("the cluster has no Flux; install it with `flux install`, 2.9 or newer") from error
     spec = next(v for v in versions if v["name"] == "v1")["schema"]["openAPIV3Schema"]["properties"]["spec"]
     if "ignore" not in spec["properties"]:
         raise PipelineError("Flux is older than 2.9 (its Kustomization has no spec.ignore); upgrade it with `flux install`")
+
+
+def _own_uid(cluster: Cluster, facts: Environment) -> str:
+    """Uid of the cluster, which stays for its life.
+
+    Raises:
+        PipelineError: the environment belongs to another cluster.
+    """
+    uid = str(cluster.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
+    if facts.cluster not in (None, uid):
+        raise PipelineError(
+            f"{facts.name} belongs to the cluster {facts.cluster}, this is {uid}; if it has moved, disconnect the other and change "
+            f"cluster in environments/{facts.name}/environment.yaml"
+        )
+    return uid
 
 
 def hook_path(token: str, namespace: str, name: str = RECEIVER) -> str:
