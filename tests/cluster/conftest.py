@@ -10,10 +10,8 @@ import pytest
 
 from tests.cluster import providers
 from tests.cluster.team import Services, new_team
-from tests.conftest import REPOSITORY
 from tests.environment.conftest import identify
 
-CRDS = Path(os.environ.get("CRDS", REPOSITORY.parent / "shared" / "crds"))
 # Loopback, and the bridges of this machine on which cluster-bin and container engines put a node.
 BRIDGES = ["127.0.0.1", "localhost", "10.88.0.0/16", "172.16.0.0/12"]
 
@@ -30,16 +28,9 @@ def provider():
     found = providers.find()
     if found is None:
         pytest.skip(f"no cluster to test on; {providers.HOW}")
+    providers.install_crds(found)
     yield found
     found.down()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _crds(provider):
-    """The APIs that a platform team installs: Seldon and Kueue, of which only the CRDs are at hand."""
-    for pattern in ("seldondeployments*", "*kueue*"):
-        for path in sorted(CRDS.glob(f"{pattern}.yaml")):
-            provider.kubectl("apply", "--server-side", "-f", str(path))
 
 
 @pytest.fixture(scope="session")

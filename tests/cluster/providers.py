@@ -4,14 +4,18 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from ml_pipeline.adapters.processes import is_alive
+
 from tests.conftest import REPOSITORY
 
 BUNDLE = Path(os.environ.get("CLUSTER_BIN", REPOSITORY.parent / "shared" / "cluster-bin"))
+CRDS = Path(os.environ.get("CRDS", REPOSITORY.parent / "shared" / "crds"))
 HOW = "set CLUSTER_BIN to a cluster-bin folder, install kind and flux, or set KUBECONFIG to a cluster with Flux and TEST_CLUSTER=existing"
 
 
@@ -45,6 +49,10 @@ class Provider(ABC):
         """Kill a component of the control plane and start it again."""
         raise NotImplementedError(f"{self.name} cannot restart {component}")
 
+    def keep(self) -> None:
+        """Start again what has ended by itself, where no init system does."""
+        return
+
     def logs(self) -> Path | None:
         """Folder with the logs of every component."""
         return None
@@ -67,7 +75,6 @@ class ClusterBin(Provider):
         status = json.loads(self.call("status", "--json", check=False))
         self.kubeconfig, self.ports = Path(status["kubeconfig"]), status["ports"]
         self.address = status.get("address", "127.0.0.1")
-        self.processes = {process["name"]: process["pid"] for process in status["processes"]}
 
     def call(self, *arguments: str, check: bool = True) -> str:
         command = [str(BUNDLE / "cluster"), *arguments, "--dir", str(self.dir)]
@@ -105,7 +112,16 @@ class ClusterBin(Provider):
         return f"http://127.0.0.1:{self.ports['receiver']}"
 
     def restart(self, component: str) -> None:
+        os.kill(self.pid(component), signal.SIGKILL)
         self.call("restart", component)
+
+    def keep(self) -> None:
+        for path in (self.dir / "pids").glob("*.json"):
+            if not is_alive(json.loads(path.read_text())["pid"]):
+                self.call("restart", path.stem)
+
+    def pid(self, component: str) -> int:
+        return json.loads((self.dir / "pids" / f"{component}.json").read_text())["pid"]
 
     def logs(self) -> Path:
         return self.dir / "logs"
@@ -177,3 +193,10 @@ def find() -> Provider | None:
     if wanted in ("", "kind") and all(map(shutil.which, ("kind", "flux", "docker"))):
         return Kind()
     return None
+
+
+def install_crds(provider: Provider) -> None:
+    """The APIs that a platform team installs: Seldon and Kueue, of which only the CRDs are at hand."""
+    for pattern in ("seldondeployments*", "*kueue*"):
+        for path in sorted(CRDS.glob(f"{pattern}.yaml")):
+            provider.kubectl("apply", "--server-side", "-f", str(path))

@@ -211,6 +211,13 @@ spec:
         git(self.clone, "revert", "--no-edit", git(self.clone, "log", "-1", "--format=%H", f"--grep={grep}"))
         self.push()
 
+    def remove(self, *names: str) -> None:
+        """Take experiments out again; what they run is cancelled."""
+        self.pull()
+        git(self.clone, "rm", "--quiet", "-r", *(f"experiments/{name}/experiment.yaml" for name in names))
+        self.pipeline("render")
+        self.commit(f"Remove {', '.join(names)[:50]}")
+
     def hook(self) -> None:
         """What a forge does after a push: tell Flux, signed."""
         if not self.token:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from tests.cluster.providers import ClusterBin
+from tests.cluster.receipts import prepared_data
 from tests.conftest import git
 
 
@@ -44,23 +45,9 @@ def experiment(team):
 @pytest.fixture(scope="module")
 def prepared(team):
     """Data that counts as prepared: a receipt, as `reconcile` writes it."""
-    from ml_pipeline.documents.fields import API_VERSION
-    from ml_pipeline.documents.receipts import DataVersion
-    from ml_pipeline.documents.writer import to_document
-    from ml_pipeline.rules.identity import SHORT, data_identity
-
     team.submit("prepared", "seed=1")
     team.pull()
-    (experiment,) = team.head().experiments.values()
-    identity = data_identity(experiment)
-    known = {"uri": "data/x.npz", "sha256": "a" * 64, "bytes": 1}
-    head = {"apiVersion": API_VERSION, "kind": "DataVersion", "id": identity[:SHORT], "identity": identity, "environment": team.name}
-    document = DataVersion.model_validate(
-        {**head, "source": experiment.dataset.uri, "image": experiment.image, "data": known}, strict=False
-    )
-    path = f"experiments/prepared/data/{identity[:SHORT]}.yaml"
-    (team.clone / path).parent.mkdir(parents=True)
-    (team.clone / path).write_bytes(to_document(path, document))
+    prepared_data(team, "prepared")
     git(team.clone, "rm", "--quiet", "experiments/prepared/experiment.yaml")
     team.pipeline("render")
     team.commit("Prepare the data")

@@ -1,6 +1,5 @@
-from trainer.memory import note_peak, peak_mib
-
 from tests.conftest import until
+from trainer.memory import note_peak, peak_mib
 
 
 def test_peak_is_left_where_the_pods_status_takes_it_from(tmp_path):
