@@ -39,9 +39,10 @@ def test_what_is_under_way_is_no_finding(reason):
             'SeldonDeployment/s/digits dry-run failed: no matches for kind "SeldonDeployment" in version "machinelearning.seldon.io/v1"',
             "SeldonDeployment (machinelearning.seldon.io/v1) is not installed; install its CRDs, then Flux goes on",
         ),
+        ('secrets "sops-age" not found', "the Secret sops-age that it needs is missing; make it, see docs/tasks/connect-a-cluster.md"),
         (
-            "cannot get decryption Secret 'p/sops-age': Secret \"sops-age\" not found",
-            "the Secret p/sops-age with the age key is missing; make it",
+            "failed to decrypt and format 'x.yaml': cannot get sops data key: Error getting data key: 0 successful groups required",
+            "a secret does not decrypt with this age key; encrypt it for the key of this environment, or restore the key",
         ),
         (
             "kustomization path not found: stat /tmp/x: no such file or directory",

@@ -19,7 +19,7 @@ from ml_pipeline.adapters.kubernetes import (
     NotServedError,
 )
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.flux import PARTS
+from ml_pipeline.rules.flux import PARTS, SOURCE
 from ml_pipeline.rules.flux_status import applied, flux_findings
 from ml_pipeline.rules.pods import JobView, note, views
 from ml_pipeline.rules.render import drift
@@ -46,7 +46,7 @@ def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Show
     no_flux = "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
     found = _served(shown, lambda: cluster.objects(KUSTOMIZATIONS, names.platform), no_flux)
     if found is not None:
-        sources = cluster.objects(GIT_REPOSITORIES, names.platform)
+        sources = [s for s in cluster.objects(GIT_REPOSITORIES, names.platform) if s["metadata"]["name"] == SOURCE]
         shown.applied = {part: applied(found).get(part, "") for part in PARTS}
         shown.findings += flux_findings(sources[0] if sources else None, found, environment.cluster)
     jobs = cluster.objects(JOBS, names.training, selector)

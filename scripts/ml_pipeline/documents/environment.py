@@ -99,6 +99,9 @@ class Environment(Strict):
     tracking: Tracking = Field(description="MLflow; required.")
     artifacts: Artifacts = Field(description="Artifact store; required.")
     pools: tuple[Pool, ...] = Field(description="Node pools and prices; required.", min_length=1, strict=False)
+    training_shards: Literal[1, 2, 4, 8, 16] = Field(
+        1, description="Kustomizations that share the training overlays, for more than 300 runs at a time; default 1."
+    )
     kueue: bool = Field(default=False, description="Whether Kueue admits the Jobs of this environment; default false.")
     budget: SpendingLimit = Field(description="Spending limit; required.")
     promotes_from: tuple[Slug, ...] = Field(

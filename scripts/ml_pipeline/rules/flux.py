@@ -3,13 +3,16 @@ the Flux objects that reconcile this repository. Nothing that git can merge late
 
 from typing import Any
 
-from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.environment import Environment, GitSource
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.overlays import in_namespace, kustomization_file, operation, patch
 
 RECEIVER, RECEIVER_TOKEN, CLUSTER = "generic-hmac", "receiver-token", "ml-pipeline/cluster"
 PARTS = ("platform", "training", "serving")
+SOURCE, _DIGITS = "ml-pipeline", "0123456789abcdef"
+_SOURCE = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository"}
 _BASES = ("data-job", "training-job", "serving", "components", "platform")
 
 
@@ -24,10 +27,11 @@ def flux_overlays(snapshot: Snapshot) -> dict[str, bytes]:
 
 def _overlay(environment: Environment) -> dict[str, dict[str, Any]]:
     names = environment.namespaces
+    shards = [f"shard-{number}" for number in range(1, environment.training_shards)]
     subjects = {"kind": "(Cluster)?RoleBinding", "name": "platform|apply|reconcile|.*-platform"}
     return {
         "kustomization.yaml": kustomization_file(
-            resources=["cluster", *sorted(PARTS)],
+            resources=["cluster", *sorted(PARTS), *shards],
             labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
             patches=[patch(subjects, operation("/subjects/0/namespace", names.platform))],
         ),
@@ -35,22 +39,21 @@ def _overlay(environment: Environment) -> dict[str, dict[str, Any]]:
         "platform/kustomization.yaml": _platform(environment),
         "training/kustomization.yaml": in_namespace(names.training, ["../../../../base/flux/training"]),
         "serving/kustomization.yaml": in_namespace(names.serving, ["../../../../base/flux/serving"]),
+        **{f"{shard}/kustomization.yaml": _shard(environment, number) for number, shard in enumerate(shards, 1)},
     }
 
 
 def _platform(environment: Environment) -> dict[str, Any]:
     source = environment.source
     assert source is not None
-    folder = f"environments/{environment.name}"
-    repository = [
-        operation("/spec/url", source.url),
-        operation("/spec/ref/branch", environment.branch),
-        operation("/spec/ignore", _ignore(folder), op="add"),
+    patches = [patch({"kind": "GitRepository"}, *_repository(environment, source, 0))]
+    patches += [
+        patch({"kind": "Kustomization", "name": part}, operation("/spec/path", f"./environments/{environment.name}/{part}"))
+        for part in PARTS
     ]
-    if source.secret:
-        repository.append(operation("/spec/secretRef", {"name": source.secret}, op="add"))
-    patches = [patch({"kind": "GitRepository"}, *repository)]
-    patches += [patch({"kind": "Kustomization", "name": part}, operation("/spec/path", f"./{folder}/{part}")) for part in PARTS]
+    listened = [{**_SOURCE, "name": f"{SOURCE}-{number}"} for number in range(1, environment.training_shards)]
+    if listened:
+        patches.append(patch({"kind": "Receiver"}, *(operation("/spec/resources/-", one, op="add") for one in listened)))
     components = []
     if source.decryption:
         components.append("../../../../base/flux/decryption")
@@ -64,8 +67,41 @@ def _platform(environment: Environment) -> dict[str, Any]:
     return in_namespace(environment.namespaces.platform, ["../../../../base/flux/platform"], **more, patches=patches)
 
 
-def _ignore(folder: str) -> str:
-    """gitignore rules that leave only what the cluster builds from: no experiments, receipts, code or documentation."""
-    kept = ["/base/", f"/{folder}/"]
-    inside = [f"/base/{name}/" for name in _BASES] + [f"/{folder}/{name}/" for name in (*PARTS, "rollouts")]
-    return "".join(f"{line}\n" for line in ("/*", *(f"!{k}" for k in kept), "/base/*", f"/{folder}/*", *(f"!{i}" for i in inside)))
+def _shard(environment: Environment, number: int) -> dict[str, Any]:
+    """A source of its own and the Kustomization that trains from it."""
+    assert environment.source is not None
+    training = [
+        operation("/spec/path", f"./environments/{environment.name}/training"),
+        operation("/spec/sourceRef/name", f"{SOURCE}-{number}"),
+    ]
+    patches = [
+        patch({"kind": "GitRepository"}, *_repository(environment, environment.source, number)),
+        patch({"kind": "Kustomization"}, *training),
+    ]
+    return in_namespace(environment.namespaces.platform, ["../../../../base/flux/shard"], nameSuffix=f"-{number}", patches=patches)
+
+
+def _repository(environment: Environment, source: GitSource, shard: int) -> list[dict[str, Any]]:
+    secret = [operation("/spec/secretRef", {"name": source.secret}, op="add")] if source.secret else []
+    return [
+        operation("/spec/url", source.url),
+        operation("/spec/ref/branch", environment.branch),
+        operation("/spec/ignore", "".join(f"{line}\n" for line in _ignored(environment, shard)), op="add"),
+        *secret,
+    ]
+
+
+def _ignored(environment: Environment, shard: int) -> list[str]:
+    """gitignore rules that leave only what the cluster builds from: no experiments, receipts, code or documentation.
+
+    Of the training overlays a shard sees those whose run has one of its first digits.
+    """
+    folder, training = f"/environments/{environment.name}/", f"/environments/{environment.name}/training/"
+    inside = [f"/base/{name}/" for name in _BASES] + [f"{folder}{name}/" for name in (*PARTS, "rollouts")]
+    lines = ["/*", "!/base/", f"!{folder}", "/base/*", f"{folder}*", *(f"!{path}" for path in inside)]
+    if environment.training_shards > 1:
+        share = len(_DIGITS) // environment.training_shards
+        mine = _DIGITS[shard * share : (shard + 1) * share]
+        lines += [f"{training}*", f"!{training}*-[{mine}]{'?' * (SHORT - 1)}/"]
+        lines += [f"!{training}serviceaccount.yaml"] if shard == 0 else []
+    return lines

@@ -70,12 +70,9 @@ _CAUSES = (
     (r"artifact not found|Source artifact not found", "waits for the first fetch of the repository"),
     (r'namespaces? "([^"]+)" not found', "the namespace {0} is gone; run `ml-pipeline bootstrap --apply`"),
     (r'no matches for kind "([^"]+)" in version "([^"]+)"', "{0} ({1}) is not installed; install its CRDs, then Flux goes on"),
+    (r"secrets? \"([^\"]+)\" not found", "the Secret {0} that it needs is missing; make it, see docs/tasks/connect-a-cluster.md"),
     (
-        r"cannot get decryption Secret '([^']+)'|decryption secret '?([^']+?)'? not found",
-        "the Secret {0} with the age key is missing; make it",
-    ),
-    (
-        r"failed to decrypt[^:]*: (.*?)(?:;|$)|no identity matched|decrypt.*?error: (.*)",
+        r"decrypt|no identity matched",
         "a secret does not decrypt with this age key; encrypt it for the key of this environment, or restore the key",
     ),
     (r"kustomization path not found|stat .*?no such file", "its folder is not on the branch; render it with `ml-pipeline render`"),

@@ -11,7 +11,7 @@ from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.documents.environment import Environment, GitSource
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.rules.checks import checked
-from ml_pipeline.rules.flux import CLUSTER, RECEIVER, RECEIVER_TOKEN
+from ml_pipeline.rules.flux import CLUSTER, RECEIVER, RECEIVER_TOKEN, SOURCE
 from ml_pipeline.verbs import console
 
 _FLUX_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizations.kustomize.toolkit.fluxcd.io"
@@ -29,7 +29,7 @@ def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Clu
     check_flux(cluster)
     uid = _own_uid(cluster, facts)
     console.result(cluster.apply(stream))
-    cluster.annotate(GIT_REPOSITORIES, facts.namespaces.platform, "ml-pipeline", {CLUSTER: uid})
+    cluster.annotate(GIT_REPOSITORIES, facts.namespaces.platform, SOURCE, {CLUSTER: uid})
     if facts.cluster is None:
         console.talk(f"cluster: add `cluster: {uid}` to the environment.yaml, so that no second cluster reconciles it")
     token = _receiver_token(cluster, facts)
