@@ -4,10 +4,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-slow bench check format lock clean
+.PHONY: help setup demo test test-slow test-cluster bench bench-cluster check format lock clean
 
 help: ## print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## install everything into .venv and .venv-serving (TORCH=auto|cpu|gpu)
 
@@ -23,8 +23,15 @@ test: setup ## run the tests (under 6 minutes)
 test-slow: setup ## run the tests that kill, revert and load a real environment
 	@$(PYTEST) -m slow $(ARGS)
 
+test-cluster: setup ## run the tests on a real Kubernetes with Flux, where one is at hand
+	@$(PYTEST) -m cluster -rs $(ARGS)
+
 bench: setup ## print the figures of docs/benchmarks.md
 	@$(PYTEST) -m slow tests/environment/test_figures.py $(ARGS)
+
+bench-cluster: setup ## print the figures of docs/benchmarks.md that need a cluster
+	@TRIES=20 KILLS=60 RECONCILIATIONS=300 $(PYTEST) -m cluster tests/cluster/test_figures.py tests/cluster/test_exactly_once.py tests/cluster/test_kills.py $(ARGS)
+	@for shards in 1 8; do SHARDS=$$shards SIZES=100,300,1000 $(PYTEST) -m cluster tests/cluster/test_scale.py $(ARGS); done
 
 check: setup ## lint, types, import contracts, documents, rendered files, schemas
 	@$(BIN)/ruff format --check --quiet .

@@ -5,7 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
+from ml_pipeline.adapters.kubernetes import Cluster
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+
+from tests.api_server import ApiServer, serve
 
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -54,6 +57,20 @@ def team(tmp_path, files) -> Path:
     git(clone, "commit", "--quiet", "--message", "Begin")
     git(clone, "push", "--quiet", "origin", "main")
     return clone
+
+
+@pytest.fixture
+def api():
+    """A stand-in for the API server."""
+    found = ApiServer()
+    server = serve(found)
+    yield found
+    server.shutdown()
+
+
+@pytest.fixture
+def cluster(api, tmp_path) -> Cluster:
+    return Cluster(api.kubeconfig(tmp_path))
 
 
 def until(probe):

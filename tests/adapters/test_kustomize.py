@@ -11,6 +11,7 @@ from ml_pipeline.adapters.processes import ProgramError
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes, applied, drift
+from ml_pipeline.rules.seldon import webhook_faults
 
 from tests.conftest import REPOSITORY, folder
 from tests.simulate import observed
@@ -37,7 +38,7 @@ def shipped() -> list[Path]:
 
 def invalid(thing: dict) -> list[str]:
     if thing["apiVersion"].endswith("seldon.io/v1"):
-        return seldon_faults(thing)
+        return webhook_faults(thing)
     if "toolkit.fluxcd.io" in thing["apiVersion"] or "kueue.x-k8s.io" in thing["apiVersion"]:
         return crd_faults(thing)
     try:
@@ -45,15 +46,6 @@ def invalid(thing: dict) -> list[str]:
     except kubernetes_validate.ValidationError as error:
         return [error.message]
     return []
-
-
-def seldon_faults(thing: dict) -> list[str]:
-    """The rules of the operator's webhook, beside the schema where the CRDs are at hand."""
-    predictors = thing["spec"]["predictors"]
-    names = [p["name"] for p in predictors]
-    found = [] if sum(p["traffic"] for p in predictors) == 100 else ["traffic"]
-    found += [] if len(set(names)) == len(names) else ["names"]
-    return found + [p["name"] for p in predictors if p["componentSpecs"][0]["spec"]["containers"][0]["name"] != p["graph"]["name"]]
 
 
 @pytest.mark.parametrize("overlay", shipped(), ids=lambda path: path.name)

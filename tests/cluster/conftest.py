@@ -18,7 +18,7 @@ BRIDGES = ["127.0.0.1", "localhost", "10.88.0.0/16", "172.16.0.0/12"]
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if "tests/cluster" in item.nodeid:
+        if {"provider", "kwok"} & set(item.fixturenames):
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.allow_hosts(BRIDGES))
 

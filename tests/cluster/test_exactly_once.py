@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.watch import Watch
 
-RECONCILIATIONS = int(os.environ.get("RECONCILIATIONS", "300"))
+RECONCILIATIONS = int(os.environ.get("RECONCILIATIONS", "60"))
 CONTROLLERS = ("source-controller", "kustomize-controller", "kube-controller-manager")
 
 

@@ -73,7 +73,7 @@ def test_experiments_merged_at_once(kwok, teams, count, capsys):
     shard(team)
     team.wait("the platform", lambda: team.ready("training"))
     merge(team, count)
-    build = root_build(team)
+    build = builds(team)
     start = time.monotonic()
     team.push()
     wait("the Jobs", lambda: number_of(team, "jobs") >= count, 900)
@@ -90,7 +90,7 @@ def test_experiments_merged_at_once(kwok, teams, count, capsys):
     with capsys.disabled():
         print(
             f"\n{count} experiments merged, {SHARDS} shards: Jobs created {created:.1f} s, finished {finished:.1f} s after the push; "
-            f"root build {build:.2f} s; a look that changes nothing {time.monotonic() - again:.1f} s; "
+            f"builds {build:.2f} s; a look that changes nothing {time.monotonic() - again:.1f} s; "
             f"kustomize-controller {memory_mib(kwok, 'kustomize-controller')} MiB, source-controller {memory_mib(kwok, 'source-controller')} MiB"
         )
     assert len(names) == len(set(names)) == count
@@ -116,13 +116,17 @@ def shard(team: Team) -> None:
     team.on_cluster("bootstrap", "--apply")
 
 
-def root_build(team: Team) -> float:
-    """Seconds of one Kustomize build of the whole folder, as kustomize-controller makes it."""
+def builds(team: Team) -> float:
+    """Seconds of the Kustomize builds of all shards, one after the other, as kustomize-controller makes them."""
     root = team.clone / f"environments/{team.name}/training"
-    generated = root / "kustomization.yaml"
     overlays = sorted(path.parent.name for path in root.glob("*/kustomization.yaml"))
-    generated.write_text(yaml.safe_dump({"resources": [*overlays, "serviceaccount.yaml"]}))
-    start = time.monotonic()
-    subprocess.run([str(REPOSITORY / ".venv/bin/kubectl"), "kustomize", str(root)], check=True, stdout=subprocess.DEVNULL)
-    generated.unlink()
-    return time.monotonic() - start
+    share, seconds = 16 // int(SHARDS), 0.0
+    for shard in range(int(SHARDS)):
+        mine = [name for name in overlays if int(name[-10], 16) // share == shard]
+        generated = root / "kustomization.yaml"
+        generated.write_text(yaml.safe_dump({"resources": [*mine, "serviceaccount.yaml"]}))
+        start = time.monotonic()
+        subprocess.run([str(REPOSITORY / ".venv/bin/kubectl"), "kustomize", str(root)], check=True, stdout=subprocess.DEVNULL)
+        seconds += time.monotonic() - start
+        generated.unlink()
+    return seconds

@@ -19,6 +19,7 @@ from ml_pipeline.local.router import Router
 from ml_pipeline.local.services import Service, Services, program
 from ml_pipeline.local.serving import Serving
 from ml_pipeline.local.state import State, free_port
+from ml_pipeline.rules.seldon import webhook_faults
 
 log = logging.getLogger("ml_pipeline.local")
 TICK_SECONDS, LIST_SECONDS, STOP_SECONDS = 0.1, 0.2, 30.0
@@ -60,7 +61,10 @@ class Bridge:
         deployments = self.cluster.objects(SELDON_DEPLOYMENTS, self.namespace)
         for deployment in deployments:
             check_shape(deployment)
-        self.serving.apply(deployments)
+        refused = {d["metadata"]["name"]: faults for d in deployments if (faults := webhook_faults(d))}
+        for name, faults in refused.items():
+            log.error("SeldonDeployment %s: the operator's webhook would refuse it: %s", name, "; ".join(faults))
+        self.serving.apply([d for d in deployments if d["metadata"]["name"] not in refused])
         self.listed = time.monotonic()
 
     def _tell(self) -> None:
