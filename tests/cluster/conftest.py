@@ -10,8 +10,10 @@ import pytest
 
 from tests.cluster import providers
 from tests.cluster.team import Services, new_team
+from tests.conftest import REPOSITORY
 from tests.environment.conftest import identify
 
+LOGS = REPOSITORY / ".cache" / "cluster-logs"
 # Loopback, and the bridges of this machine on which cluster-bin and container engines put a node.
 BRIDGES = ["127.0.0.1", "localhost", "10.88.0.0/16", "172.16.0.0/12"]
 
@@ -24,12 +26,15 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def provider():
+def provider(request):
     found = providers.find()
     if found is None:
         pytest.skip(f"no cluster to test on; {providers.HOW}")
     providers.install_crds(found)
     yield found
+    if request.session.testsfailed and found.logs():
+        shutil.copytree(found.logs(), LOGS, dirs_exist_ok=True)
+        print(f"the logs of every component are in {LOGS}")
     found.down()
 
 

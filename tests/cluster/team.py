@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.local.state import State
@@ -272,8 +273,20 @@ spec:
         thing = json.loads(self.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io", part, "-o", "json", part="platform"))
         return thing.get("status", {}).get("lastAppliedRevision", "").rpartition(":")[2]
 
+    def account(self, name: str) -> Path:
+        """A kubeconfig with the rights of a ServiceAccount of the platform namespace."""
+        path = self.folder / f"kubeconfig-{name}"
+        if not path.exists():
+            whole = yaml.safe_load(self.provider.kubeconfig.read_text())
+            token = self.kubectl("create", "token", name, "--duration=8h", part="platform").strip()
+            whole["users"][0]["user"] = {"token": token}
+            path.write_text(yaml.safe_dump(whole))
+        return path
+
     def reconcile(self, *arguments: str, code: int | None = 0) -> str:
-        said = self.on_cluster("reconcile", "--once", *arguments, code=code)
+        """One pass of automation, with the rights that it has in the cluster and no others."""
+        reach = f"--kubeconfig={self.account('reconcile')}"
+        said = self.pipeline("reconcile", "--once", "--env", self.name, reach, *arguments, code=code)
         self.hook()
         return said
 

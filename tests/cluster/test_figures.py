@@ -40,6 +40,10 @@ def watches(team) -> tuple[Watch, Watch, Watch]:
     return tuple(Watch(team.provider.kubeconfig, path) for path in paths)
 
 
+def revision_of(source: dict) -> str:
+    return source.get("status", {}).get("artifact", {}).get("revision", "")
+
+
 def running(kind, pod) -> bool:
     return pod["status"].get("phase") == "Running"
 
@@ -68,11 +72,13 @@ def test_push_to_running_pod(training, capsys):
             start = time.monotonic()
             team.push()
             revision = git(team.clone, "rev-parse", "HEAD")
-            team.wait("the pod to run", lambda s=start: pods.first(s, running))
-            fetched = sources.first(start, lambda _, s, r=revision: r in s.get("status", {}).get("artifact", {}).get("revision", ""))
-            created = jobs.first(start, lambda kind, _: kind == "ADDED")
-            for seconds, at in zip(rows.values(), (fetched, created, pods.first(start, running)), strict=True):
-                seconds.append(at - start)
+            steps = (
+                lambda s=start, r=revision: sources.first(s, lambda _, thing: r in revision_of(thing)),
+                lambda s=start: jobs.first(s, lambda kind, _: kind == "ADDED"),
+                lambda s=start: pods.first(s, running),
+            )
+            for seconds, step in zip(rows.values(), steps, strict=True):
+                seconds.append(team.wait("the pod to run", step) - start)
             team.revert(f"^Train bench-{number}$")
             clear(team)
     plain = [bare(team, number) for number in range(TRIES)]

@@ -46,7 +46,7 @@ class Automation:
             command = [sys.executable, "-m", "ml_pipeline.cli", "reconcile", "--env", self.team.name]
             with (self.team.folder / "reconcile.log").open("ab") as log:
                 self.process = subprocess.Popen(
-                    [*command, f"--kubeconfig={self.team.provider.kubeconfig}"], cwd=self.team.clone, stdout=log, stderr=log
+                    [*command, f"--kubeconfig={self.team.account('reconcile')}"], cwd=self.team.clone, stdout=log, stderr=log
                 )
 
     def kill(self) -> None:

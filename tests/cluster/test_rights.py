@@ -150,3 +150,16 @@ def test_networks_are_closed_but_for_what_is_needed(team):
     assert sorted(policies["closed"]["policyTypes"]) == ["Egress", "Ingress"]
     ports = [port["port"] for rule in policies["tracking-and-storage"]["egress"] for port in rule["ports"]]
     assert ports == [5000, 443]
+
+
+def test_queue_is_taken_by_the_api_server(team):
+    path = team.clone / f"environments/{team.name}/environment.yaml"
+    path.write_text(path.read_text() + "kueue: true\n")
+    team.pipeline("render")
+    revision = team.commit("Let Kueue admit the Jobs")
+    team.wait("the platform", lambda: team.ready("platform", revision))
+    (queue,) = team.objects("localqueues.kueue.x-k8s.io")
+    assert queue["spec"]["clusterQueue"] == f"{team.name}-training"
+    cluster = json.loads(team.provider.kubectl("get", "clusterqueues.kueue.x-k8s.io", queue["spec"]["clusterQueue"], "-o", "json"))
+    (flavor,) = cluster["spec"]["resourceGroups"][0]["flavors"]
+    assert {r["name"]: r["nominalQuota"] for r in flavor["resources"]} == {"cpu": "64", "memory": "262144Mi", "nvidia.com/gpu": "0"}

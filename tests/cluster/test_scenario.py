@@ -25,9 +25,7 @@ def team(training_team):
 
 @pytest.fixture(scope="module")
 def timeline():
-    found = Timeline()
-    yield found
-    print("\n" + "\n".join(found.rows))
+    return Timeline()
 
 
 @pytest.fixture(scope="module")
@@ -133,11 +131,18 @@ def test_revert_and_revert_of_the_experiment_train_nothing(team, second):
     assert team.trained() == before
 
 
-def test_killed_for_memory_says_limit_peak_and_line(team, first):
+def test_timeline_is_printed(timeline, capsys, first, second, serving):
+    with capsys.disabled():
+        print("\n" + "\n".join(timeline.rows))
+    assert timeline.rows
+
+
+def test_killed_for_memory_says_limit_peak_and_line(team, first, capsys):
     team.submit("greedy", "seed=4", "resources.memory=200Mi")
     said = team.wait("the kernel", lambda: "OOMKilled" in (said := team.on_cluster("status", code=None)) and said, 180)
     line = next(line for line in said.splitlines() if "OOMKilled" in line)
-    print(line)
+    with capsys.disabled():
+        print(f"\n{line}")
     assert "OOMKilled: the limit is 200Mi, last known peak " in line
     assert "raise resources.memory in experiments/greedy/experiment.yaml:" in line
     team.revert("^Train greedy$")
