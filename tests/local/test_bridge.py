@@ -1,4 +1,7 @@
+import pytest
+from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.kubernetes import SELDON_DEPLOYMENTS
+from ml_pipeline.local import bridge as module
 from ml_pipeline.local.bridge import Bridge, operator_status
 from ml_pipeline.local.state import State
 
@@ -33,15 +36,28 @@ def test_deployments_of_predictors_that_left_are_removed():
     assert status["deploymentStatus"]["digits-run-a-0-digits"] is None
 
 
-def test_what_the_webhook_would_refuse_is_not_served(api, cluster, team, tmp_path, monkeypatch, caplog):
-    from ml_pipeline.adapters.git import Repository
-    from ml_pipeline.local import bridge as module
-
+@pytest.fixture
+def bridge(cluster, team, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "check_shape", lambda thing: None)
     state = State(tmp_path / "state")
     state.root.mkdir()
-    bridge = Bridge(state, Repository(team), "staging-serving", cluster)
+    found = Bridge(state, Repository(team), "staging-serving", cluster)
+    found.serving.apply = lambda deployments: found.serving.desired.update({d["metadata"]["name"]: d for d in deployments})
+    return found
+
+
+def test_what_the_webhook_would_refuse_is_not_served(api, bridge, caplog):
     api.put(SELDON_DEPLOYMENTS, "staging-serving", deployment("run-a", traffic=50))
     bridge._follow()
     assert bridge.serving.desired == {}
     assert "the operator's webhook would refuse it: the traffic of a single predictor must be 0 or 100, is 50" in caplog.text
+
+
+def test_what_served_before_a_refusal_stays_and_is_told_once(api, bridge, caplog):
+    api.put(SELDON_DEPLOYMENTS, "staging-serving", deployment("run-a"))
+    bridge._follow()
+    api.put(SELDON_DEPLOYMENTS, "staging-serving", deployment("run-a", "run-b"))
+    bridge._follow()
+    bridge._follow()
+    assert [p["name"] for p in bridge.serving.desired["digits"]["spec"]["predictors"]] == ["run-a"]
+    assert caplog.text.count("would refuse it") == 1

@@ -5,7 +5,6 @@ environment, told by the API server instead of by git. It writes the status that
 """
 
 import logging
-import signal
 import time
 from typing import Any
 
@@ -14,6 +13,7 @@ from ml_pipeline.adapters.kubernetes import SELDON_DEPLOYMENTS, Cluster
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local.builds import check_shape
 from ml_pipeline.local.images import Images
+from ml_pipeline.local.loop import run_until_stopped
 from ml_pipeline.local.pods import Pods
 from ml_pipeline.local.router import Router
 from ml_pipeline.local.services import Service, Services, program
@@ -22,7 +22,7 @@ from ml_pipeline.local.state import State, free_port
 from ml_pipeline.rules.seldon import webhook_faults
 
 log = logging.getLogger("ml_pipeline.local")
-TICK_SECONDS, LIST_SECONDS, STOP_SECONDS = 0.1, 0.2, 30.0
+LIST_SECONDS = 0.2
 
 
 class Bridge:
@@ -37,35 +37,29 @@ class Bridge:
         self.serving = Serving(state, self.pods, router)
         self.services = Services(state, self.pods, [Service("envoy", router.command(program("envoy")), router.prepare)])
         self.told: dict[str, dict[str, Any]] = {}
+        self.refused: dict[str, str] = {}
         self.listed = 0.0
-        self.stopping = False
 
     def run(self) -> None:
         """Until SIGTERM."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
-        while not self.stopping:
-            try:
-                self.services.tick()
-                if time.monotonic() - self.listed > LIST_SECONDS:
-                    self._follow()
-                self.serving.tick()
-                self._tell()
-            except PipelineError as error:
-                log.error("%s", error)
-                time.sleep(1)
-            time.sleep(TICK_SECONDS)
-        self.pods.stop_all(STOP_SECONDS)
+        run_until_stopped(self._tick, self.pods, PipelineError, "what serves goes on")
+
+    def _tick(self) -> None:
+        self.services.tick()
+        if time.monotonic() - self.listed > LIST_SECONDS:
+            self._follow()
+        self.serving.tick()
+        self._tell()
 
     def _follow(self) -> None:
-        deployments = self.cluster.objects(SELDON_DEPLOYMENTS, self.namespace)
-        for deployment in deployments:
-            check_shape(deployment)
-        refused = {d["metadata"]["name"]: faults for d in deployments if (faults := webhook_faults(d))}
-        for name, faults in refused.items():
-            log.error("SeldonDeployment %s: the operator's webhook would refuse it: %s", name, "; ".join(faults))
-        self.serving.apply([d for d in deployments if d["metadata"]["name"] not in refused])
-        self.listed = time.monotonic()
+        """Take over what the API server has; of what the operator's webhook would have refused, what served before stays."""
+        found = {d["metadata"]["name"]: d for d in self.cluster.objects(SELDON_DEPLOYMENTS, self.namespace)}
+        refused = {name: why for name, deployment in found.items() if (why := _refusal(deployment))}
+        for name in refused.keys() - self.refused.keys():
+            log.error("SeldonDeployment %s: the operator's webhook would refuse it: %s", name, refused[name])
+        before = {name: self.serving.desired[name] for name in refused.keys() & self.serving.desired.keys()}
+        self.serving.apply([*(d for name, d in found.items() if name not in refused), *before.values()])
+        self.refused, self.listed = refused, time.monotonic()
 
     def _tell(self) -> None:
         """Write each status that has changed."""
@@ -77,9 +71,6 @@ class Bridge:
             if self.told.get(model) != status:
                 self.cluster.patch_status(SELDON_DEPLOYMENTS, self.namespace, model, status)
                 self.told[model] = status
-
-    def _on_stop(self, *_: object) -> None:
-        self.stopping = True
 
 
 def operator_status(deployment: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
@@ -101,3 +92,12 @@ def operator_status(deployment: dict[str, Any], shown: dict[str, Any]) -> dict[s
         "deploymentStatus": deployments,
         "conditions": [condition],
     }
+
+
+def _refusal(deployment: dict[str, Any]) -> str:
+    """Why a SeldonDeployment cannot be served, empty where it can."""
+    try:
+        check_shape(deployment)
+    except PipelineError as error:
+        return str(error)
+    return "; ".join(webhook_faults(deployment))

@@ -6,7 +6,6 @@ Everything it knows is in files; after a kill at any moment the next start conti
 
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.local.builds import Builds
 from ml_pipeline.local.images import Images
 from ml_pipeline.local.jobs import Jobs
+from ml_pipeline.local.loop import run_until_stopped
 from ml_pipeline.local.pods import Pods
 from ml_pipeline.local.router import Router
 from ml_pipeline.local.services import Service, Services, mlflow_command, program
@@ -27,7 +27,6 @@ from ml_pipeline.local.serving import Serving
 from ml_pipeline.local.state import State, free_port
 
 log = logging.getLogger("ml_pipeline.local")
-TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
 
 
 class Supervisor:
@@ -67,23 +66,16 @@ class Supervisor:
         self.services = Services(state, self.pods, services)
         state.forget_the_interrupted()
         self.revision = ""
-        self.stopping = False
 
     def run(self) -> None:
-        """Until SIGTERM."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
-        while not self.stopping:
-            try:
-                self._follow()
-                self.services.tick()
-                self.jobs.tick()
-                self.serving.tick()
-            except OSError as error:  # a full disk, most likely: what runs goes on, and so does this loop when there is room
-                log.error("%s; free space in %s and the environment goes on", error, self.state.root)
-                time.sleep(STALLED_SECONDS)
-            time.sleep(TICK_SECONDS)
-        self.pods.stop_all(STOP_SECONDS)
+        """Until SIGTERM. A full disk passes: what runs goes on, and so does this loop when there is room."""
+        run_until_stopped(self._tick, self.pods, OSError, f"free space in {self.state.root} and the environment goes on")
+
+    def _tick(self) -> None:
+        self._follow()
+        self.services.tick()
+        self.jobs.tick()
+        self.serving.tick()
 
     def _follow(self) -> None:
         """Apply a new revision whole; one that does not build is reported and the last good one stays."""
@@ -118,9 +110,6 @@ class Supervisor:
             applied = {"applied": revision}
             log.info("applied %s in %.2f s", revision[:10], seconds)
         self.state.write("revision", {**applied, "seen": revision, "at": start, "seconds": seconds, "error": error})
-
-    def _on_stop(self, *_: object) -> None:
-        self.stopping = True
 
 
 def read_environment(repository: Repository, name: str) -> Environment:

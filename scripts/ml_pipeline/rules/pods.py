@@ -14,6 +14,7 @@ JOB_NAME = "batch.kubernetes.io/job-name"
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _CANNOT_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _NEVER, _STOPPED, _KILLED = 42, 143, 137
+_PEAK = re.compile(r"peak (\d+) MiB[^;]*")  # what trainer/memory.py leaves
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
     if terminated is None or terminated.get("exitCode") == 0:
         return ""
     code = terminated["exitCode"]
-    if terminated.get("reason") == "OOMKilled" or (code == _KILLED and _near_its_limit(pod, terminated)):
+    if terminated.get("reason") == "OOMKilled" or (code == _KILLED and _had_used_its_memory(pod, terminated)):
         return _out_of_memory(view, pod, terminated, snapshot)
     if code == _NEVER:
         return f"exit code {code}, it can never work; see `ml-pipeline logs {view.identity}`, correct experiment or data"
@@ -114,17 +115,17 @@ def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
 
 def _out_of_memory(view: JobView, pod: Object, terminated: Object, snapshot: Snapshot) -> str:
     limit = pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
-    peak = re.search(r"peak (\d+) MiB[^;]*", str(terminated.get("message", "")))
+    peak = _PEAK.search(terminated.get("message", ""))
     known = f", last known {peak[0]}" if peak else ""
     repair = f"raise resources.memory{_in_file(view, snapshot, 'resources', 'memory')}"
     return f"OOMKilled: the limit is {limit}{known}; {repair}"
 
 
-def _near_its_limit(pod: Object, terminated: Object) -> bool:
-    """Whether a killed process had used almost all of its memory: the kernel may kill a child, and only the exit code is left."""
-    peak = re.search(r"peak (\d+) MiB", str(terminated.get("message", "")))
-    limit = memory_bytes(pod["spec"]["containers"][0]["resources"]["limits"]["memory"]) // 2**20
-    return bool(peak) and int(peak[1]) > 0.9 * limit if peak else False
+def _had_used_its_memory(pod: Object, terminated: Object) -> bool:
+    """Whether a process that was killed held almost all it may: where the kernel kills a child, only the exit code is left."""
+    peak = _PEAK.search(terminated.get("message", ""))
+    limit = memory_bytes(pod["spec"]["containers"][0]["resources"]["limits"]["memory"])
+    return peak is not None and int(peak[1]) * 2**20 > 0.9 * limit
 
 
 def _no_pod(view: JobView) -> str:

@@ -1,0 +1,48 @@
+import os
+import signal
+
+import pytest
+from ml_pipeline.local.loop import run_until_stopped
+
+
+class Pods:
+    stopped = False
+
+    def stop_all(self, seconds: float) -> None:
+        self.stopped = True
+
+
+@pytest.fixture(autouse=True)
+def _quick(quick_loop):
+    return
+
+
+def ticks(*answers):
+    """A tick that does each of these in turn, then asks this process to stop."""
+    left = list(answers)
+
+    def tick():
+        if not left:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        error = left.pop(0)
+        if error:
+            raise error
+
+    return tick
+
+
+def test_loop_ends_with_sigterm_and_stops_the_pods():
+    pods = Pods()
+    run_until_stopped(ticks(None, None), pods, OSError, "free space")
+    assert pods.stopped
+
+
+def test_error_that_passes_is_told_with_its_repair(caplog):
+    run_until_stopped(ticks(OSError("disk full"), None), Pods(), OSError, "free space")
+    assert "disk full; free space" in caplog.text
+
+
+def test_other_errors_end_the_loop():
+    with pytest.raises(ValueError, match="a bug"):
+        run_until_stopped(ticks(ValueError("a bug")), Pods(), OSError, "free space")
