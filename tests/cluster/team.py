@@ -20,7 +20,7 @@ import yaml
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.local.state import State
-from ml_pipeline.verbs.bootstrap import hook_path
+from ml_pipeline.rules.flux import hook_path
 
 from tests.cluster.providers import Provider
 from tests.conftest import REPOSITORY, git

@@ -1,9 +1,10 @@
+import hashlib
 from fnmatch import fnmatch
 
 import pytest
 import yaml
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.flux import flux_overlays
+from ml_pipeline.rules.flux import flux_overlays, hook_path
 
 PATH = "environments/staging/environment.yaml"
 
@@ -44,3 +45,8 @@ def test_webhook_reaches_every_source(files):
 
 def test_embedded_environment_has_no_flux(files):
     assert not any(path.startswith("environments/local/") for path in flux_overlays(load_snapshot(files)))
+
+
+def test_hook_path_is_the_one_of_notification_controller():
+    digest = hashlib.sha256(b"tokengeneric-hmacstaging-platform").hexdigest()
+    assert hook_path("token", "staging-platform") == f"/hook/{digest}"

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.platform import platform_overlays, pod_identity, priority_class
+from ml_pipeline.rules.platform import cluster_wide, platform_overlays, pod_identity
 
 
 def hard(raw: bytes) -> dict[str, str]:
@@ -30,5 +30,5 @@ def test_registries_and_gpus_of_policies_are_those_of_the_environment(snapshot):
 @pytest.mark.parametrize(("part", "account"), [("training", "trainer"), ("serving", "predictor")])
 def test_pods_have_an_identity_where_there_is_a_cluster(snapshot, part, account):
     staging, local = snapshot.environments["staging"], snapshot.environments["local"]
-    assert pod_identity(staging, part) == {"serviceAccountName": account, "priorityClassName": priority_class(staging, part)}
+    assert pod_identity(staging, part) == {"serviceAccountName": account, "priorityClassName": cluster_wide(staging, part)}
     assert pod_identity(local, part) == {}

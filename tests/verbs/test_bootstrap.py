@@ -1,10 +1,7 @@
-import hashlib
-
 import pytest
 import yaml
 from ml_pipeline.adapters import kubernetes
 from ml_pipeline.cli import main
-from ml_pipeline.verbs.bootstrap import hook_path
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizations.kustomize.toolkit.fluxcd.io"
 UID = "0a1b"
@@ -70,8 +67,3 @@ def test_another_cluster_is_refused_before_anything_is_applied(team, connected, 
 def test_embedded_environment_has_nothing_to_connect(team, capsys):
     assert main(["bootstrap", "--repo", str(team), "--env", "local"]) == 2
     assert "'local' is no environment that Flux reconciles" in capsys.readouterr().err
-
-
-def test_hook_path_is_the_one_of_notification_controller():
-    digest = hashlib.sha256(b"tokengeneric-hmacstaging-platform").hexdigest()
-    assert hook_path("token", "staging-platform") == f"/hook/{digest}"

@@ -47,7 +47,7 @@ def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Show
     found = _served(shown, lambda: cluster.objects(KUSTOMIZATIONS, names.platform), no_flux)
     if found is not None:
         sources = [s for s in cluster.objects(GIT_REPOSITORIES, names.platform) if s["metadata"]["name"] == SOURCE]
-        shown.applied = {part: applied(found).get(part, "") for part in PARTS}
+        shown.applied = dict.fromkeys(PARTS, "") | applied(found)
         shown.findings += flux_findings(sources[0] if sources else None, found, environment.cluster)
     jobs = cluster.objects(JOBS, names.training, selector)
     pods = cluster.objects(PODS, names.training) if jobs else []

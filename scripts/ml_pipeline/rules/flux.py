@@ -1,6 +1,7 @@
 """From an environment's facts to what an administrator applies once, `environments/<env>/flux/`: namespaces, rights, and
 the Flux objects that reconcile this repository. Nothing that git can merge later widens those rights."""
 
+import hashlib
 from typing import Any
 
 from ml_pipeline.documents.environment import Environment, GitSource
@@ -23,6 +24,11 @@ def flux_overlays(snapshot: Snapshot) -> dict[str, bytes]:
         if environment.runtime == "kubernetes":
             rendered |= {f"environments/{environment.name}/flux/{path}": to_yaml(body) for path, body in _overlay(environment).items()}
     return rendered
+
+
+def hook_path(token: str, namespace: str, name: str = RECEIVER) -> str:
+    """Path of a Receiver's webhook, as notification-controller derives it from the token."""
+    return f"/hook/{hashlib.sha256(f'{token}{name}{namespace}'.encode()).hexdigest()}"
 
 
 def _overlay(environment: Environment) -> dict[str, dict[str, Any]]:

@@ -25,8 +25,8 @@ def platform_overlays(snapshot: Snapshot) -> dict[str, bytes]:
     return rendered
 
 
-def priority_class(environment: Environment, part: str) -> str:
-    """Name of the PriorityClass of `training` or `serving` pods, and of the queue that Kueue admits them from."""
+def cluster_wide(environment: Environment, part: str) -> str:
+    """Name of an object of the whole cluster that belongs to `training` or `serving`: a PriorityClass, or Kueue's queue."""
     return f"{environment.name}-{part}"
 
 
@@ -34,7 +34,7 @@ def pod_identity(environment: Environment, part: str) -> dict[str, str]:
     """Who a pod of `training` or `serving` is, and what it may displace; nothing in the embedded environment."""
     if environment.runtime == "embedded":
         return {}
-    return {"serviceAccountName": _ACCOUNTS[part], "priorityClassName": priority_class(environment, part)}
+    return {"serviceAccountName": _ACCOUNTS[part], "priorityClassName": cluster_wide(environment, part)}
 
 
 def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
@@ -60,7 +60,7 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
     quota = [operation(f"/spec/hard/{key}", value, op="add") for key, value in _hard(environment).items()]
     patches = [patch({"kind": "ResourceQuota"}, *quota)]
     if queue:
-        patches.append(patch({"kind": "LocalQueue"}, operation("/spec/clusterQueue", priority_class(environment, "training"))))
+        patches.append(patch({"kind": "LocalQueue"}, operation("/spec/clusterQueue", cluster_wide(environment, "training"))))
     return {
         "platform/kustomization.yaml": kustomization_file(
             resources=sorted({*_RENDERED, *own}), labels=[{"pairs": {"ml-pipeline/environment": environment.name}}]
@@ -90,7 +90,9 @@ def _cluster(files: Files, environment: Environment) -> dict[str, Any]:
             for n, k in hard.items()
         ]
         patches.append(
-            patch({"kind": "ClusterQueue"}, *quota, operation("/spec/resourceGroups/0/flavors/0/name", f"{environment.name}-training"))
+            patch(
+                {"kind": "ClusterQueue"}, *quota, operation("/spec/resourceGroups/0/flavors/0/name", cluster_wide(environment, "training"))
+            )
         )
     return kustomization_file(namePrefix=f"{environment.name}-", resources=resources, patches=patches)
 

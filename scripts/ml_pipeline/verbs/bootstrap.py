@@ -1,6 +1,5 @@
 """`ml-pipeline bootstrap`: what a cluster needs, once, to reconcile this repository."""
 
-import hashlib
 import json
 import secrets
 from pathlib import Path
@@ -11,7 +10,7 @@ from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.documents.environment import Environment, GitSource
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.rules.checks import checked
-from ml_pipeline.rules.flux import CLUSTER, RECEIVER, RECEIVER_TOKEN, SOURCE
+from ml_pipeline.rules.flux import CLUSTER, RECEIVER_TOKEN, SOURCE, hook_path
 from ml_pipeline.verbs import console
 
 _FLUX_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizations.kustomize.toolkit.fluxcd.io"
@@ -66,11 +65,6 @@ def _own_uid(cluster: Cluster, facts: Environment) -> str:
             f"cluster in environments/{facts.name}/environment.yaml"
         )
     return uid
-
-
-def hook_path(token: str, namespace: str, name: str = RECEIVER) -> str:
-    """Path of a Receiver's webhook, as notification-controller derives it from the token."""
-    return f"/hook/{hashlib.sha256(f'{token}{name}{namespace}'.encode()).hexdigest()}"
 
 
 def _receiver_token(cluster: Cluster, facts: Environment) -> str | None:
