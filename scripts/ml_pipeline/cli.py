@@ -75,6 +75,9 @@ def _before_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
     render.add_argument("--check", action="store_true", help="only say what differs; exit 1 if anything does")
     render.add_argument("--dry-run", action="store_true", help="only print the plan")
     _output(render)
+    diff = command("diff", lambda o: _verb("diff")(o.repo, o.base, output=o.output), "show what merging the working tree would do")
+    diff.add_argument("--base", default="origin/main", metavar="REV", help="revision to compare with (default: origin/main)")
+    _output(diff, "markdown")
     schemas = command(
         "schemas", lambda o: _verb("schemas")(o.repo, check=o.check), "write the JSON Schemas that editors use, and docs/reference.md"
     )
@@ -219,8 +222,8 @@ def _steps(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} must be whole numbers such as 10,50,100") from error
 
 
-def _output(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--output", choices=("text", "json"), default="text", help="form of the answer (default: text)")
+def _output(command: argparse.ArgumentParser, *more: str) -> None:
+    command.add_argument("--output", choices=("text", "json", *more), default="text", help="form of the answer (default: text)")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.consequences import ORDER, consequences
+from ml_pipeline.rules.render import applied, drift
+
+WAITING = "experiments/waiting/experiment.yaml"
+PROMOTION = "environments/local/promotions/digits.yaml"
+
+
+def rendered(files):
+    return load_snapshot(applied(files, drift(load_snapshot(files))))
+
+
+def said(before, after) -> list[tuple[str, str]]:
+    return [(c.kind, c.text) for c in consequences(rendered(before), rendered(after))]
+
+
+def edited(files, path: str, old: str, new: str) -> dict:
+    assert old in files[path].decode()
+    return {**files, path: files[path].decode().replace(old, new).encode()}
+
+
+def test_nothing_changes_between_equal_revisions(files):
+    assert said(files, files) == []
+
+
+def test_new_experiment_on_prepared_data_trains_and_says_what_it_costs_at_most(files):
+    before = {p: raw for p, raw in files.items() if p != WAITING}
+    ((kind, text),) = said(before, files)
+    assert kind == "trains"
+    assert text.startswith("trains waiting/ddd4bf48a3, at most ")
+    assert text.endswith(" USD on laptop")
+
+
+def test_new_experiment_on_new_data_prepares_it_first(files):
+    ((kind, text),) = said({p: raw for p, raw in files.items() if p != WAITING}, edited(files, WAITING, "digits}", "wine}"))
+    assert kind == "prepares"
+    assert text.startswith("prepares the data of waiting, then trains it, at most ")
+
+
+def test_experiment_that_was_trained_is_reused(files):
+    path = "experiments/good/experiment.yaml"
+    after = {**files, "experiments/again/experiment.yaml": files[path].replace(b"name: good", b"name: again")}
+    ((kind, text),) = said(files, after)
+    assert kind == "reuses"
+    assert text.endswith("is trained already: its receipt is reused, nothing runs")
+
+
+def test_changed_seed_cancels_one_run_and_trains_another(files):
+    kinds = [kind for kind, _ in said(files, edited(files, WAITING, "seed: 7", "seed: 8"))]
+    assert kinds == ["cancels", "trains"]
+
+
+def test_changed_memory_restarts_the_run_from_its_checkpoint(files):
+    ((kind, text),) = said(files, edited(files, WAITING, "memory: 2Gi", "memory: 3Gi"))
+    assert kind == "restarts"
+    assert text.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job, at most ")
+
+
+def test_changed_gate_of_a_run_that_goes_on_is_no_news(files):
+    after = edited(files, WAITING, "min_accuracy: 0.9", "min_accuracy: 0.5")
+    assert said(files, after) == [("nothing", "waiting/ddd4bf48a3 goes on as it is")]
+
+
+def test_deleted_experiment_cancels_its_run(files):
+    after = {p: raw for p, raw in files.items() if p != WAITING}
+    assert said(files, after) == [("cancels", "cancels the run ddd4bf48a3 of waiting, running or not")]
+
+
+def test_promotion_says_from_what_to_what(files):
+    before = {p: raw for p, raw in files.items() if p != PROMOTION}
+    assert said(before, files) == [("traffic", "digits in local: from nothing to 90 % good/31a4e76e1a, 10 % better/c39d9a14b0")]
+    assert said(files, before) == [("traffic", "digits in local: from 90 % good/31a4e76e1a, 10 % better/c39d9a14b0 to nothing")]
+
+
+def test_largest_consequences_come_first(files):
+    after = {p: raw for p, raw in files.items() if p not in (WAITING, PROMOTION)}
+    kinds = [kind for kind, _ in said(files, after)]
+    assert kinds == sorted(kinds, key=ORDER.index) == ["cancels", "traffic"]

@@ -1,0 +1,105 @@
+import json
+
+import pytest
+from ml_pipeline.cli import main
+from ml_pipeline.rules.consequences import Consequence
+from ml_pipeline.rules.diff import ObjectChange
+from ml_pipeline.verbs.diff import COMMENT_LIMIT, changed_roots, markdown
+
+from tests.conftest import git
+
+
+@pytest.fixture
+def team(team):
+    """The team with its overlays rendered and pushed."""
+    main(["render", "--repo", str(team)])
+    git(team, "add", "--all")
+    git(team, "commit", "--quiet", "--message", "Render")
+    git(team, "push", "--quiet", "origin", "main")
+    return team
+
+
+def diff(team, *options: str) -> int:
+    return main(["diff", "--repo", str(team), *options])
+
+
+def more_memory(team) -> None:
+    path = team / "experiments/waiting/experiment.yaml"
+    path.write_text(path.read_text().replace("memory: 2Gi", "memory: 3Gi"))
+    main(["render", "--repo", str(team)])
+
+
+def test_unchanged_tree_changes_nothing(team, capsys):
+    assert diff(team) == 0
+    assert capsys.readouterr().out == "nothing changes\n"
+
+
+def test_change_names_consequence_objects_and_fields(team, capsys):
+    more_memory(team)
+    capsys.readouterr()
+    assert diff(team) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job, at most ")
+    assert "+ Job local-training/waiting-train-" in said
+    assert "- Job local-training/waiting-train-" in said
+
+
+def test_changed_image_is_one_line_a_predictor(team, capsys):
+    path = team / "environments/local/environment.yaml"
+    path.write_text(path.read_text().replace("b" * 64, "e" * 64))
+    main(["render", "--repo", str(team)])
+    capsys.readouterr()
+    diff(team)
+    said = capsys.readouterr().out
+    assert "~ SeldonDeployment local-serving/digits" in said
+    assert f"componentSpecs[0].spec.containers[digits].image: serving@sha256:{'b' * 64} -> serving@sha256:{'e' * 64}" in said
+
+
+def test_json_has_both_sides(team, capsys):
+    more_memory(team)
+    capsys.readouterr()
+    diff(team, "--output", "json")
+    data = json.loads(capsys.readouterr().out)
+    assert [c["kind"] for c in data["consequences"]] == ["restarts"]
+    assert sorted(o["action"] for o in data["objects"]) == ["create", "delete"]
+
+
+def test_unknown_base_is_named(team, capsys):
+    assert diff(team, "--base", "gone") == 2
+    assert "'gone' is not a revision of this repository; fetch it, or correct the name" in capsys.readouterr().err
+
+
+def test_base_that_is_not_valid_is_named_with_its_fault(team, capsys):
+    path = team / "experiments/good/experiment.yaml"
+    good = path.read_text()
+    path.write_text("kind: Experiment\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Break")
+    path.write_text(good)
+    assert diff(team, "--base", "HEAD") == 2
+    assert "HEAD cannot be compared with, it holds: experiments/good/experiment.yaml:1: " in capsys.readouterr().err
+
+
+def test_changed_base_builds_everything(files):
+    after = {**files, "base/training-job/job.yaml": b"x: 1\n"}
+    assert "environments/local/serving/digits" in changed_roots(files, after)
+    assert "environments/staging/platform" in changed_roots(files, after)
+
+
+def test_changed_rollout_builds_its_model(files):
+    after = {**files, "environments/local/rollouts/digits/0123456789.yaml": b"[]\n"}
+    assert changed_roots(files, after) == {"environments/local/serving/digits"}
+
+
+def test_comment_fits_and_counts_what_it_leaves_out():
+    told = [Consequence("cancels", "cancels the run 0123456789 of x, running or not", "experiments/x/experiment.yaml")]
+    changes = [ObjectChange("create", "Job", "training", f"job-number-{n:05d}") for n in range(10_000)]
+    said = markdown(told, changes)
+    assert len(said) <= COMMENT_LIMIT
+    assert said.splitlines()[2] == "- cancels the run 0123456789 of x, running or not (`experiments/x/experiment.yaml`)"
+    shown = said.count("+ Job")
+    assert f"# and {10_000 - shown} more; see them with `ml-pipeline diff`" in said
+    assert said.endswith("</details>")
+
+
+def test_comment_of_nothing_says_so():
+    assert "- nothing that trains or serves changes" in markdown([], [])
