@@ -128,7 +128,7 @@ def test_pods_are_restricted(tree):
 def test_known_codes_end_or_repeat_the_job(tree):
     (job,) = build_objects(tree / "environments/local/training/waiting-ddd4bf48a3")
     rules = [(r["action"], r.get("onExitCodes", {}).get("values")) for r in job["spec"]["podFailurePolicy"]["rules"]]
-    assert rules == [("FailJob", [42]), ("Ignore", None), ("Ignore", [143])]
+    assert rules == [("FailJob", [42]), ("Ignore", None), ("Ignore", [143, 255])]
 
 
 def test_overlay_that_does_not_build_is_an_error(tmp_path):

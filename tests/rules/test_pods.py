@@ -75,6 +75,7 @@ FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", 
             [event("FailedMount", "MountVolume.SetUp failed\nmore", "j-x")],
             "FailedMount: MountVolume.SetUp failed; see the PersistentVolumeClaim",
         ),
+        (job(), [pod("Failed", killed(255))], [], "its node lost the container; the next try goes on from the last checkpoint"),
         (job(), [pod("Failed", killed(143))], [], "stopped by SIGTERM after a checkpoint; the next try goes on from there"),
         (
             job(),

@@ -13,7 +13,7 @@ Object = Mapping[str, Any]
 JOB_NAME = "batch.kubernetes.io/job-name"
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _CANNOT_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
-_NEVER, _STOPPED, _KILLED = 42, 143, 137
+_NEVER, _STOPPED, _KILLED, _LOST = 42, 143, 137, 255
 _PEAK = re.compile(r"peak (\d+) MiB[^;]*")  # what trainer/memory.py leaves
 
 
@@ -110,6 +110,8 @@ def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
         return f"exit code {code}, it can never work; see `ml-pipeline logs {view.identity}`, correct experiment or data"
     if code == _STOPPED:
         return "stopped by SIGTERM after a checkpoint; the next try goes on from there"
+    if code == _LOST:
+        return "its node lost the container; the next try goes on from the last checkpoint"
     return f"exit code {code}; see `ml-pipeline logs {view.identity}`"
 
 
