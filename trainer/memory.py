@@ -1,4 +1,4 @@
-"""The most memory this process has held, left where Kubernetes keeps it when the process is killed."""
+"""The most memory this container has held, left where Kubernetes keeps it when the process is killed."""
 
 import os
 import resource
@@ -10,6 +10,8 @@ from pathlib import Path
 # https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 TERMINATION_LOG = "/dev/termination-log"
 INTERVAL_SECONDS = 0.25
+# What the limit is held against, in bytes: cgroup version 2, then 1.
+CGROUP = (Path("/sys/fs/cgroup/memory.peak"), Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"))
 
 
 def note_peak(path: str = TERMINATION_LOG) -> None:
@@ -18,8 +20,11 @@ def note_peak(path: str = TERMINATION_LOG) -> None:
         threading.Thread(target=_note, args=(Path(path), time.monotonic()), daemon=True).start()
 
 
-def peak_mib() -> int:
-    """Most resident memory so far, in MiB."""
+def peak_mib(cgroup: tuple[Path, ...] = CGROUP) -> int:
+    """Most memory so far, in MiB: of the container, or of this process where no cgroup tells."""
+    for path in cgroup:
+        if path.exists():
+            return int(path.read_text()) // 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

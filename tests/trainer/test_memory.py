@@ -14,9 +14,14 @@ def test_outside_a_pod_nothing_is_written(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_peak_never_falls():
-    before = peak_mib()
+def test_peak_is_that_of_the_container(tmp_path):
+    (tmp_path / "memory.peak").write_text(f"{187 * 2**20}\n")
+    assert peak_mib((tmp_path / "gone", tmp_path / "memory.peak")) == 187
+
+
+def test_without_a_cgroup_it_is_that_of_the_process():
+    before = peak_mib(())
     block = bytearray(64 * 2**20)
-    grown = peak_mib()
+    grown = peak_mib(())
     del block
-    assert before <= grown == peak_mib()
+    assert before <= grown == peak_mib(())
