@@ -1,4 +1,5 @@
 import pytest
+from ml_pipeline.adapters.kubernetes import JOBS, PODS
 from ml_pipeline.cli import main
 from ml_pipeline.local.state import State
 
@@ -55,3 +56,23 @@ def test_logs_of_pruned_jobs_are_found_by_run(state, capsys):
 def test_unknown_name_lists_the_known(state, capsys):
     assert logs(state, "nobody") == 2
     assert "known are job-2, mlflow, other-1" in capsys.readouterr().err
+
+
+def test_log_of_a_run_on_a_cluster_is_found_by_its_identity(team, api, tmp_path, capsys):
+    labels = {"ml-pipeline/run": "ddd4bf48a3"}
+    pod = {"metadata": {"name": "j-x", "labels": labels, "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}}
+    running = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}
+    api.put(JOBS, "staging-training", {"metadata": {"name": "j", "labels": labels}, "spec": {}})
+    api.put(PODS, "staging-training", {**pod, "status": running})
+    api.objects["/api/v1/namespaces/staging-training/pods/j-x/log"] = b"epoch 1/30\n"
+    reach = ["--env", "staging", "--kubeconfig", str(api.kubeconfig(tmp_path))]
+    assert main(["logs", "waiting/ddd4bf48a3", "--repo", str(team), *reach]) == 0
+    assert capsys.readouterr().out == "epoch 1/30\n"
+
+
+def test_run_that_left_the_cluster_says_where_to_look(team, api, tmp_path, capsys):
+    api.put(JOBS, "staging-training")
+    api.put(PODS, "staging-training")
+    reach = ["--env", "staging", "--kubeconfig", str(api.kubeconfig(tmp_path))]
+    assert main(["logs", "waiting/ddd4bf48a3", "--repo", str(team), *reach]) == 2
+    assert "its log went with it when it was settled, metrics and plots are in MLflow" in capsys.readouterr().err
