@@ -24,7 +24,7 @@ test-slow: setup ## run the tests that kill, revert and load a real environment
 	@$(PYTEST) -m slow $(ARGS)
 
 test-cluster: setup ## run the tests on a real Kubernetes with Flux, where one is at hand
-	@$(PYTEST) -m cluster -rs $(ARGS)
+	@$(PYTEST) -m cluster $(ARGS)
 
 bench: setup ## print the figures of docs/benchmarks.md
 	@$(PYTEST) -m slow tests/environment/test_figures.py $(ARGS)

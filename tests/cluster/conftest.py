@@ -13,6 +13,7 @@ from tests.cluster.team import Services, new_team
 from tests.conftest import REPOSITORY
 from tests.environment.conftest import identify
 
+NONE = "no cluster to test on"
 LOGS = REPOSITORY / ".cache" / "cluster-logs"
 # Loopback, and the bridges of this machine on which cluster-bin and container engines put a node.
 BRIDGES = ["127.0.0.1", "localhost", "10.88.0.0/16", "172.16.0.0/12"]
@@ -25,11 +26,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.allow_hosts(BRIDGES))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Once, not for each test: how to get a cluster."""
+    if any(NONE in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):
+        terminalreporter.write_line(f"{NONE}; {providers.HOW}")
+
+
 @pytest.fixture(scope="session")
 def provider(request):
     found = providers.find()
     if found is None:
-        pytest.skip(f"no cluster to test on; {providers.HOW}")
+        pytest.skip(NONE)
     providers.install_crds(found)
     yield found
     if request.session.testsfailed and found.logs():
