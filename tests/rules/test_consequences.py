@@ -34,7 +34,7 @@ def test_new_experiment_on_prepared_data_trains_and_says_what_it_costs_at_most(f
 def test_new_experiment_on_new_data_prepares_it_first(files):
     ((kind, text),) = said({p: raw for p, raw in files.items() if p != WAITING}, edited(files, WAITING, "digits}", "wine}"))
     assert kind == "prepares"
-    assert text.startswith("prepares the data of waiting, then trains it, at most ")
+    assert text.startswith("trains waiting after preparing its data, at most ")
 
 
 def test_experiment_that_was_trained_is_reused(files):
@@ -54,6 +54,30 @@ def test_changed_memory_restarts_the_run_from_its_checkpoint(files):
     ((kind, text),) = said(files, edited(files, WAITING, "memory: 2Gi", "memory: 3Gi"))
     assert kind == "restarts"
     assert text.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job, at most ")
+
+
+def test_changed_base_restarts_what_is_waiting(files):
+    path = "base/training-job/job.yaml"
+    ((kind, text),) = said(files, edited(files, path, "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90"))
+    assert kind == "restarts"
+    assert text.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job, at most ")
+
+
+def test_second_experiment_on_data_that_is_asked_for_waits_for_it(files):
+    before = edited(files, WAITING, "digits}", "wine}")
+    after = {**before, "experiments/also/experiment.yaml": before[WAITING].replace(b"name: waiting", b"name: also")}
+    ((kind, text),) = said(before, after)
+    assert kind == "prepares"
+    assert text.startswith("trains also once its data is there, which is asked for already, at most ")
+
+
+def test_changed_base_of_data_jobs_restarts_a_preparation_once(files):
+    before = edited(files, WAITING, "digits}", "wine}")
+    before |= {"experiments/also/experiment.yaml": before[WAITING].replace(b"name: waiting", b"name: also")}
+    after = edited(before, "base/data-job/job.yaml", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90")
+    ((kind, text),) = said(before, after)
+    assert kind == "restarts"
+    assert text.startswith("restarts the preparation of the data of also in another Job")
 
 
 def test_changed_gate_of_a_run_that_goes_on_is_no_news(files):

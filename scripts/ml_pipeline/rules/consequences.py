@@ -37,31 +37,33 @@ def consequences(before: Snapshot, after: Snapshot) -> list[Consequence]:
 
 
 def _experiments(before: Snapshot, after: Snapshot) -> Iterator[Consequence]:
+    wanted, restarted = _wanted(before), set()
     for name, experiment in after.experiments.items():
-        if before.experiments.get(name) == experiment:
-            continue
         path = f"experiments/{name}/experiment.yaml"
         identity = pending(after, experiment)
-        run = asked_run(after, experiment)
-        if identity is None:
-            what = f"{name}/{run[:SHORT]} is trained already" if run else f"the data of {name} could not be prepared"
-            yield Consequence("reuses", f"{what}: its receipt is reused, nothing runs", path)
-        elif identity == data_identity(experiment):
-            yield _costly("prepares", f"prepares the data of {name}, then trains it", path, after, experiment)
-        elif identity in _wanted(before):
-            yield from _again(before, after, experiment, identity)
+        is_data = identity == data_identity(experiment)
+        what = f"the preparation of the data of {name}" if is_data else f"{name}/{(identity or '')[:SHORT]}"
+        if identity in wanted and _suffix(before, experiment, identity) != _suffix(after, experiment, identity):
+            if identity not in restarted:
+                how = "" if is_data else " from its checkpoint"
+                yield _costly("restarts", f"restarts {what}{how} in another Job", path, after, experiment)
+            restarted.add(identity)
+        elif before.experiments.get(name) == experiment:
+            continue
+        elif identity is None:
+            yield Consequence("reuses", f"{_settled(after, experiment)}: its receipt is reused, nothing runs", path)
+        elif is_data:
+            how = "once its data is there, which is asked for already" if identity in wanted else "after preparing its data"
+            yield _costly("prepares", f"trains {name} {how}", path, after, experiment)
+        elif identity in wanted:
+            yield Consequence("nothing", f"{what} goes on as it is", path)
         else:
-            yield _costly("trains", f"trains {name}/{identity[:SHORT]}", path, after, experiment)
+            yield _costly("trains", f"trains {what}", path, after, experiment)
 
 
-def _again(before: Snapshot, after: Snapshot, experiment: Experiment, identity: str) -> Iterator[Consequence]:
-    """A run that was asked for before: the same Job, or another one that goes on from its checkpoint."""
-    path = f"experiments/{experiment.name}/experiment.yaml"
-    run = f"{experiment.name}/{identity[:SHORT]}"
-    if _suffix(before, experiment, identity) == _suffix(after, experiment, identity):
-        yield Consequence("nothing", f"{run} goes on as it is", path)
-    else:
-        yield _costly("restarts", f"restarts {run} from its checkpoint in another Job", path, after, experiment)
+def _settled(snapshot: Snapshot, experiment: Experiment) -> str:
+    run = asked_run(snapshot, experiment)
+    return f"{experiment.name}/{run[:SHORT]} is trained already" if run else f"the data of {experiment.name} could not be prepared"
 
 
 def _cancelled(before: Snapshot, after: Snapshot) -> Iterator[Consequence]:
@@ -97,7 +99,8 @@ def _costly(kind: Kind, text: str, path: str, snapshot: Snapshot, experiment: Ex
 
 def _suffix(snapshot: Snapshot, experiment: Experiment, identity: str) -> str:
     """The hash in a Job's name, which stands for its template; empty where it has no overlay."""
-    folder = f"environments/{experiment.environment}/training/{experiment.name}-{identity[:SHORT]}"
+    owner = "data" if identity == data_identity(experiment) else experiment.name
+    folder = f"environments/{experiment.environment}/training/{owner}-{identity[:SHORT]}"
     raw = snapshot.files.get(f"{folder}/kustomization.yaml")
     return "" if raw is None else str(yaml.load(raw, Loader=yaml.CSafeLoader).get("nameSuffix", ""))
 
