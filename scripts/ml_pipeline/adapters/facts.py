@@ -18,7 +18,16 @@ def read_facts(repository: Repository, name: str, revision: str = "HEAD") -> Env
     if not raw:
         known = {p.split("/")[1] for p in repository.listing(revision, ["environments"])}
         raise PipelineError(f"environment {name!r} does not exist at {revision}; known are {', '.join(sorted(known)) or 'none'}")
-    result = read(path, raw[path])
+    return interpreted(path, raw[path])
+
+
+def interpreted(path: str, raw: bytes) -> Environment:
+    """The bytes of an environment.yaml as its facts.
+
+    Raises:
+        InvalidDocumentsError: with every fault.
+    """
+    result = read(path, raw)
     if isinstance(result, list):
         raise InvalidDocumentsError(result)
     assert isinstance(result[0], Environment)

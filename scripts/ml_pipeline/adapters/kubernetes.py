@@ -25,6 +25,10 @@ class Kind:
     path: str
     plural: str
 
+    def within(self, namespace: str) -> str:
+        """Path of all of them in a namespace."""
+        return f"{self.path}/namespaces/{namespace}/{self.plural}"
+
 
 JOBS = Kind("/apis/batch/v1", "jobs")
 PODS = Kind("/api/v1", "pods")
@@ -57,8 +61,7 @@ class Cluster:
             UnavailableError: the API server does not answer, or the credentials have expired.
         """
         query = [("labelSelector", selector)] if selector else []
-        found = self._get(f"{kind.path}/namespaces/{namespace}/{kind.plural}", query)
-        return list(found.get("items", ()))
+        return list(self._call(kind.within(namespace), query).get("items", ()))
 
     def log(self, namespace: str, pod: str, *, follow: bool = False) -> Iterator[bytes]:
         """The log of a pod in pieces; with `follow`, as it is written, until the pod ends."""
@@ -67,21 +70,19 @@ class Cluster:
 
     def patch_status(self, kind: Kind, namespace: str, name: str, status: Object) -> None:
         """Merge into an object's status, as its operator does."""
-        path = f"{kind.path}/namespaces/{namespace}/{kind.plural}/{name}/status"
-        self._call(path, [], method="PATCH", body={"status": status})
+        self._call(f"{kind.within(namespace)}/{name}/status", [], method="PATCH", body={"status": status})
 
     def annotate(self, kind: Kind, namespace: str, name: str, annotations: dict[str, str]) -> None:
         """Merge annotations into an object's."""
-        path = f"{kind.path}/namespaces/{namespace}/{kind.plural}/{name}"
-        self._call(path, [], method="PATCH", body={"metadata": {"annotations": annotations}})
+        self._call(f"{kind.within(namespace)}/{name}", [], method="PATCH", body={"metadata": {"annotations": annotations}})
 
-    def apply(self, stream: bytes, *arguments: str) -> str:
+    def apply(self, stream: bytes) -> str:
         """Server-side apply of a YAML stream with `kubectl`; what it did, a line an object.
 
         Raises:
             ProgramError: an object was refused.
         """
-        command = [kubectl(), *self._flags(), "apply", "--server-side", "--field-manager=ml-pipeline", "-f", "-", *arguments]
+        command = [kubectl(), *self._flags(), "apply", "--server-side", "--field-manager=ml-pipeline", "-f", "-"]
         return processes.run(command, stdin=stream).decode().strip()
 
     def get(self, path: str) -> Object:
@@ -90,12 +91,13 @@ class Cluster:
         Raises:
             NotServedError: there is none.
         """
-        return self._get(path, [])
+        found: Object = self._call(path, [])
+        return found
 
     def exists(self, path: str) -> bool:
         """Whether there is an object at an API path."""
         try:
-            self._get(path, [])
+            self.get(path)
         except NotServedError:
             return False
         return True
@@ -120,10 +122,6 @@ class Cluster:
             raise PipelineError(
                 f"no cluster to talk to: {str(error).splitlines()[0]}; set KUBECONFIG, or name a file with --kubeconfig"
             ) from error
-
-    def _get(self, path: str, query: list[tuple[str, str]]) -> Object:
-        found: Object = self._call(path, query)
-        return found
 
     def _call(
         self, path: str, query: list[tuple[str, str]], *, method: str = "GET", body: Object | None = None, stream: bool = False

@@ -19,9 +19,7 @@ def read(cluster: Cluster, namespace: str, short: str, *, follow: bool) -> Itera
     """
     printed: set[str] = set()
     while True:
-        label = next((name for name in (LABEL_RUN, LABEL_DATA) if cluster.objects(JOBS, namespace, f"{name}={short}")), LABEL_RUN)
-        jobs = cluster.objects(JOBS, namespace, f"{label}={short}")
-        pods = sorted(cluster.objects(PODS, namespace, f"{label}={short}"), key=lambda p: str(p["metadata"]["creationTimestamp"]))
+        jobs, pods = _found(cluster, namespace, short)
         if not jobs and not pods and not printed:
             raise PipelineError(f"no pod of {short!r} is there; its log went with it when it was settled, metrics and plots are in MLflow")
         for pod in pods:
@@ -32,6 +30,15 @@ def read(cluster: Cluster, namespace: str, short: str, *, follow: bool) -> Itera
         if not follow or all(view.phase in ("Complete", "Failed") for view in views(jobs, pods, ())):
             return
         time.sleep(FOLLOW_SECONDS)
+
+
+def _found(cluster: Cluster, namespace: str, short: str) -> tuple[list[Object], list[Object]]:
+    """The Jobs of a run, or else of prepared data, and their pods, oldest first."""
+    for label in (LABEL_DATA, LABEL_RUN):
+        selector = f"{label}={short}"
+        if (jobs := cluster.objects(JOBS, namespace, selector)) or label == LABEL_RUN:
+            break
+    return jobs, sorted(cluster.objects(PODS, namespace, selector), key=lambda p: str(p["metadata"]["creationTimestamp"]))
 
 
 def _has_started(pod: Object) -> bool:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import yaml
-
 from ml_pipeline.adapters.kubernetes import (
     EVENTS,
     GIT_REPOSITORIES,
@@ -24,6 +22,7 @@ from ml_pipeline.rules.flux_status import applied, flux_findings
 from ml_pipeline.rules.pods import JobView, note, views
 from ml_pipeline.rules.render import drift
 from ml_pipeline.rules.serving import RUN
+from ml_pipeline.rules.training import job_name
 
 Object = dict[str, Any]
 _OWN_MANAGERS = ("kustomize-controller", "kube-controller-manager", "kueue")
@@ -130,9 +129,7 @@ def _missing(snapshot: Snapshot, name: str, there: set[str]) -> Iterable[str]:
     for path, raw in sorted(snapshot.files.items()):
         parts = path.split("/")
         if parts[:3] == ["environments", name, "training"] and parts[-1] == "kustomization.yaml":
-            body = yaml.load(raw, Loader=yaml.CSafeLoader)
-            base = "data" if parts[3].startswith("data-") else "train"
-            job = f"{body.get('namePrefix', '')}{base}{body.get('nameSuffix', '')}"
+            job = job_name(parts[3], raw)
             if job not in there:
                 yield f"Job {job} is in git and not in the cluster; Flux makes it at its next look, at most 10 minutes from now"
 

@@ -1,10 +1,8 @@
 """What a merge will do, beyond the objects that it changes: what trains, what is reused, what is cancelled, who gets which traffic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
-
-import yaml
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import seconds
@@ -12,7 +10,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.cost import run_cost
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.serving import Serving, state
-from ml_pipeline.rules.training import asked_run, pending
+from ml_pipeline.rules.training import asked_run, job_name, pending
 
 Kind = Literal["cancels", "traffic", "restarts", "trains", "prepares", "reuses", "nothing"]
 # The largest first: what ends or moves something that people rely on, then what costs, then what does neither.
@@ -32,18 +30,19 @@ class Consequence:
 
 def consequences(before: Snapshot, after: Snapshot) -> list[Consequence]:
     """Everything that follows from going from one revision to another, the largest first."""
-    found = [*_experiments(before, after), *_cancelled(before, after), *_traffic(before, after)]
+    wanted = _wanted(before)
+    found = [*_experiments(before, after, wanted), *_cancelled(after, wanted), *_traffic(before, after)]
     return sorted(found, key=lambda c: (ORDER.index(c.kind), c.path, c.text))
 
 
-def _experiments(before: Snapshot, after: Snapshot) -> Iterator[Consequence]:
-    wanted, restarted = _wanted(before), set()
+def _experiments(before: Snapshot, after: Snapshot, wanted: Mapping[str, Experiment]) -> Iterator[Consequence]:
+    restarted = set()
     for name, experiment in after.experiments.items():
         path = f"experiments/{name}/experiment.yaml"
         identity = pending(after, experiment)
         is_data = identity == data_identity(experiment)
         what = f"the preparation of the data of {name}" if is_data else f"{name}/{(identity or '')[:SHORT]}"
-        if identity in wanted and _suffix(before, experiment, identity) != _suffix(after, experiment, identity):
+        if identity and identity in wanted and _job(before, experiment, identity) != _job(after, experiment, identity):
             if identity not in restarted:
                 how = "" if is_data else " from its checkpoint"
                 yield _costly("restarts", f"restarts {what}{how} in another Job", path, after, experiment)
@@ -66,11 +65,11 @@ def _settled(snapshot: Snapshot, experiment: Experiment) -> str:
     return f"{experiment.name}/{run[:SHORT]} is trained already" if run else f"the data of {experiment.name} could not be prepared"
 
 
-def _cancelled(before: Snapshot, after: Snapshot) -> Iterator[Consequence]:
+def _cancelled(after: Snapshot, wanted: Mapping[str, Experiment]) -> Iterator[Consequence]:
     """Runs and data that were asked for, are not settled, and are asked for no more."""
-    wanted = _wanted(after)
-    for identity, experiment in _wanted(before).items():
-        if identity not in wanted and identity not in after.runs and identity not in after.data:
+    still = _wanted(after)
+    for identity, experiment in wanted.items():
+        if identity not in still and identity not in after.runs and identity not in after.data:
             what = "the preparation of the data" if identity == data_identity(experiment) else "the run"
             text = f"cancels {what} {identity[:SHORT]} of {experiment.name}, running or not"
             yield Consequence("cancels", text, f"experiments/{experiment.name}/experiment.yaml")
@@ -97,12 +96,11 @@ def _costly(kind: Kind, text: str, path: str, snapshot: Snapshot, experiment: Ex
     return Consequence(kind, f"{text}, at most {cost.amount:.2f} {cost.currency} on {cost.pool}", path, cost.amount, cost.currency)
 
 
-def _suffix(snapshot: Snapshot, experiment: Experiment, identity: str) -> str:
-    """The hash in a Job's name, which stands for its template; empty where it has no overlay."""
-    owner = "data" if identity == data_identity(experiment) else experiment.name
-    folder = f"environments/{experiment.environment}/training/{owner}-{identity[:SHORT]}"
-    raw = snapshot.files.get(f"{folder}/kustomization.yaml")
-    return "" if raw is None else str(yaml.load(raw, Loader=yaml.CSafeLoader).get("nameSuffix", ""))
+def _job(snapshot: Snapshot, experiment: Experiment, identity: str) -> str:
+    """The Job's name, which stands for its template; empty where it has no overlay."""
+    folder = f"{'data' if identity == data_identity(experiment) else experiment.name}-{identity[:SHORT]}"
+    raw = snapshot.files.get(f"environments/{experiment.environment}/training/{folder}/kustomization.yaml")
+    return "" if raw is None else job_name(folder, raw)
 
 
 def _weights(serving: Serving | None) -> dict[str, int]:

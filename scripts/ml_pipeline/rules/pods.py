@@ -24,7 +24,6 @@ class JobView:
     job: Object
     pods: Sequence[Object] = ()
     events: Sequence[Object] = ()
-    now: float = 0.0
 
     @property
     def name(self) -> str:
@@ -143,7 +142,7 @@ def _no_pod(view: JobView) -> str:
 
 
 def _pod_waits(view: JobView, pod: Object, snapshot: Snapshot) -> str:
-    scheduled = {c["type"]: c for c in pod["status"].get("conditions", ())}.get("PodScheduled", {})
+    scheduled = _conditions(pod).get("PodScheduled", {})
     if scheduled.get("reason") == "Unschedulable":
         return _unschedulable(view, pod, str(scheduled.get("message", "")), snapshot)
     waiting = _state(pod, "waiting") or {}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import yaml
+
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import seconds
@@ -56,6 +58,12 @@ def pending(snapshot: Snapshot, experiment: Experiment) -> str | None:
         return data
     run = asked_run(snapshot, experiment)
     return None if run in snapshot.runs else run
+
+
+def job_name(folder: str, kustomization: bytes) -> str:
+    """Name of the Job that an overlay stands for, from its folder's name and its kustomization."""
+    body = yaml.load(kustomization, Loader=yaml.CSafeLoader)
+    return f"{body.get('namePrefix', '')}{'data' if folder.startswith('data-') else 'train'}{body.get('nameSuffix', '')}"
 
 
 def _data_overlay(files: Files, experiment: Experiment, environment: Environment, identity: str) -> dict[str, bytes]:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_pipeline.adapters.facts import interpreted
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
-from ml_pipeline.documents.reader import read
+from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.verbs.up import REMOTE
@@ -47,12 +47,7 @@ def runtime_of(repo: Path, environment: str) -> str:
     if not (repo / path).exists():
         known = ", ".join(sorted(found.parent.name for found in repo.glob("environments/*/environment.yaml"))) or "none"
         raise PipelineError(f"environment {environment!r} is not in this checkout; known are {known}")
-    result = read(path, (repo / path).read_bytes())
-    if isinstance(result, list):
-        raise InvalidDocumentsError(result)
-    document = result[0]
-    assert isinstance(document, Environment)
-    return document.runtime
+    return interpreted(path, (repo / path).read_bytes()).runtime
 
 
 def open_workspace(repo: Path, remote: str | None = None, *, environment: str | None = None) -> Workspace:
