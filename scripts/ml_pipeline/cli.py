@@ -65,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _before_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
-    validate = command("validate", lambda o: _verb("validate")(o.repo, output=o.output), "check every document")
+    validate = command("validate", lambda o: _verb("validate")(o.repo, o.files, output=o.output), "check every document")
+    validate.add_argument("files", nargs="*", type=Path, metavar="FILE", help="only these, and what they refer to (default: all)")
     _output(validate)
     render = command(
         "render",

@@ -1,5 +1,5 @@
 import pytest
-from ml_pipeline.adapters.files import read_tree, write_changes, write_whole
+from ml_pipeline.adapters.files import open_tree, write_changes, write_whole
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.rules.render import Changes
 
@@ -12,18 +12,18 @@ def tree(tmp_path):
 
 
 def test_tree_is_read_by_path(tree):
-    assert read_tree(tree) == {"environments/local/environment.yaml": b"x\n"}
+    assert open_tree(tree) == {"environments/local/environment.yaml": b"x\n"}
 
 
 def test_folder_that_is_no_checkout_is_named(tmp_path):
     with pytest.raises(PipelineError, match="holds no environments/"):
-        read_tree(tmp_path)
+        open_tree(tmp_path)
 
 
 def test_link_out_of_the_repository_is_refused(tree):
     (tree / "environments/local/secret.yaml").symlink_to("/etc/hostname")
     with pytest.raises(PipelineError, match="link out of the repository"):
-        read_tree(tree)
+        open_tree(tree)
 
 
 def test_failed_write_leaves_the_old_content(tmp_path, monkeypatch):

@@ -11,7 +11,9 @@ def rendered(files):
 
 
 def said(before, after) -> list[tuple[str, str]]:
-    return [(c.kind, c.text) for c in consequences(rendered(before), rendered(after))]
+    old, new = rendered(before), rendered(after)
+    changed = {path for path in old.files.keys() | new.files.keys() if old.files.get(path) != new.files.get(path)}
+    return [(c.kind, c.text) for c in consequences(old, new, changed)]
 
 
 def edited(files, path: str, old: str, new: str) -> dict:

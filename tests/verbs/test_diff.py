@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from ml_pipeline.adapters.revisions import Comparison
 from ml_pipeline.cli import main
 from ml_pipeline.rules.consequences import Consequence
 from ml_pipeline.rules.diff import ObjectChange
@@ -21,6 +22,10 @@ def team(team):
 
 def diff(team, *options: str) -> int:
     return main(["diff", "--repo", str(team), *options])
+
+
+def compared(before, after) -> Comparison:
+    return Comparison(before, after, frozenset(path for path in before.keys() | after.keys() if before.get(path) != after.get(path)))
 
 
 def more_memory(team) -> None:
@@ -69,25 +74,34 @@ def test_unknown_base_is_named(team, capsys):
     assert "'gone' is not a revision of this repository; fetch it, or correct the name" in capsys.readouterr().err
 
 
-def test_base_that_is_not_valid_is_named_with_its_fault(team, capsys):
-    path = team / "experiments/good/experiment.yaml"
-    good = path.read_text()
-    path.write_text("kind: Experiment\n")
+def broken_at_base(team, path: str) -> None:
+    good = (team / path).read_text()
+    (team / path).write_text("kind: Experiment\n")
     git(team, "commit", "--quiet", "--all", "--message", "Break")
-    path.write_text(good)
+    (team / path).write_text(good)
+
+
+def test_document_that_was_not_valid_can_be_repaired(team, capsys):
+    broken_at_base(team, "experiments/good/experiment.yaml")
+    assert diff(team, "--base", "HEAD") == 1
+    assert "good/31a4e76e1a is trained already" in capsys.readouterr().out
+
+
+def test_base_that_cannot_be_compared_with_is_named_with_its_fault(team, capsys):
+    broken_at_base(team, "environments/local/promotions/digits.yaml")
     assert diff(team, "--base", "HEAD") == 2
-    assert "HEAD cannot be compared with, it holds: experiments/good/experiment.yaml:1: " in capsys.readouterr().err
+    assert "HEAD cannot be compared with, it holds: environments/local/promotions/digits.yaml:1: " in capsys.readouterr().err
 
 
 def test_changed_base_builds_everything(files):
-    after = {**files, "base/training-job/job.yaml": b"x: 1\n"}
-    assert "environments/local/serving/digits" in changed_roots(files, after)
-    assert "environments/staging/platform" in changed_roots(files, after)
+    roots = changed_roots(compared(files, {**files, "base/training-job/job.yaml": b"x: 1\n"}))
+    assert "environments/local/serving/digits" in roots
+    assert "environments/staging/platform" in roots
 
 
 def test_changed_rollout_builds_its_model(files):
     after = {**files, "environments/local/rollouts/digits/0123456789.yaml": b"[]\n"}
-    assert changed_roots(files, after) == {"environments/local/serving/digits"}
+    assert changed_roots(compared(files, after)) == ["environments/local/serving/digits"]
 
 
 def test_comment_fits_and_counts_what_it_leaves_out():

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ml_pipeline.documents.faults import PipelineError
@@ -9,23 +10,60 @@ from ml_pipeline.documents.snapshot import ROOTS
 from ml_pipeline.rules.render import Changes
 
 
-def read_tree(root: Path) -> dict[str, bytes]:
-    """Every file below experiments/, environments/ and base/ by its path in the repository.
+class Tree(Mapping[str, bytes]):
+    """Files of a working tree by their path in the repository, each read when it is asked for."""
+
+    def __init__(self, root: Path, paths: Iterable[str]) -> None:
+        self._root, self._paths = root, dict.fromkeys(sorted(paths))
+
+    def __getitem__(self, path: str) -> bytes:
+        """The file's bytes, read now.
+
+        Raises:
+            PipelineError: it is a symbolic link that leads out of the repository.
+        """
+        if path not in self._paths:
+            raise KeyError(path)
+        place = self._root / path
+        if place.is_symlink() and not place.resolve().is_relative_to(self._root.resolve()):
+            raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
+        return place.read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        """The paths in their order; reads nothing."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """How many there are; reads nothing."""
+        return len(self._paths)
+
+    def __contains__(self, path: object) -> bool:
+        """Whether it is there; reads nothing."""
+        return path in self._paths
+
+
+def open_tree(root: Path) -> Tree:
+    """Every file below experiments/, environments/ and base/.
 
     Raises:
-        PipelineError: a symbolic link leads out of the repository, or `root` holds no such tree.
+        PipelineError: `root` holds no such tree, or a symbolic link leads out of the repository.
     """
     if not (root / "environments").is_dir():
         raise PipelineError(f"{root} holds no environments/; run the command in a checkout, or give --repo")
-    found: dict[str, bytes] = {}
-    for top in ROOTS:
-        for folder, _, names in os.walk(root / top):
-            for name in names:
-                path = Path(folder, name)
-                if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-                    raise PipelineError(f"{path.relative_to(root)}:1: is a link out of the repository; replace it by the file")
-                found[path.relative_to(root).as_posix()] = path.read_bytes()
-    return found
+    found: list[str] = []
+    folders = [top for top in ROOTS if (root / top).is_dir()]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}"
+                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
+                    raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif entry.is_file():
+                    found.append(path)
+    return Tree(root, found)
 
 
 def write_whole(path: Path, content: bytes) -> None:

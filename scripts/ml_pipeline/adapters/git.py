@@ -1,4 +1,4 @@
-"""git: revisions read straight from its objects, commits made without touching a working tree, pushes that compare and swap."""
+"""git: commits made without touching a working tree, pushes that compare and swap."""
 
 import os
 import re
@@ -6,12 +6,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.revisions import Revisions
 from ml_pipeline.documents.faults import ConflictError, PipelineError
-from ml_pipeline.documents.snapshot import ROOTS
 from ml_pipeline.rules.render import Changes
 
 AUTOMATION = ("ml-pipeline", "ml-pipeline@users.noreply.github.com")
@@ -30,19 +31,24 @@ class Commit:
     subject: str
 
 
-class Repository:
+class Repository(Revisions):
     """A git repository with a remote; `remote` is where the branch that counts lives."""
 
     def __init__(self, path: Path, *, remote: str = "origin", branch: str = "main") -> None:
-        import git  # 0.1 s; commands that need no repository do not pay for it
-
-        try:
-            repository = git.Repo(path, search_parent_directories=True)
-        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise PipelineError(f"{path} is not in a git repository; run the command in a clone") from error
-        self._git, self._error = repository.git, git.GitCommandError
-        self.path = Path(repository.working_tree_dir or repository.git_dir)
+        super().__init__(path)
         self.remote, self.branch = remote, branch
+
+    @cached_property
+    def _git(self) -> Any:
+        import git  # 0.1 s; commands that only read do not pay for it
+
+        return git.Repo(self.path).git
+
+    @property
+    def _error(self) -> Any:
+        import git
+
+        return git.GitCommandError
 
     @property
     def tracking(self) -> str:
@@ -65,36 +71,6 @@ class Repository:
 
     def _fetch_once(self) -> None:
         self.call("fetch", "--quiet", self.remote, f"+refs/heads/{self.branch}:{self.tracking}")
-
-    def revision(self, name: str) -> str:
-        """Full sha of a commit.
-
-        Raises:
-            PipelineError: there is no such revision.
-        """
-        try:
-            return str(self._git.rev_parse("--verify", "--quiet", f"{name}^{{commit}}"))
-        except self._error as error:
-            raise PipelineError(f"{name!r} is not a revision of this repository; fetch it, or correct the name") from error
-
-    def read(self, revision: str, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
-        """Every file of a revision below some folders, in one go."""
-        listed = self.listing(revision, roots)
-        request = "\n".join(blob for blob, _ in listed.values()).encode() + b"\n"
-        raw = processes.run(["git", "cat-file", "--batch"], cwd=self.path, stdin=request) if listed else b""
-        files, at = {}, 0
-        for path in listed:
-            end = raw.index(b"\n", at)
-            size = int(raw[at:end].split()[2])
-            files[path] = raw[end + 1 : end + 1 + size]
-            at = end + 2 + size
-        return files
-
-    def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Blob id and mode of every file below some folders or files, by path."""
-        raw = processes.run(["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path).decode()
-        rows = (row.partition("\t") for row in raw.split("\0") if row)
-        return {path: (meta.split()[2], meta.split()[0]) for meta, _, path in rows}
 
     def commit(self, parent: str, changes: Changes, message: str, author: tuple[str, str] | None = None) -> str:
         """A commit on top of `parent` with these changes; nothing but git's object store is touched."""

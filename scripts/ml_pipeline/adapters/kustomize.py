@@ -1,12 +1,15 @@
-"""Building overlays with the real Kustomize, `kubectl kustomize`."""
+"""What overlays stand for: built here where that is exact, else by the real Kustomize, `kubectl kustomize`."""
 
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Self
 
 from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.rules.build import Builder
+from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
 
 
 def kubectl() -> str:
@@ -24,6 +27,48 @@ def build(folder: Path) -> bytes:
     return processes.run([kubectl(), "kustomize", str(folder)])
 
 
-def build_objects(folder: Path) -> list[dict[str, Any]]:
-    """The objects that an overlay stands for."""
-    return [document for document in yaml.load_all(build(folder), Loader=yaml.CSafeLoader) if document]
+def build_objects(folder: Path) -> list[Object]:
+    """The objects that an overlay on disk stands for, by Kustomize."""
+    return parse_objects(build(folder), exact=False)
+
+
+class Overlays:
+    """What the folders of one tree stand for. A context: what Kustomize needs on disk is there until it ends."""
+
+    def __init__(self, files: Files) -> None:
+        self._files, self._builder = files, Builder(files)
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Nothing is on disk yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the copy."""
+        if self._copy:
+            self._copy.cleanup()
+
+    def objects(self, folder: str) -> list[Object]:
+        """The objects of a folder; none where it has no kustomization.
+
+        Raises:
+            ProgramError: Kustomize refuses the folder.
+        """
+        if f"{folder}/kustomization.yaml" not in self._files:
+            return []
+        try:
+            return self._builder.build(folder)
+        except NotCoveredError:
+            return build_objects(self._written(folder))
+
+    def _written(self, folder: str) -> Path:
+        """The folder on disk, with what it may refer to: base/ and its environment, without the overlays of other Jobs."""
+        if self._copy is None:
+            self._copy = tempfile.TemporaryDirectory()
+        root = Path(self._copy.name)
+        environment = "/".join(folder.split("/")[:2]) + "/"
+        for path in self._files:
+            near = path.startswith(environment) and not path.startswith(f"{environment}training/")
+            if (near or path.startswith(("base/", f"{folder}/"))) and not (root / path).exists():
+                write_whole(root / path, self._files[path])
+        return root / folder

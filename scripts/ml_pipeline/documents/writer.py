@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from ml_pipeline.documents.schemas import editor_comment
 from ml_pipeline.documents.source import Integer, Number
 
-_AMBIGUOUS = re.compile(r"[-+]?[0-9][0-9_.:eExXoOa-fA-F+-]*\Z")
+_AMBIGUOUS = re.compile(r"[yYnN]\Z|[-+]?[0-9][0-9_.:eExXoOa-fA-F+-]*\Z")
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -13,9 +13,10 @@ from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.identity import digest_of
+from ml_pipeline.rules.objects import Object
 from ml_pipeline.rules.serving import RUN, TARGET
 
-Objects = list[dict[str, Any]]
+Objects = list[Object]
 AT_ONCE = 2
 
 
@@ -70,7 +71,7 @@ class Builds:
         return tree
 
 
-def check_shape(thing: dict[str, Any]) -> None:
+def check_shape(thing: Object) -> None:
     """Refuse an object that lacks what running it needs, such as an overlay edited by hand.
 
     Raises:

@@ -2,6 +2,7 @@
 for batch/v1. A Job is created if its name is not there (ssa: IfNotPresent) and pruned when it left git."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.local.pods import LOST, Pods
 from ml_pipeline.local.state import State
 
-Job = dict[str, Any]
+Job = Mapping[str, Any]
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 60.0
 
 

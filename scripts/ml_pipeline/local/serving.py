@@ -6,6 +6,7 @@ leaves the routes first and stops afterwards. While a predictor is down, the rea
 
 import time
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from ml_pipeline.rules.identity import digest_of
 from ml_pipeline.rules.serving import RUN, TARGET
 
 SCRAPE_SECONDS, DRAIN_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 1.0, 60.0
-Spec = dict[str, Any]
+Spec = Mapping[str, Any]
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Rules that hold between documents; each yields every fault it finds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import yaml
 
@@ -31,8 +31,12 @@ def checked(files: Files) -> Snapshot:
     return snapshot
 
 
-def check(snapshot: Snapshot) -> list[Fault]:
-    """Every fault between the documents, sorted by place."""
+def check(snapshot: Snapshot, paths: Iterable[str] | None = None) -> list[Fault]:
+    """Every fault between the documents, sorted by place; with `paths`, every fault of those alone.
+
+    Raises:
+        InvalidDocumentsError: one that is read is not valid by itself.
+    """
     rules: dict[type, Callable[..., Faults]] = {
         Experiment: _experiment,
         Environment: _environment,
@@ -41,8 +45,10 @@ def check(snapshot: Snapshot) -> list[Fault]:
         DataVersion: _data,
         Verdict: _verdict,
     }
-    faults = [fault for path, document in snapshot.documents.items() for fault in rules[type(document)](snapshot, path, document)]
-    return sorted(faults + list(_rollouts(snapshot)))
+    asked = set(paths if paths is not None else snapshot.files)
+    documents = [(path, snapshot.document(path)) for group in snapshot.paths.values() for path in group if path in asked]
+    faults = [fault for path, document in documents for fault in rules[type(document)](snapshot, path, document)]
+    return sorted(faults + list(_rollouts(snapshot.files, asked)))
 
 
 def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults:
@@ -148,7 +154,7 @@ def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
 
 def _promotable(snapshot: Snapshot, path: str, key: str, reference: str, environment: Environment) -> Faults:
     run = snapshot.runs_by_reference.get(reference)
-    promotion = snapshot.documents[path]
+    promotion = snapshot.document(path)
     assert isinstance(promotion, Promotion)
     if run is None:
         experiment, _, short = reference.partition("/")
@@ -198,13 +204,13 @@ def _named_by_identity(snapshot: Snapshot, path: str, short: str, identity: str)
         )
 
 
-def _rollouts(snapshot: Snapshot) -> Faults:
-    for path in sorted(snapshot.files):
+def _rollouts(files: Files, asked: set[str]) -> Faults:
+    for path in sorted(asked):
         parts = path.split("/")
         if len(parts) != 5 or parts[2] != "rollouts" or parts[4] == "kustomization.yaml":
             continue
         try:
-            patch = yaml.load(snapshot.files[path], Loader=yaml.CSafeLoader)
+            patch = yaml.load(files[path], Loader=yaml.CSafeLoader)
             weights = [operation["value"] for operation in patch if operation["op"] == "replace"]
         except (yaml.YAMLError, KeyError, TypeError):
             yield Fault(path, 1, "", "is not what automation writes; restore it from git")
@@ -213,5 +219,5 @@ def _rollouts(snapshot: Snapshot) -> Faults:
             yield Fault(path, 1, "", f"weights {weights} must each be at least 1 and sum to 100; restore it from git")
 
 
-def _known(environments: dict[str, Environment]) -> str:
+def _known(environments: Mapping[str, Environment]) -> str:
     return f"known are {', '.join(sorted(environments))}" if environments else "there are none yet, add environments/<env>/environment.yaml"

@@ -1,7 +1,12 @@
-"""What a merge will do, beyond the objects that it changes: what trains, what is reused, what is cancelled, who gets which traffic."""
+"""What a merge will do, beyond the objects that it changes: what trains, what is reused, what is cancelled, who gets which traffic.
 
-from collections.abc import Iterator, Mapping
+Read from what Flux will apply: an overlay of a run that was not there trains it, one with another name restarts it, one that
+goes cancels it, unless a receipt says that the run has ended.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from ml_pipeline.documents.experiment import Experiment
@@ -28,36 +33,87 @@ class Consequence:
     currency: str = ""
 
 
-def consequences(before: Snapshot, after: Snapshot) -> list[Consequence]:
-    """Everything that follows from going from one revision to another, the largest first."""
-    wanted = _wanted(before)
-    found = [*_experiments(before, after, wanted), *_cancelled(after, wanted), *_traffic(before, after)]
+class _Side:
+    """One side of the comparison: its snapshot, and the overlays of Jobs by the short identity of what they make."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    @cached_property
+    def overlays(self) -> dict[str, str]:
+        """Folders by short identity."""
+        found = {}
+        for path in self.snapshot.files:
+            parts = path.split("/")
+            if len(parts) == 5 and parts[2] == "training" and parts[4] == "kustomization.yaml":
+                found[parts[3].rpartition("-")[2]] = "/".join(parts[:4])
+        return found
+
+    def job(self, short: str) -> str:
+        """Name of the Job that makes it, which stands for its template."""
+        folder = self.overlays[short]
+        return job_name(folder.rpartition("/")[2], self.snapshot.files[f"{folder}/kustomization.yaml"])
+
+    def asker(self, short: str, likely: Iterable[str]) -> Experiment | None:
+        """The experiment that something is made for: that of the overlay's name, else the first that asks for the data."""
+        name, _, _ = self.overlays[short].rpartition("/")[2].rpartition("-")
+        if name != "data":
+            return self.snapshot.experiments.get(name)
+        names = [*(name for name in likely if name in self.snapshot.experiments), *self.snapshot.experiments]
+        asking = (self.snapshot.experiments[name] for name in names)
+        return next((experiment for experiment in asking if data_identity(experiment)[:SHORT] == short), None)
+
+
+def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
+    """Everything that follows from going from one revision to another that differs in some paths, the largest first."""
+    old, new, paths = _Side(before), _Side(after), sorted(changed)
+    names = [parts[1] for path in paths if len(parts := path.split("/")) == 3 and path.endswith("/experiment.yaml")]
+    restarted = [short for short in new.overlays if short in old.overlays and _differs(old, new, short)]
+    found = [
+        *_restarted(new, restarted, names),
+        *_asked(old, new, [name for name in names if name in after.experiments], set(restarted)),
+        *_cancelled(old, new, names),
+        *_traffic(before, after, paths),
+    ]
     return sorted(found, key=lambda c: (ORDER.index(c.kind), c.path, c.text))
 
 
-def _experiments(before: Snapshot, after: Snapshot, wanted: Mapping[str, Experiment]) -> Iterator[Consequence]:
-    restarted = set()
-    for name, experiment in after.experiments.items():
-        path = f"experiments/{name}/experiment.yaml"
-        identity = pending(after, experiment)
-        is_data = identity == data_identity(experiment)
-        what = f"the preparation of the data of {name}" if is_data else f"{name}/{(identity or '')[:SHORT]}"
-        if identity and identity in wanted and _job(before, experiment, identity) != _job(after, experiment, identity):
-            if identity not in restarted:
-                how = "" if is_data else " from its checkpoint"
-                yield _costly("restarts", f"restarts {what}{how} in another Job", path, after, experiment)
-            restarted.add(identity)
-        elif before.experiments.get(name) == experiment:
+def _differs(old: _Side, new: _Side, short: str) -> bool:
+    """Whether two sides make the same thing with different Jobs."""
+    folder = new.overlays[short]
+    if old.overlays[short] != folder:
+        return True
+    path = f"{folder}/kustomization.yaml"
+    return old.snapshot.files[path] != new.snapshot.files[path] and old.job(short) != new.job(short)
+
+
+def _restarted(new: _Side, restarted: list[str], names: list[str]) -> Iterator[Consequence]:
+    for short in restarted:
+        experiment = new.asker(short, names)
+        if experiment:
+            is_data = data_identity(experiment)[:SHORT] == short
+            what = f"the preparation of the data of {experiment.name}" if is_data else f"{experiment.name}/{short} from its checkpoint"
+            yield _costly("restarts", f"restarts {what} in another Job", new.snapshot, experiment)
+
+
+def _asked(old: _Side, new: _Side, names: list[str], restarted: set[str]) -> Iterator[Consequence]:
+    """What becomes of the experiments that are new or changed."""
+    for name in names:
+        experiment = new.snapshot.experiments[name]
+        identity = pending(new.snapshot, experiment)
+        short = (identity or "")[:SHORT]
+        if identity is None:
+            text = f"{_settled(new.snapshot, experiment)}: its receipt is reused, nothing runs"
+            yield Consequence("reuses", text, _path(experiment))
+        elif short in restarted:
             continue
-        elif identity is None:
-            yield Consequence("reuses", f"{_settled(after, experiment)}: its receipt is reused, nothing runs", path)
-        elif is_data:
-            how = "once its data is there, which is asked for already" if identity in wanted else "after preparing its data"
-            yield _costly("prepares", f"trains {name} {how}", path, after, experiment)
-        elif identity in wanted:
-            yield Consequence("nothing", f"{what} goes on as it is", path)
+        elif identity == data_identity(experiment):
+            how = "once its data is there, which is asked for already" if short in old.overlays else "after preparing its data"
+            yield _costly("prepares", f"trains {name} {how}", new.snapshot, experiment)
+        elif short in old.overlays:
+            yield Consequence("nothing", f"{name}/{short} goes on as it is", _path(experiment))
         else:
-            yield _costly("trains", f"trains {what}", path, after, experiment)
+            yield _costly("trains", f"trains {name}/{short}", new.snapshot, experiment)
 
 
 def _settled(snapshot: Snapshot, experiment: Experiment) -> str:
@@ -65,42 +121,39 @@ def _settled(snapshot: Snapshot, experiment: Experiment) -> str:
     return f"{experiment.name}/{run[:SHORT]} is trained already" if run else f"the data of {experiment.name} could not be prepared"
 
 
-def _cancelled(after: Snapshot, wanted: Mapping[str, Experiment]) -> Iterator[Consequence]:
+def _cancelled(old: _Side, new: _Side, names: list[str]) -> Iterator[Consequence]:
     """Runs and data that were asked for, are not settled, and are asked for no more."""
-    still = _wanted(after)
-    for identity, experiment in wanted.items():
-        if identity not in still and identity not in after.runs and identity not in after.data:
-            what = "the preparation of the data" if identity == data_identity(experiment) else "the run"
-            text = f"cancels {what} {identity[:SHORT]} of {experiment.name}, running or not"
-            yield Consequence("cancels", text, f"experiments/{experiment.name}/experiment.yaml")
+    for short, folder in old.overlays.items():
+        if short in new.overlays or new.snapshot.data.has(short) or new.snapshot.runs.has(short):
+            continue
+        experiment = old.asker(short, names)
+        name = experiment.name if experiment else folder.rpartition("/")[2].rpartition("-")[0]
+        what = "the run" if "/data-" not in folder else "the preparation of the data"
+        yield Consequence("cancels", f"cancels {what} {short} of {name}, running or not", f"experiments/{name}/experiment.yaml")
 
 
-def _traffic(before: Snapshot, after: Snapshot) -> Iterator[Consequence]:
-    for environment, model in sorted(before.promotions.keys() | after.promotions.keys()):
+def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Consequence]:
+    parts = (path.split("/") for path in paths)
+    moved = {(p[1], p[3].removesuffix(".yaml")) for p in parts if len(p) > 3 and p[2] in ("promotions", "rollouts", "verdicts")}
+    for environment, model in sorted(moved):
         old, new = state(before, environment, model), state(after, environment, model)
         if _weights(old) != _weights(new):
             text = f"{model} in {environment}: from {_share(old)} to {_share(new)}"
             yield Consequence("traffic", text, f"environments/{environment}/promotions/{model}.yaml")
 
 
-def _wanted(snapshot: Snapshot) -> dict[str, Experiment]:
-    """Experiments by the identity of what they wait for."""
-    return {identity: e for e in snapshot.experiments.values() if (identity := pending(snapshot, e))}
-
-
-def _costly(kind: Kind, text: str, path: str, snapshot: Snapshot, experiment: Experiment) -> Consequence:
+def _costly(kind: Kind, text: str, snapshot: Snapshot, experiment: Experiment) -> Consequence:
     """A consequence with the most that it can cost: the longest time that the experiment allows, at the price of its pool."""
     cost = run_cost(experiment, snapshot.environments[experiment.environment], seconds(experiment.budget.max_duration))
     if cost is None:
-        return Consequence(kind, text, path)
-    return Consequence(kind, f"{text}, at most {cost.amount:.2f} {cost.currency} on {cost.pool}", path, cost.amount, cost.currency)
+        return Consequence(kind, text, _path(experiment))
+    return Consequence(
+        kind, f"{text}, at most {cost.amount:.2f} {cost.currency} on {cost.pool}", _path(experiment), cost.amount, cost.currency
+    )
 
 
-def _job(snapshot: Snapshot, experiment: Experiment, identity: str) -> str:
-    """The Job's name, which stands for its template; empty where it has no overlay."""
-    folder = f"{'data' if identity == data_identity(experiment) else experiment.name}-{identity[:SHORT]}"
-    raw = snapshot.files.get(f"environments/{experiment.environment}/training/{folder}/kustomization.yaml")
-    return "" if raw is None else job_name(folder, raw)
+def _path(experiment: Experiment) -> str:
+    return f"experiments/{experiment.name}/experiment.yaml"
 
 
 def _weights(serving: Serving | None) -> dict[str, int]:

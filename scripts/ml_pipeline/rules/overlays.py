@@ -22,17 +22,31 @@ _WORKERS_FIND_THEIR_JOB = {
     ],
 }
 
-Parsed = dict[str, tuple[bytes, Any]]
+
+class Bases:
+    """The parsed content of folders below base/, each read once."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._paths = sorted(path for path in files if path.startswith("base/") and path.endswith(".yaml"))
+        self._content: dict[str, list[Any]] = {}
+
+    def content(self, folder: str) -> list[Any]:
+        """Parsed YAML of a folder in the order of names: comments and layout do not count."""
+        if folder not in self._content:
+            paths = [path for path in self._paths if path.startswith(folder + "/")]
+            self._content[folder] = [yaml.load(self._files[path], Loader=yaml.CSafeLoader) for path in paths]
+        return self._content[folder]
 
 
-def overlay(files: Files, folder: str, kustomization: dict[str, Any], patch: dict[str, Any]) -> dict[str, bytes]:
+def overlay(bases: Bases, folder: str, kustomization: dict[str, Any], patch: dict[str, Any]) -> dict[str, bytes]:
     """The two files of a Job's overlay.
 
     The name ends with a hash of everything the Pod template is built from, so that another template is another Job
     and an immutable field never changes under a name.
     """
-    bases = [*kustomization["resources"], *kustomization.get("components", ())]
-    parts = [_folder_content(files, path.removeprefix(_UP)) for path in bases]
+    folders = [*kustomization["resources"], *kustomization.get("components", ())]
+    parts = [bases.content(path.removeprefix(_UP)) for path in folders]
     suffix = digest_of({"base": parts, "patch": patch, "namespace": kustomization["namespace"]})[:SHORT]
     body = {**kustomization_file(**kustomization), "nameSuffix": f"-{suffix}", "patches": [{"path": "job.yaml"}]}
     return {f"{folder}/kustomization.yaml": to_yaml(body), f"{folder}/job.yaml": to_yaml(patch)}
@@ -81,18 +95,3 @@ def resources(cpu: str, memory: str, gpus: int = 0, options: Iterable[str] = ())
     if gpus:
         wanted[next((GPU_RESOURCE[o] for o in options if o in GPU_RESOURCE), "nvidia.com/gpu")] = str(gpus)
     return {"requests": dict(wanted), "limits": dict(wanted)}
-
-
-_parsed: Parsed = {}
-
-
-def _folder_content(files: Files, folder: str) -> list[Any]:
-    """Parsed YAML of a base folder in the order of names: comments and layout do not count."""
-    return [_parse(path, files[path]) for path in sorted(files) if path.startswith(folder + "/") and path.endswith(".yaml")]
-
-
-def _parse(path: str, raw: bytes) -> Any:
-    known = _parsed.get(path)
-    if known is None or known[0] != raw:
-        known = _parsed[path] = (raw, yaml.load(raw, Loader=yaml.CSafeLoader))
-    return known[1]

@@ -192,7 +192,7 @@ def _pools(view: JobView, snapshot: Snapshot, key: str) -> str:
 def _in_file(view: JobView, snapshot: Snapshot, *key: str) -> str:
     """` in file:line` of an experiment's key, or of where it would stand."""
     path = f"experiments/{view.labels.get(LABEL_EXPERIMENT)}/experiment.yaml"
-    source = snapshot.sources.get(path)
+    source = snapshot.source(path)
     return f" in {path}:{source.line(key)}" if source else ""
 
 

@@ -8,12 +8,13 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import seconds
 from ml_pipeline.documents.receipts import DataVersion
-from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.identity import SHORT, data_identity, run_identity, run_inputs
 from ml_pipeline.rules.overlays import (
     LABEL_DATA,
     LABEL_EXPERIMENT,
     LABEL_RUN,
+    Bases,
     environment_variables,
     kustomization,
     overlay,
@@ -29,6 +30,7 @@ def training_overlays(snapshot: Snapshot) -> dict[str, bytes]:
     """Overlays of everything that is still to be done; a settled run has none."""
     rendered: dict[str, bytes] = {}
     claimed: set[str] = set()
+    bases = Bases(snapshot.files)
     for experiment in snapshot.experiments.values():
         environment = snapshot.environments[experiment.environment]
         identity = pending(snapshot, experiment)
@@ -37,9 +39,9 @@ def training_overlays(snapshot: Snapshot) -> dict[str, bytes]:
         claimed.add(identity)
         receipt = snapshot.data.get(data_identity(experiment))
         if receipt is None:
-            rendered |= _data_overlay(snapshot.files, experiment, environment, identity)
+            rendered |= _data_overlay(bases, experiment, environment, identity)
         else:
-            rendered |= _training_overlay(snapshot.files, experiment, environment, receipt)
+            rendered |= _training_overlay(bases, experiment, environment, receipt)
     return rendered
 
 
@@ -66,7 +68,7 @@ def job_name(folder: str, kustomization: bytes) -> str:
     return f"{body.get('namePrefix', '')}{'data' if folder.startswith('data-') else 'train'}{body.get('nameSuffix', '')}"
 
 
-def _data_overlay(files: Files, experiment: Experiment, environment: Environment, identity: str) -> dict[str, bytes]:
+def _data_overlay(bases: Bases, experiment: Experiment, environment: Environment, identity: str) -> dict[str, bytes]:
     dataset = experiment.dataset
     arguments = ["prepare", f"--source={dataset.uri}", f"--holdout={dataset.holdout:g}"]
     if dataset.sha256:
@@ -81,10 +83,10 @@ def _data_overlay(files: Files, experiment: Experiment, environment: Environment
     }
     patch = _job("data", labels, {"containers": [container], **pod_identity(environment, "training")}, DATA_SECONDS)
     folder = f"environments/{environment.name}/training/data-{identity[:SHORT]}"
-    return overlay(files, folder, kustomization(environment, "data-job", ()), patch)
+    return overlay(bases, folder, kustomization(environment, "data-job", ()), patch)
 
 
-def _training_overlay(files: Files, experiment: Experiment, environment: Environment, data: DataVersion) -> dict[str, bytes]:
+def _training_overlay(bases: Bases, experiment: Experiment, environment: Environment, data: DataVersion) -> dict[str, bytes]:
     assert data.data is not None
     identity = run_identity(run_inputs(experiment, data.data.sha256))
     variables = {
@@ -113,7 +115,7 @@ def _training_overlay(files: Files, experiment: Experiment, environment: Environ
         patch["spec"] |= {"completions": experiment.topology.workers, "parallelism": experiment.topology.workers}
     body = kustomization(environment, "training-job", experiment.options) | {"namePrefix": f"{experiment.name}-"}
     folder = f"environments/{environment.name}/training/{experiment.name}-{identity[:SHORT]}"
-    return overlay(files, folder, body, patch)
+    return overlay(bases, folder, body, patch)
 
 
 def _command(experiment: Experiment) -> dict[str, list[str]]:

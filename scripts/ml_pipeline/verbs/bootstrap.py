@@ -4,7 +4,7 @@ import json
 import secrets
 from pathlib import Path
 
-from ml_pipeline.adapters.files import read_tree
+from ml_pipeline.adapters.files import open_tree
 from ml_pipeline.adapters.kubernetes import ANY, GIT_REPOSITORIES, Cluster, NotServedError
 from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.documents.environment import Environment, GitSource
@@ -18,7 +18,7 @@ _FLUX_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizati
 
 def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Cluster = ANY) -> int:
     """Print the namespaces, rights and Flux objects of an environment as YAML; with `apply`, apply them as an administrator."""
-    facts = checked(read_tree(repo)).environments.get(environment)
+    facts = checked(open_tree(repo)).environments.get(environment)
     if facts is None or facts.source is None:
         raise PipelineError(f"{environment!r} is no environment that Flux reconciles; see environments/*/environment.yaml")
     stream = build(repo / "environments" / environment / "flux")

@@ -1,69 +1,61 @@
 """`ml-pipeline diff`: what merging the working tree would do, before it is merged."""
 
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.files import read_tree, write_changes
-from ml_pipeline.adapters.git import Repository
-from ml_pipeline.adapters.kustomize import build_objects
+from ml_pipeline.adapters.kustomize import Overlays
+from ml_pipeline.adapters.revisions import Comparison, Revisions
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
-from ml_pipeline.documents.snapshot import Files, Snapshot, load_snapshot
-from ml_pipeline.rules.checks import checked
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.consequences import Consequence, consequences
 from ml_pipeline.rules.diff import ABSENT, FieldChange, ObjectChange, object_changes
-from ml_pipeline.rules.render import Changes
 from ml_pipeline.verbs import console
 
-AT_ONCE = 2
 COMMENT_LIMIT = 65_536  # characters that GitHub takes in one comment
 _SIGNS = {"create": "+", "change": "~", "delete": "-"}
 _PARTS = ("training", "serving", "platform", "flux")
 
 
 def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
-    """Consequences and objects of going from a base revision to the working tree; 1 if there are any."""
-    repository = Repository(repo)
-    before, after = repository.read(repository.revision(base)), read_tree(repo)
-    told = consequences(_snapshot_of(base, before), checked(after))
-    roots = sorted(changed_roots(before, after))
-    changes = object_changes(built(before, roots), built(after, roots))
+    """Consequences and objects of merging the working tree into a base; 1 if there are any."""
+    revisions = Revisions(repo)
+    compared = revisions.comparison(revisions.fork_point(base))
+    before, after = Snapshot(compared.before), Snapshot(compared.after)
+    told = _told(base, before, after, compared.changed)
+    changes = changed_objects(compared)
     data = {"consequences": [asdict(c) for c in told], "objects": [_as_data(change) for change in changes]}
     console.answer(data, markdown(told, changes) if output == "markdown" else text(told, changes), output)
     return console.FINDINGS if told or changes else console.OK
 
 
-def _snapshot_of(base: str, files: Files) -> Snapshot:
-    """The documents of the base; they may be older than what this version reads."""
+def _told(base: str, before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
+    """The consequences; documents of the base may be older than what this version reads."""
     try:
-        return load_snapshot(files)
+        return consequences(before, after, changed)
     except InvalidDocumentsError as error:
-        raise PipelineError(f"{base} cannot be compared with, it holds: {error.faults[0]}; or name another --base") from error
+        fault = error.faults[0]
+        if fault.path in before.files and before.files[fault.path] != after.files.get(fault.path):
+            raise PipelineError(f"{base} cannot be compared with, it holds: {fault}; or name another --base") from error
+        raise
 
 
-def changed_roots(before: Files, after: Files) -> set[str]:
+def changed_objects(compared: Comparison) -> list[ObjectChange]:
+    """What becomes of each object, folder by folder."""
+    changes: list[ObjectChange] = []
+    with Overlays(compared.before) as before, Overlays(compared.after) as after:
+        for root in changed_roots(compared):
+            changes += object_changes(before.objects(root), after.objects(root))
+    return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
+
+
+def changed_roots(compared: Comparison) -> list[str]:
     """Folders that have to be built anew on both sides: those that a changed file is in, or all of them for one of base/."""
-    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    everything = {root for path in before.keys() | after.keys() if (root := _root(path))}
-    if any(path.startswith("base/") for path in changed):
-        return everything
-    return {root for path in changed for root in (_root(path), _serving_of(path)) if root in everything}
-
-
-def built(files: Files, roots: list[str]) -> list[dict[str, Any]]:
-    """The objects of those folders that there are on this side.
-
-    Raises:
-        ProgramError: one does not build.
-    """
-    there = [root for root in roots if f"{root}/kustomization.yaml" in files]
-    if not there:
-        return []
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
-        write_changes(Path(folder), Changes({p: raw for p, raw in files.items() if not p.startswith("experiments/")}))
-        return [thing for found in pool.map(lambda root: build_objects(Path(folder, root)), there) for thing in found]
+    changed: Iterator[str] = iter(compared.changed)
+    if any(path.startswith("base/") for path in compared.changed):
+        changed = (path for files in (compared.before, compared.after) for path in files)
+    return sorted({root for path in changed for root in (_root(path), _serving_of(path)) if root})
 
 
 def text(told: list[Consequence], changes: list[ObjectChange]) -> str:

@@ -11,6 +11,7 @@ from ml_pipeline.adapters.facts import read_facts
 from ml_pipeline.adapters.git import AUTOMATION, Repository, clear_stale_locks
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.cluster import observe as cluster_observe
+from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import ConflictError, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local import observe as local_observe
@@ -116,6 +117,6 @@ def _observed(eyes: Eyes, environment: str, snapshot: Snapshot, revision: str) -
     if environment not in snapshot.environments:
         raise PipelineError(f"environment {environment!r} is not on the branch; known are {', '.join(snapshot.environments)}")
     observed = eyes.look(snapshot, awaited(snapshot, environment))
-    paths = [path for path in snapshot.documents if path.endswith("/experiment.yaml")] if observed.results else []
+    paths = snapshot.paths.get(Experiment, []) if observed.results else []
     commits = {path: eyes.repository.log([path], revision, "-1")[0].sha for path in paths}
     return replace(observed, commits=commits)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ml_pipeline.adapters.files import read_tree, write_changes
+from ml_pipeline.adapters.files import open_tree, write_changes
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.render import Changes, drift
 from ml_pipeline.verbs import console
@@ -10,7 +10,7 @@ from ml_pipeline.verbs import console
 
 def render(repo: Path, *, check: bool = False, dry_run: bool = False, output: str = "text") -> int:
     """Bring the rendered files of the working tree up to date; with `check` only say what differs."""
-    changes = drift(checked(read_tree(repo)))
+    changes = drift(checked(open_tree(repo)))
     console.answer(as_data(changes), describe(changes, "stale, run `ml-pipeline render`" if check else ""), output)
     if check:
         return console.FINDINGS if changes else console.OK

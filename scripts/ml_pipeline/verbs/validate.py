@@ -1,15 +1,21 @@
 """`ml-pipeline validate`: every fault of every document, one line each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from ml_pipeline.adapters.files import read_tree
-from ml_pipeline.rules.checks import checked
+from ml_pipeline.adapters.files import Tree, open_tree
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.checks import check, checked
 from ml_pipeline.verbs import console
 
 
-def validate(repo: Path, *, output: str = "text") -> int:
-    """Check the working tree."""
-    snapshot = checked(read_tree(repo))
+def validate(repo: Path, files: Sequence[Path] = (), *, output: str = "text") -> int:
+    """Check the working tree, or only some files of it: those and what they refer to are read then."""
+    tree = open_tree(repo)
+    if files:
+        return _validate_some(tree, [_inside(repo, file) for file in files], output)
+    snapshot = checked(tree)
     counts = {
         "experiments": len(snapshot.experiments),
         "runs": len(snapshot.runs),
@@ -19,3 +25,26 @@ def validate(repo: Path, *, output: str = "text") -> int:
     }
     console.answer(counts, "valid: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), output)
     return console.OK
+
+
+def _validate_some(tree: Tree, paths: list[str], output: str) -> int:
+    snapshot, faults = Snapshot(tree), []
+    for path in paths:
+        if path not in tree:
+            raise PipelineError(f"{path}: is no file below experiments/, environments/ or base/; correct the path")
+        try:
+            faults += check(snapshot, [path])
+        except InvalidDocumentsError as error:
+            faults += error.faults
+    if faults:
+        raise InvalidDocumentsError(faults)
+    console.answer({"files": paths}, "valid: " + ", ".join(paths), output)
+    return console.OK
+
+
+def _inside(repo: Path, file: Path) -> str:
+    """The path of a file in the repository."""
+    try:
+        return file.absolute().relative_to(repo.absolute()).as_posix()
+    except ValueError as error:
+        raise PipelineError(f"{file}: is not in {repo}; name files of the checkout") from error

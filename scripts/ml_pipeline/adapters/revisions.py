@@ -1,0 +1,126 @@
+"""Revisions of a git repository read straight from its objects: no checkout, and nothing is written."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.files import Tree
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.snapshot import ROOTS, Files
+
+_LINK = "120000"
+
+
+class Revisions:
+    """What a clone knows of the past."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            bare = self._line("rev-parse", "--is-bare-repository") == "true"
+            self.path = Path(self._line("rev-parse", "--absolute-git-dir" if bare else "--show-toplevel"))
+        except (processes.ProgramError, NotADirectoryError) as error:
+            raise PipelineError(f"{path} is not in a git repository; run the command in a clone") from error
+
+    def revision(self, name: str) -> str:
+        """Full sha of a commit.
+
+        Raises:
+            PipelineError: there is no such revision.
+        """
+        try:
+            return self._line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        except processes.ProgramError as error:
+            raise PipelineError(f"{name!r} is not a revision of this repository{self._shallow()}; fetch it, or correct the name") from error
+
+    def fork_point(self, base: str) -> str:
+        """Where HEAD left a base: what merging HEAD into it changes is what differs from there.
+
+        Raises:
+            PipelineError: there is no such revision, or this clone does not know what both come from.
+        """
+        revision = self.revision(base)
+        try:
+            return self._line("merge-base", revision, "HEAD")
+        except processes.ProgramError as error:
+            text = f"{base!r} and HEAD have no commit in common{self._shallow()}; fetch the history, `git fetch --unshallow`"
+            raise PipelineError(text) from error
+
+    def read(self, revision: str, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
+        """Every file of a revision below some folders, in one go."""
+        listed = self.listing(revision, roots)
+        return dict(zip(listed, self.blobs([blob for blob, _ in listed.values()]), strict=True))
+
+    def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Blob id and mode of every file below some folders or files, by path."""
+        raw = processes.run(["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path).decode(errors="replace")
+        rows = (row.partition("\t") for row in raw.split("\0") if row)
+        return {path: (meta.split()[2], meta.split()[0]) for meta, _, path in rows}
+
+    def blobs(self, ids: list[str]) -> list[bytes]:
+        """Contents by blob id, in one go."""
+        raw = processes.run(["git", "cat-file", "--batch"], cwd=self.path, stdin="\n".join(ids).encode() + b"\n") if ids else b""
+        contents, at = [], 0
+        for _ in ids:
+            end = raw.index(b"\n", at)
+            size = int(raw[at:end].split()[2])
+            contents.append(raw[end + 1 : end + 1 + size])
+            at = end + 2 + size
+        return contents
+
+    def comparison(self, revision: str) -> "Comparison":
+        """A revision and the working tree side by side; only files that differ are read from git."""
+        listed = self.listing(revision, ROOTS)
+        changed, gone = self._changed(revision)
+        old = [path for path in sorted(changed) if path in listed]
+        before = Overlaid(Tree(self.path, listed), dict(zip(old, self.blobs([listed[path][0] for path in old]), strict=True)))
+        return Comparison(before, Tree(self.path, (listed.keys() | changed) - gone), frozenset(changed))
+
+    def _changed(self, revision: str) -> tuple[set[str], set[str]]:
+        """Paths that differ between a revision and the working tree, and those of them that are gone."""
+        raw = processes.run(["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", revision, "--", *ROOTS], cwd=self.path)
+        fields = raw.decode(errors="replace").split("\0")[:-1]
+        changed, gone = set(fields[1::2]), set()
+        for what, path in zip(fields[::2], fields[1::2], strict=True):
+            if what.split()[1] == _LINK:
+                Tree(self.path, [path])[path]  # refuses a link that leads out
+            if what.endswith("D"):
+                gone.add(path)
+        new = processes.run(["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *ROOTS], cwd=self.path)
+        return changed | set(new.decode(errors="replace").split("\0")[:-1]), gone
+
+    def _line(self, *arguments: str) -> str:
+        return processes.run(["git", *arguments], cwd=self.path).decode().strip()
+
+    def _shallow(self) -> str:
+        return ", a shallow clone" if self._line("rev-parse", "--is-shallow-repository") == "true" else ""
+
+
+class Overlaid(Mapping[str, bytes]):
+    """Files of which some have another content."""
+
+    def __init__(self, files: Files, other: Files) -> None:
+        self._files, self._other = files, other
+
+    def __getitem__(self, path: str) -> bytes:
+        """The other content where there is one."""
+        found = self._other.get(path)
+        return self._files[path] if found is None else found
+
+    def __iter__(self) -> Iterator[str]:
+        """The paths of the files."""
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._files)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Files before and after, and the paths at which they differ."""
+
+    before: Files
+    after: Files
+    changed: frozenset[str]
