@@ -42,6 +42,7 @@ check: setup ## lint, types, import contracts, documents, rendered files, schema
 	@$(BIN)/zizmor --offline --quiet --no-progress .github/workflows
 	@$(BIN)/ml-pipeline validate
 	@$(BIN)/ml-pipeline render --check
+	@$(BIN)/ml-pipeline policy
 	@$(BIN)/ml-pipeline schemas --check
 
 format: setup ## format the code and bring rendered files and schemas up to date

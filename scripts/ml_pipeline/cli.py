@@ -76,6 +76,8 @@ def _before_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
     render.add_argument("--check", action="store_true", help="only say what differs; exit 1 if anything does")
     render.add_argument("--dry-run", action="store_true", help="only print the plan")
     _output(render)
+    policy = command("policy", lambda o: _verb("policy")(o.repo, output=o.output), "evaluate the cluster's policies on what is rendered")
+    _output(policy)
     diff = command("diff", lambda o: _verb("diff")(o.repo, o.base, output=o.output), "show what merging the working tree would do")
     diff.add_argument("--base", default="origin/main", metavar="REV", help="revision to compare with (default: origin/main)")
     _output(diff, "markdown")

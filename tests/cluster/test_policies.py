@@ -1,13 +1,16 @@
 """The real API server gives each example the verdict, and the message, that its file states."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from ml_pipeline.adapters.kustomize import build_objects
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.policy import policies_of
 
-from tests.conftest import FIXTURES, REPOSITORY, git
+from tests.conftest import FIXTURES, REPOSITORY, folder, git
 
 EXAMPLES = sorted((FIXTURES / "policies").glob("*/*/*.yaml"))
 PATHS = {
@@ -54,6 +57,25 @@ def test_there_are_enough_examples():
     assert len(EXAMPLES) >= 60
     policies = {path.stem for path in (REPOSITORY / "base/platform/policies").glob("*.yaml")} - {"kustomization"}
     assert {example.parents[1].name for example in EXAMPLES} == {name for name in policies if not name.endswith("-binding")}
+
+
+@pytest.fixture(scope="module")
+def policies(team):
+    """The same policies as evaluated without a cluster."""
+    files = folder(team.clone, "environments") | folder(team.clone, "base")
+    return policies_of(files, Snapshot(files).environments[team.name])
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:]))
+def test_verdict_without_a_cluster_is_that_of_the_api_server(team, policies, example):
+    thing = yaml.safe_load(example.read_text())
+    thing["metadata"]["namespace"] = f"{team.name}-{'training' if thing['kind'] == 'Job' else 'serving'}"
+    mine, said = [f"'{denial.policy}'" + denial.message for denial in policies.denials(thing)], refused(team, example)
+    if not said:
+        assert mine == []
+    else:
+        found = re.search(r"ValidatingAdmissionPolicy ('[^']+') with binding '[^']+' denied request: (.*)", said)
+        assert "".join(found.groups()) in mine
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:]))

@@ -6,6 +6,7 @@ environment, told by the API server instead of by git. It writes the status that
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ml_pipeline.adapters.git import Repository
@@ -73,7 +74,7 @@ class Bridge:
                 self.told[model] = status
 
 
-def operator_status(deployment: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+def operator_status(deployment: Mapping[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
     """Status as the operator 1.17.1 writes it: `state`, the address, and a Deployment for each predictor
     (https://github.com/SeldonIO/seldon-core, operator/apis/machinelearning.seldon.io/v1)."""
     name = deployment["metadata"]["name"]

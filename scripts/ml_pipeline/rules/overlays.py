@@ -13,6 +13,7 @@ from ml_pipeline.rules.identity import SHORT, digest_of
 GPU_RESOURCE = {"gpu-shared": "nvidia.com/gpu.shared", "gpu-mig": "nvidia.com/mig-1g.10gb"}
 LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = "ml-pipeline/experiment", "ml-pipeline/run", "ml-pipeline/data"
 _UP = "../../../../"
+_FOLDERS = {"training": 4, "serving": 4, "platform": 3, "flux": 3}
 # The workers' Service has the Job's name; only the overlay knows it, after prefix and suffix.
 _WORKERS_FIND_THEIR_JOB = {
     "source": {"kind": "Job", "fieldPath": "metadata.name"},
@@ -21,6 +22,16 @@ _WORKERS_FIND_THEIR_JOB = {
         {"select": {"kind": "Service"}, "fieldPaths": ["spec.selector.batch\\.kubernetes\\.io/job-name"]},
     ],
 }
+
+
+def folder_of(path: str) -> str | None:
+    """The folder that Flux builds of which a file is a part: of one Job, one served model, or an environment's own."""
+    parts = path.split("/")
+    if len(parts) == 5 and parts[0] == "environments" and parts[2] == "rollouts":
+        return "/".join([*parts[:2], "serving", parts[3]])
+    if len(parts) > 3 and parts[0] == "environments" and parts[2] in _FOLDERS:
+        return "/".join(parts[: _FOLDERS[parts[2]]])
+    return None
 
 
 class Bases:

@@ -37,6 +37,32 @@ def pod_identity(environment: Environment, part: str) -> dict[str, str]:
     return {"serviceAccountName": _ACCOUNTS[part], "priorityClassName": cluster_wide(environment, part)}
 
 
+def cluster_overlay(files: Files, environment: Environment) -> dict[str, Any]:
+    """Objects of the whole cluster: their names begin with the environment's, their policies bind in its namespaces alone."""
+    resources = [f"{_BASE}/{name}" for name in ("policies", "priorities", *(("kueue/cluster",) if environment.kueue else ()))]
+    binding = {"kind": "ValidatingAdmissionPolicyBinding"}
+    label = "/spec/matchResources/namespaceSelector/matchLabels/ml-pipeline~1environment"
+    patches = [patch(binding, operation(label, environment.name, op="add"))]
+    patches += [patch({**binding, "name": name}, operation("/spec/policyName", f"{environment.name}-{name}")) for name in _bindings(files)]
+    registries = [f"{image.repository}@" for image in (environment.images.trainer, environment.images.serving)]
+    variables = (("images-are-pinned", str(registries)), ("jobs-are-accounted", str(max(pool.gpus for pool in environment.pools))))
+    for name, expression in variables:
+        target = {"kind": "ValidatingAdmissionPolicy", "name": name}
+        patches.append(patch(target, operation("/spec/variables/0/expression", expression)))
+    if environment.kueue:
+        hard = {"0": "requests.cpu", "1": "requests.memory", "2": "requests.nvidia.com~1gpu"}
+        quota = [
+            operation(f"/spec/resourceGroups/0/flavors/0/resources/{n}/nominalQuota", _hard(environment).get(k, "0"))
+            for n, k in hard.items()
+        ]
+        patches.append(
+            patch(
+                {"kind": "ClusterQueue"}, *quota, operation("/spec/resourceGroups/0/flavors/0/name", cluster_wide(environment, "training"))
+            )
+        )
+    return kustomization_file(namePrefix=f"{environment.name}-", resources=resources, patches=patches)
+
+
 def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
     """The identity of pods. It has no rights and no token in its pods; a cloud's workload identity may be bound to it."""
     return {
@@ -65,36 +91,10 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
         "platform/kustomization.yaml": kustomization_file(
             resources=sorted({*_RENDERED, *own}), labels=[{"pairs": {"ml-pipeline/environment": environment.name}}]
         ),
-        "platform/cluster/kustomization.yaml": _cluster(files, environment),
+        "platform/cluster/kustomization.yaml": cluster_overlay(files, environment),
         "platform/training/kustomization.yaml": in_namespace(training, parts + queue, patches=patches),
         "platform/serving/kustomization.yaml": in_namespace(serving, [f"{_BASE}/network/serving"]),
     }
-
-
-def _cluster(files: Files, environment: Environment) -> dict[str, Any]:
-    """Objects of the whole cluster: their names begin with the environment's, their policies bind in its namespaces alone."""
-    resources = [f"{_BASE}/{name}" for name in ("policies", "priorities", *(("kueue/cluster",) if environment.kueue else ()))]
-    binding = {"kind": "ValidatingAdmissionPolicyBinding"}
-    label = "/spec/matchResources/namespaceSelector/matchLabels/ml-pipeline~1environment"
-    patches = [patch(binding, operation(label, environment.name, op="add"))]
-    patches += [patch({**binding, "name": name}, operation("/spec/policyName", f"{environment.name}-{name}")) for name in _bindings(files)]
-    registries = [f"{image.repository}@" for image in (environment.images.trainer, environment.images.serving)]
-    variables = (("images-are-pinned", str(registries)), ("jobs-are-accounted", str(max(pool.gpus for pool in environment.pools))))
-    for name, expression in variables:
-        target = {"kind": "ValidatingAdmissionPolicy", "name": name}
-        patches.append(patch(target, operation("/spec/variables/0/expression", expression)))
-    if environment.kueue:
-        hard = {"0": "requests.cpu", "1": "requests.memory", "2": "requests.nvidia.com~1gpu"}
-        quota = [
-            operation(f"/spec/resourceGroups/0/flavors/0/resources/{n}/nominalQuota", _hard(environment).get(k, "0"))
-            for n, k in hard.items()
-        ]
-        patches.append(
-            patch(
-                {"kind": "ClusterQueue"}, *quota, operation("/spec/resourceGroups/0/flavors/0/name", cluster_wide(environment, "training"))
-            )
-        )
-    return kustomization_file(namePrefix=f"{environment.name}-", resources=resources, patches=patches)
 
 
 def _bindings(files: Files) -> Iterable[str]:

@@ -11,11 +11,11 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.consequences import Consequence, consequences
 from ml_pipeline.rules.diff import ABSENT, FieldChange, ObjectChange, object_changes
+from ml_pipeline.rules.overlays import folder_of
 from ml_pipeline.verbs import console
 
 COMMENT_LIMIT = 65_536  # characters that GitHub takes in one comment
 _SIGNS = {"create": "+", "change": "~", "delete": "-"}
-_PARTS = ("training", "serving", "platform", "flux")
 
 
 def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
@@ -55,7 +55,7 @@ def changed_roots(compared: Comparison) -> list[str]:
     changed: Iterator[str] = iter(compared.changed)
     if any(path.startswith("base/") for path in compared.changed):
         changed = (path for files in (compared.before, compared.after) for path in files)
-    return sorted({root for path in changed for root in (_root(path), _serving_of(path)) if root})
+    return sorted({root for path in changed if (root := folder_of(path))})
 
 
 def text(told: list[Consequence], changes: list[ObjectChange]) -> str:
@@ -87,20 +87,6 @@ def markdown(told: list[Consequence], changes: list[ObjectChange]) -> str:
             break
         lines += block
     return "\n".join(lines + end)
-
-
-def _root(path: str) -> str | None:
-    """The folder that Flux builds of which a file is a part."""
-    parts = path.split("/")
-    if len(parts) > 3 and parts[0] == "environments" and parts[2] in _PARTS:
-        return "/".join(parts[:3] if parts[2] in ("platform", "flux") else parts[:4])
-    return None
-
-
-def _serving_of(path: str) -> str | None:
-    """The served model whose weights a file of automation holds."""
-    parts = path.split("/")
-    return "/".join([*parts[:2], "serving", parts[3]]) if len(parts) == 5 and parts[2] == "rollouts" else None
 
 
 def _arrow(field: FieldChange) -> str:

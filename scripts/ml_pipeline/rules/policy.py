@@ -1,0 +1,177 @@
+"""ValidatingAdmissionPolicies evaluated before the merge: the verdict and the message that the API server would give.
+
+The expressions are CEL, evaluated by Google's own implementation. An object is matched by kind, operation and the labels of its
+namespace, as the policies of base/platform/policies do it; what a policy uses beyond that is refused, never passed over.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.build import Builder
+from ml_pipeline.rules.objects import Object, parse_objects
+from ml_pipeline.rules.platform import cluster_overlay
+
+_SPEC = {"failurePolicy", "matchConstraints", "matchConditions", "variables", "validations"}
+_RULE = {"apiGroups", "apiVersions", "operations", "resources"}
+_NEW = {"CREATE", "*"}
+
+
+@dataclass(frozen=True)
+class Denial:
+    """One validation that an object does not pass."""
+
+    policy: str
+    message: str
+
+
+@dataclass(frozen=True)
+class _Validation:
+    expression: Any
+    text: str
+    message: str
+    message_expression: Any
+
+
+@dataclass(frozen=True)
+class _Policy:
+    name: str
+    rules: tuple[Mapping[str, Any], ...]
+    labels: Mapping[str, str]
+    conditions: tuple[Any, ...]
+    variables: tuple[tuple[str, Any], ...]
+    validations: tuple[_Validation, ...]
+
+
+class Policies:
+    """The policies of one environment, compiled."""
+
+    def __init__(self, objects: Iterable[Object], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+        """`objects` are policies and bindings, `namespaces` the labels of each namespace.
+
+        Raises:
+            PipelineError: a policy uses something that is not evaluated here, or does not compile.
+        """
+        self._namespaces = namespaces
+        everything = list(objects)
+        by_name = {thing["metadata"]["name"]: thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicy"}
+        bindings = [thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicyBinding"]
+        self._policies = [_compiled(by_name, binding) for binding in bindings]
+
+    def denials(self, thing: Object) -> Iterator[Denial]:
+        """Every validation of every policy for this object that it does not pass, were it created now."""
+        labels = self._namespaces.get(thing["metadata"].get("namespace", ""), {})
+        for policy in self._policies:
+            if any(_matches(rule, thing) for rule in policy.rules) and policy.labels.items() <= labels.items():
+                yield from _denials(policy, thing)
+
+
+def policies_of(files: Files, environment: Environment) -> Policies:
+    """The policies that hold in an environment, rendered from its facts; an embedded one has the same."""
+    folder = f"environments/{environment.name}/platform/cluster"
+    overlay = {f"{folder}/kustomization.yaml": to_yaml(cluster_overlay(files, environment))}
+    base = {path: files[path] for path in files if path.startswith("base/platform/")}
+    namespaces = {}
+    for part in ("training", "serving"):
+        (namespace,) = parse_objects(files[f"base/flux/{part}/namespace.yaml"])
+        labels = namespace["metadata"]["labels"] | {"ml-pipeline/environment": environment.name}
+        namespaces[getattr(environment.namespaces, part)] = labels
+    return Policies(Builder({**base, **overlay}).build(folder), namespaces)
+
+
+def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
+    name = binding["spec"]["policyName"]
+    if name not in policies:
+        raise PipelineError(f"binding {binding['metadata']['name']}: policyName {name!r} is no policy here; correct it")
+    spec, bound = policies[name]["spec"], binding["spec"]
+    _only(name, spec, _SPEC)
+    _only(name, spec["matchConstraints"], {"resourceRules"})
+    _only(name, bound, {"policyName", "validationActions", "matchResources"})
+    for rule in spec["matchConstraints"]["resourceRules"]:
+        _only(name, rule, _RULE)
+    selector = bound.get("matchResources", {}).get("namespaceSelector", {})
+    _only(name, selector, {"matchLabels"})
+    return _Policy(
+        name,
+        tuple(spec["matchConstraints"]["resourceRules"]),
+        selector.get("matchLabels", {}),
+        tuple(_expression(name, condition["expression"]) for condition in spec.get("matchConditions", ())),
+        tuple((variable["name"], _expression(name, variable["expression"])) for variable in spec.get("variables", ())),
+        tuple(_validation(name, validation) for validation in spec["validations"]),
+    )
+
+
+def _validation(name: str, validation: Mapping[str, Any]) -> _Validation:
+    text = validation["expression"]
+    said = validation.get("messageExpression")
+    message = validation.get("message") or f"failed expression: {text}"
+    return _Validation(_expression(name, text), text, message, _expression(name, said) if said else None)
+
+
+def _only(name: str, found: Mapping[str, Any], known: set[str]) -> None:
+    if found.keys() - known:
+        raise PipelineError(f"policy {name}: {', '.join(sorted(found.keys() - known))} is not evaluated here; leave it out")
+
+
+def _expression(name: str, text: str) -> Any:
+    try:
+        return _environment().compile(text)
+    except (RuntimeError, ValueError) as error:
+        raise PipelineError(f"policy {name}: {text!r} does not compile: {str(error).splitlines()[0]}; correct it") from error
+
+
+@cache
+def _environment() -> Any:
+    """CEL with the variables and the extensions that the API server has, as far as the library has them."""
+    from cel_expr_python import cel  # 0.08 s with its environment; most commands do not need it
+    from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+
+    dynamic = cel.Type.DYN
+    total = cel.Overload("sum_list", return_type=dynamic, parameters=[cel.Type.List(dynamic)], is_member=True, impl=sum)
+    names = ("object", "oldObject", "request", "variables")
+    return cel.NewEnv(
+        variables=dict.fromkeys(names, dynamic),
+        functions=[cel.FunctionDecl("sum", [total])],
+        extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional(), ext_bindings.ExtBindings()],
+    )
+
+
+def _matches(rule: Mapping[str, Any], thing: Object) -> bool:
+    group, _, version = thing["apiVersion"].rpartition("/")
+    have = {"apiGroups": group, "apiVersions": version, "resources": f"{thing['kind'].lower()}s"}
+    return all(rule[key] and {value, "*"} & set(rule[key]) for key, value in have.items()) and bool(_NEW & set(rule["operations"]))
+
+
+def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
+    data: dict[str, Any] = {"object": thing, "oldObject": None, "request": {"operation": "CREATE"}, "variables": {}}
+    if not all(_value(condition, data) is True for condition in policy.conditions):
+        return
+    for name, expression in policy.variables:
+        value = _value(expression, data)
+        if not isinstance(value, _EvaluationError):  # who uses it fails, as with the API server, which looks only then
+            data["variables"] = {**data["variables"], name: value}
+    for validation in policy.validations:
+        value = _value(validation.expression, data)
+        if isinstance(value, _EvaluationError):
+            yield Denial(policy.name, f"expression '{validation.text}' resulted in error: {value}")
+        elif value is not True:
+            said = _value(validation.message_expression, data) if validation.message_expression else None
+            yield Denial(policy.name, said if isinstance(said, str) and said.strip() else validation.message)
+
+
+class _EvaluationError(Exception):
+    """An expression has no value for this object."""
+
+
+def _value(expression: Any, data: Mapping[str, Any]) -> Any:
+    try:
+        found = expression.eval(data=data)
+        value = found.plain_value()
+    except (RuntimeError, ValueError, TypeError) as error:
+        return _EvaluationError(str(error))
+    return _EvaluationError(str(value)) if found.type().name() == "ERROR" else value
