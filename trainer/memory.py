@@ -28,6 +28,11 @@ def peak_mib(cgroup: tuple[Path, ...] = CGROUP) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
+def peak_of_run(path: str = TERMINATION_LOG) -> int:
+    """Most memory so far, in MiB: of the pod, or of this process alone outside one, where the cgroup holds other things too."""
+    return peak_mib() if os.access(path, os.W_OK) else peak_mib(())
+
+
 def _note(path: Path, start: float) -> None:
     while True:
         path.write_text(f"peak {peak_mib()} MiB after {time.monotonic() - start:.1f} s")

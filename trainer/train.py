@@ -22,6 +22,7 @@ from trainer import plots, tracking
 from trainer.checkpoint import Checkpoints
 from trainer.config import Config
 from trainer.evaluate import confusion, evaluate, gates
+from trainer.memory import peak_of_run
 from trainer.models import Served, build
 from trainer.prepare import SHORT, Prepared, unpack
 from trainer.store import folder_sha256
@@ -224,6 +225,7 @@ def _finish(session: Session) -> None:
         "artifact": stored,
         "started": state["started"],
         "duration_s": round(state["seconds"] + time.monotonic() - session.since, 1),
+        "peak_memory_mb": peak_of_run(),
         "mlflow_run": state["mlflow_run"],
     }
     tracking.close_run(receipt)

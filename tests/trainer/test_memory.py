@@ -1,5 +1,5 @@
 from tests.conftest import until
-from trainer.memory import note_peak, peak_mib
+from trainer.memory import note_peak, peak_mib, peak_of_run
 
 
 def test_peak_is_left_where_the_pods_status_takes_it_from(tmp_path):
@@ -25,3 +25,7 @@ def test_without_a_cgroup_it_is_that_of_the_process():
     grown = peak_mib(())
     del block
     assert before <= grown == peak_mib(())
+
+
+def test_peak_of_a_run_outside_a_pod_is_its_own(tmp_path):
+    assert peak_of_run(str(tmp_path / "none")) == peak_mib(())

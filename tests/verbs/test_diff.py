@@ -44,7 +44,7 @@ def test_change_names_consequence_objects_and_fields(team, capsys):
     capsys.readouterr()
     assert diff(team) == 1
     said = capsys.readouterr().out
-    assert said.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job, at most ")
+    assert said.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job: 0.0007 USD ")
     assert "+ Job local-training/waiting-train-" in said
     assert "- Job local-training/waiting-train-" in said
 

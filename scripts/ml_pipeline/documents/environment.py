@@ -70,6 +70,8 @@ class Pool(Strict):
     cpu: Cpu = Field(description="Allocatable cores of one node; required.")
     memory: Memory = Field(description="Allocatable memory of one node; required.")
     gpus: int = Field(0, ge=0, description="GPUs of one node; default 0.")
+    gpu_shares: int = Field(4, ge=1, le=48, description="Shares that one GPU is offered as, for the option gpu-shared; default 4.")
+    gpu_slices: int = Field(7, ge=1, le=7, description="MIG slices that one GPU is cut into, for the option gpu-mig; default 7.")
     gpu_type: Text | None = Field(None, description="Kind of GPU; default none.")
     price_per_hour: float = Field(ge=0, description="Price of one node for an hour, on demand; required.")
     spot_price_per_hour: float | None = Field(None, ge=0, description="Price of one spot node for an hour; default none.")

@@ -81,6 +81,25 @@ class Cost(Strict):
     pool: Slug = Field(description="Node pool; required.")
 
 
+class Held(Strict):
+    """What each pod of the run held."""
+
+    cpu: Text = Field(description="Cores; required.")
+    memory: Text = Field(description="Memory limit; required.")
+    gpus: int = Field(0, ge=0, description="GPUs, shares or slices; default 0.")
+    options: tuple[Text, ...] = Field((), description="Components that were on; default none.", strict=False)
+
+
+class Estimated(Strict):
+    """What the run was expected to take when it was settled, from the receipts before it."""
+
+    runs: int = Field(ge=0, description="Like runs that it rests on; with 0 it is the budget; required.")
+    p50_s: float = Field(ge=0, description="Seconds, median; required.")
+    p90_s: float = Field(ge=0, description="Seconds, 90th percentile; required.")
+    p50: float = Field(ge=0, description="Cost, median, in the environment's currency; required.")
+    p90: float = Field(ge=0, description="Cost, 90th percentile, in the environment's currency; required.")
+
+
 class Identity(Strict):
     """What decides the result of a run; its hash is the run's identity."""
 
@@ -114,7 +133,11 @@ class Run(Strict):
     artifact: Stored | None = Field(None, description="The model; default none.")
     started: Timestamp | None = Field(None, description="UTC; default none.")
     duration_s: float = Field(0.0, ge=0, description="Seconds from start to end; default 0.")
+    queued_s: float = Field(0.0, ge=0, description="Seconds from its overlay's commit to its start; default 0.")
+    peak_memory_mb: float | None = Field(None, ge=0, description="Most memory that a pod has used, in MiB; default unknown.")
+    held: Held | None = Field(None, description="What each pod held; default unknown.")
     cost: Cost | None = Field(None, description="Actual cost; default none.")
+    estimate: Estimated | None = Field(None, description="What it was expected to take; default none.")
 
 
 class PredictorEvidence(Strict):

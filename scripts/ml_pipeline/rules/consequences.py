@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Literal
 
 from ml_pipeline.documents.experiment import Experiment
-from ml_pipeline.documents.fields import seconds
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.cost import run_cost
+from ml_pipeline.rules.cost import duration, money
+from ml_pipeline.rules.estimate import History, Price, priced
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.serving import Serving, state
 from ml_pipeline.rules.training import asked_run, job_name, pending
@@ -24,12 +24,13 @@ ORDER: tuple[Kind, ...] = ("cancels", "traffic", "restarts", "trains", "prepares
 
 @dataclass(frozen=True)
 class Consequence:
-    """One thing that the merge does. `cost` is the most it can cost, in `currency`; 0 where it costs nothing."""
+    """One thing that the merge does. `cost` is what it is expected to cost, `most` the 90th percentile, both in `currency`."""
 
     kind: Kind
     text: str
     path: str
     cost: float = 0.0
+    most: float = 0.0
     currency: str = ""
 
 
@@ -37,7 +38,7 @@ class _Side:
     """One side of the comparison: its snapshot, and the overlays of Jobs by the short identity of what they make."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        self.snapshot, self.history = snapshot, History(snapshot)
 
     @cached_property
     def overlays(self) -> dict[str, str]:
@@ -93,7 +94,7 @@ def _restarted(new: _Side, restarted: list[str], names: list[str]) -> Iterator[C
         if experiment:
             is_data = data_identity(experiment)[:SHORT] == short
             what = f"the preparation of the data of {experiment.name}" if is_data else f"{experiment.name}/{short} from its checkpoint"
-            yield _costly("restarts", f"restarts {what} in another Job", new.snapshot, experiment)
+            yield _costly("restarts", f"restarts {what} in another Job", new, experiment)
 
 
 def _asked(old: _Side, new: _Side, names: list[str], restarted: set[str]) -> Iterator[Consequence]:
@@ -109,11 +110,11 @@ def _asked(old: _Side, new: _Side, names: list[str], restarted: set[str]) -> Ite
             continue
         elif identity == data_identity(experiment):
             how = "once its data is there, which is asked for already" if short in old.overlays else "after preparing its data"
-            yield _costly("prepares", f"trains {name} {how}", new.snapshot, experiment)
+            yield _costly("prepares", f"trains {name} {how}", new, experiment)
         elif short in old.overlays:
             yield Consequence("nothing", f"{name}/{short} goes on as it is", _path(experiment))
         else:
-            yield _costly("trains", f"trains {name}/{short}", new.snapshot, experiment)
+            yield _costly("trains", f"trains {name}/{short}", new, experiment)
 
 
 def _settled(snapshot: Snapshot, experiment: Experiment) -> str:
@@ -142,14 +143,24 @@ def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Co
             yield Consequence("traffic", text, f"environments/{environment}/promotions/{model}.yaml")
 
 
-def _costly(kind: Kind, text: str, snapshot: Snapshot, experiment: Experiment) -> Consequence:
-    """A consequence with the most that it can cost: the longest time that the experiment allows, at the price of its pool."""
-    cost = run_cost(experiment, snapshot.environments[experiment.environment], seconds(experiment.budget.max_duration))
-    if cost is None:
+def _costly(kind: Kind, text: str, new: _Side, experiment: Experiment) -> Consequence:
+    """A consequence with what it costs."""
+    price = priced(new.snapshot, new.history, experiment)
+    if price is None:
         return Consequence(kind, text, _path(experiment))
-    return Consequence(
-        kind, f"{text}, at most {cost.amount:.2f} {cost.currency} on {cost.pool}", _path(experiment), cost.amount, cost.currency
-    )
+    return Consequence(kind, f"{text}: {said(price)}", _path(experiment), price.p50, price.p90, price.currency)
+
+
+def said(price: Price) -> str:
+    """An estimate in words: `0.35 USD (p90 0.50) in 4 min (p90 6 min) on a100, from 7 like runs`."""
+    expected = price.estimate
+    if not expected.runs:
+        most = f"at most {money(price.p90)} {price.currency} in {duration(expected.p90_s)}"
+        return f"{most} on {price.pool}, its budget, as no like run is known"
+    wait = f" after {duration(expected.queued_s)} of waiting" if expected.queued_s >= 1 else ""
+    cost = f"{money(price.p50)} {price.currency} (p90 {money(price.p90)})"
+    time = f"in {duration(expected.p50_s)} (p90 {duration(expected.p90_s)})"
+    return f"{cost} {time}{wait} on {price.pool}, from {expected.runs} like run{'s' * (expected.runs > 1)}"
 
 
 def _path(experiment: Experiment) -> str:

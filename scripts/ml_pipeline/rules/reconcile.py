@@ -5,15 +5,17 @@ Pure: a snapshot and what was observed in, commits out. Where something is not k
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.fields import API_VERSION
-from ml_pipeline.documents.receipts import Cost, DataVersion, PredictorEvidence, Run, Stored, Tracked, Verdict
+from ml_pipeline.documents.receipts import Cost, DataVersion, Held, PredictorEvidence, Run, Stored, Tracked, Verdict
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.cost import run_cost
+from ml_pipeline.rules.estimate import History, priced
 from ml_pipeline.rules.gates import failures, judge
 from ml_pipeline.rules.identity import SHORT, data_identity, run_identity, run_inputs
 from ml_pipeline.rules.render import Changes, applied, drift
@@ -24,13 +26,15 @@ from ml_pipeline.rules.training import pending
 
 @dataclass(frozen=True)
 class Observed:
-    """What one environment shows: results by identity, reasons of failed Jobs by short identity, serving by model."""
+    """What one environment shows: results by identity, reasons of failed Jobs by short identity, serving by model; and
+    from git the commit of each experiment, and when an overlay was committed by short identity."""
 
     environment: str
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     serving: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     commits: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
     held: tuple[str, ...] = ()
 
 
@@ -129,12 +133,14 @@ def _run_receipt(snapshot: Snapshot, experiment: Experiment, identity: str, obse
     result = observed.results.get(identity)
     if result is None:
         return path, Run(**head, outcome="failed", reason=observed.failed[identity[:SHORT]])
-    return path, Run(**head, **_outcome(snapshot, experiment, result))
+    return path, Run(**head, **_outcome(snapshot, experiment, result, observed.asked.get(identity[:SHORT])))
 
 
-def _outcome(snapshot: Snapshot, experiment: Experiment, result: Mapping[str, Any]) -> dict[str, Any]:
+def _outcome(snapshot: Snapshot, experiment: Experiment, result: Mapping[str, Any], asked: str | None) -> dict[str, Any]:
     duration = float(result["duration_s"])
     cost: Cost | None = run_cost(experiment, snapshot.environments[experiment.environment], duration)
+    price = priced(snapshot, History(snapshot), experiment)
+    wanted = experiment.resources
     return {
         "outcome": "succeeded",
         "tracking": Tracked(run_id=result["run_id"], experiment=result["experiment"]),
@@ -144,8 +150,19 @@ def _outcome(snapshot: Snapshot, experiment: Experiment, result: Mapping[str, An
         "artifact": Stored(**result["artifact"]),
         "started": result["started"],
         "duration_s": duration,
+        "queued_s": _waited(asked, result["started"]),
+        "peak_memory_mb": result.get("peak_memory_mb"),
+        "held": Held(cpu=wanted.cpu, memory=wanted.memory, gpus=wanted.gpus, options=experiment.options),
         "cost": cost,
+        "estimate": price.as_receipt() if price else None,
     }
+
+
+def _waited(asked: str | None, started: str) -> float:
+    """Seconds between two points in time; 0 where the first is not known, or the clocks disagree."""
+    if asked is None:
+        return 0.0
+    return max((datetime.fromisoformat(started) - datetime.fromisoformat(asked)).total_seconds(), 0.0)
 
 
 def _words(experiment: Experiment, document: DataVersion | Run) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from ml_pipeline.adapters.revisions import Comparison, Revisions
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.consequences import Consequence, consequences
+from ml_pipeline.rules.cost import money
 from ml_pipeline.rules.diff import ABSENT, FieldChange, ObjectChange, object_changes
 from ml_pipeline.rules.overlays import folder_of
 from ml_pipeline.verbs import console
@@ -75,7 +76,7 @@ def markdown(told: list[Consequence], changes: list[ObjectChange]) -> str:
     lines += [f"- {c.text} (`{c.path}`)" for c in told] or ["- nothing that trains or serves changes"]
     total = sum(c.cost for c in told)
     if total:
-        lines += ["", f"**At most {total:.2f} {next(c.currency for c in told if c.currency)}.**"]
+        lines += ["", f"**{money(total)} {next(c.currency for c in told if c.currency)} expected.**"]
     lines += ["", f"<details><summary>{len(changes)} objects change</summary>", "", "```diff"]
     end = ["```", "", "</details>"]
     room = COMMENT_LIMIT - sum(map(len, lines + end)) - len(lines + end) - 100

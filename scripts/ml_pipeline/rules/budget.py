@@ -1,0 +1,138 @@
+"""What an environment spends in a month: what has been paid, what waits, what serves, and what is left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.faults import Fault
+from ml_pipeline.documents.fields import memory_bytes
+from ml_pipeline.documents.receipts import Run
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.cost import hourly, is_spot, money, month_cost, pool_for
+from ml_pipeline.rules.estimate import ENOUGH, History, Price, priced
+from ml_pipeline.rules.identity import data_identity
+from ml_pipeline.rules.serving import state
+from ml_pipeline.rules.training import pending
+
+_ROOM = 1.3  # how much more memory than any like run has used is asked for
+_WORTH_SAYING = 0.005
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Served:
+    """A served model and what it costs in a month."""
+
+    model: str
+    predictors: int
+    month: float
+
+
+@dataclass(frozen=True)
+class Month:
+    """One environment in one month (`2026-11`), amounts in its currency. `waiting` are medians by experiment."""
+
+    environment: str
+    month: str
+    currency: str
+    limit: float
+    spent: float
+    waiting: Mapping[str, Price]
+    served: tuple[Served, ...]
+
+    @property
+    def expected(self) -> float:
+        """All of it together: spent, waiting (median), serving."""
+        return self.spent + sum(price.p50 for price in self.waiting.values()) + sum(served.month for served in self.served)
+
+    @property
+    def left(self) -> float:
+        """What the budget leaves; below zero where it does not suffice."""
+        return self.limit - self.expected
+
+
+def months(snapshot: Snapshot, history: History, month: str) -> dict[str, Month]:
+    """Every environment in a month."""
+    waiting: dict[str, dict[str, Price]] = {name: {} for name in snapshot.environments}
+    seen: set[str] = set()
+    for name, experiment in snapshot.experiments.items():
+        identity = pending(snapshot, experiment)
+        if identity is None or (identity in seen and identity != data_identity(experiment)):
+            continue
+        seen.add(identity)
+        price = priced(snapshot, history, experiment)
+        if price:
+            waiting[experiment.environment][name] = price
+    spent = dict.fromkeys(snapshot.environments, 0.0)
+    for path in snapshot.paths.get(Run, ()):
+        run = snapshot.document(path)
+        if isinstance(run, Run) and run.cost and run.environment in spent and (run.started or "").startswith(month):
+            spent[run.environment] += run.cost.amount
+    return {
+        name: Month(
+            environment=name,
+            month=month,
+            currency=environment.budget.currency,
+            limit=environment.budget.monthly,
+            spent=spent[name],
+            waiting=waiting[name],
+            served=tuple(_served(snapshot, name)),
+        )
+        for name, environment in snapshot.environments.items()
+    }
+
+
+def over_budget(snapshot: Snapshot, before: Mapping[str, Month], after: Mapping[str, Month]) -> list[Fault]:
+    """Budgets that a change does not leave intact: what is dearer than before and too dear now. A budget already spent
+    stops nothing that makes it no worse."""
+    faults = []
+    for name, now in after.items():
+        old = before.get(name)
+        if now.left < 0 and (old is None or now.left < old.left):
+            more = now.expected - (old.expected if old else 0.0)
+            text = (
+                f"'{now.limit:g}' is less than {now.expected:.2f} {now.currency} expected in {now.month}, {more:.2f} more than before; "
+                "ask for less, wait for another month, or raise it"
+            )
+            faults.append(snapshot.fault(f"environments/{name}/environment.yaml", "budget.monthly", text))
+    return faults
+
+
+def advice(snapshot: Snapshot, history: History, experiment: Experiment) -> list[str]:
+    """What would make a run cheaper, each with its amount of money."""
+    environment = snapshot.environments[experiment.environment]
+    pool, price = pool_for(experiment, environment), priced(snapshot, history, experiment)
+    if pool is None or price is None:
+        return []
+    said = []
+    if price.spot is not None and not is_spot(experiment) and price.p50 - price.spot > _WORTH_SAYING:
+        said.append(f"spot saves {money(price.p50 - price.spot)} {price.currency} a run; add it to options")
+    peaks = [run.peak_memory_mb for run in history.like(experiment) if run.peak_memory_mb]
+    smaller = _smaller_memory(experiment, peaks)
+    if smaller:
+        resources = experiment.resources.model_copy(update={"memory": smaller})
+        cheaper = experiment.model_copy(update={"resources": resources})
+        other = pool_for(cheaper, environment) or pool
+        saved = price.p50 * (1 - hourly(cheaper, other, spot=is_spot(cheaper)) / hourly(experiment, pool, spot=is_spot(experiment)))
+        if saved > _WORTH_SAYING:
+            used = f"{experiment.resources.memory} asked, {max(peaks) / 1024:.1f}Gi used in {len(peaks)} runs"
+            said.append(f"{used}: memory {smaller} saves {money(saved)} {price.currency} a run")
+    return said
+
+
+def _smaller_memory(experiment: Experiment, peaks: list[float]) -> str | None:
+    """Memory that is enough for what like runs have used, None where it is not clearly less than what is asked."""
+    if len(peaks) < ENOUGH:
+        return None
+    enough = max(-(-int(max(peaks) * 2**20 * _ROOM) // _GIB), 1)
+    return f"{enough}Gi" if enough * _GIB * 2 <= memory_bytes(experiment.resources.memory) else None
+
+
+def _served(snapshot: Snapshot, environment: str) -> list[Served]:
+    found = []
+    for name, model in snapshot.promotions:
+        serving = state(snapshot, name, model) if name == environment else None
+        if serving:
+            count = len(serving.weights)
+            found.append(Served(model, count, month_cost(serving.promotion, snapshot.environments[name], count)))
+    return found
