@@ -84,6 +84,11 @@ def _before_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
     diff = command("diff", lambda o: _verb("diff")(o.repo, o.base, output=o.output), "show what merging the working tree would do")
     diff.add_argument("--base", default="origin/main", metavar="REV", help="revision to compare with (default: origin/main)")
     _output(diff, "markdown")
+    review = command("review", _review, "check everything that merging the working tree would change, for one comment")
+    review.add_argument("--base", default="origin/main", metavar="REV", help="revision to compare with (default: origin/main)")
+    review.add_argument("--comment", type=Path, metavar="FILE", help="write the comment there too")
+    review.add_argument("--annotations", action="store_true", help="print findings as annotations of GitHub Actions, to stderr")
+    _output(review, "markdown")
     schemas = command(
         "schemas", lambda o: _verb("schemas")(o.repo, check=o.check), "write the JSON Schemas that editors use, and docs/reference.md"
     )
@@ -208,6 +213,10 @@ def _embedded(command: Callable[..., argparse.ArgumentParser]) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help="go on until it has ended")
     demo = command("demo", lambda o: _verb("demo")(o.repo, keep=o.keep), "run the whole loop in a temporary clone")
     demo.add_argument("--keep", action="store_true", help="leave it up at the end")
+
+
+def _review(options: Arguments) -> int:
+    return _verb("review")(options.repo, options.base, comment_file=options.comment, annotations=options.annotations, output=options.output)
 
 
 def _promote(options: Arguments) -> int:

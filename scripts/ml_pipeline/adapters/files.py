@@ -25,6 +25,8 @@ class Tree(Mapping[str, bytes]):
         if path not in self._paths:
             raise KeyError(path)
         place = self._root / path
+        if not path.isprintable():
+            raise PipelineError(f"{path!r}: the name holds what is not printable UTF-8; rename the file")
         if place.is_symlink() and not place.resolve().is_relative_to(self._root.resolve()):
             raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
         return place.read_bytes()
@@ -57,6 +59,8 @@ def open_tree(root: Path) -> Tree:
         with os.scandir(root / folder) as entries:
             for entry in entries:
                 path = f"{folder}/{entry.name}"
+                if not path.isprintable():
+                    raise PipelineError(f"{path!r}: the name holds what is not printable UTF-8; rename the file")
                 if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
                     raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
                 if entry.is_dir(follow_symlinks=False):

@@ -7,6 +7,7 @@ from typing import Self
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.rules.build import Builder
 from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
@@ -52,14 +53,20 @@ class Overlays:
         """The objects of a folder; none where it has no kustomization.
 
         Raises:
-            ProgramError: Kustomize refuses the folder.
+            InvalidDocumentsError: Kustomize refuses the folder.
         """
         if f"{folder}/kustomization.yaml" not in self._files:
             return []
         try:
             return self._builder.build(folder)
         except NotCoveredError:
-            return build_objects(self._written(folder))
+            written = self._written(folder)
+            try:
+                return build_objects(written)
+            except processes.ProgramError as error:
+                said = error.stderr.strip().removeprefix("error: ").replace(f"{written}/", "").replace(str(written), folder)
+                text = f"cannot be built: {' '.join(said.split())}; correct it, or restore it from git"
+                raise InvalidDocumentsError([Fault(f"{folder}/kustomization.yaml", 1, "", text)]) from error
 
     def _written(self, folder: str) -> Path:
         """The folder on disk, with what it may refer to: base/ and its environment, without the overlays of other Jobs."""

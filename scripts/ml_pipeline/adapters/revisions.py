@@ -1,5 +1,6 @@
 """Revisions of a git repository read straight from its objects: no checkout, and nothing is written."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class Revisions:
 
     def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file below some folders or files, by path."""
-        raw = processes.run(["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path).decode(errors="replace")
+        raw = os.fsdecode(processes.run(["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path))
         rows = (row.partition("\t") for row in raw.split("\0") if row)
         return {path: (meta.split()[2], meta.split()[0]) for meta, _, path in rows}
 
@@ -80,15 +81,15 @@ class Revisions:
     def _changed(self, revision: str) -> tuple[set[str], set[str]]:
         """Paths that differ between a revision and the working tree, and those of them that are gone."""
         raw = processes.run(["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", revision, "--", *ROOTS], cwd=self.path)
-        fields = raw.decode(errors="replace").split("\0")[:-1]
+        fields = os.fsdecode(raw).split("\0")[:-1]
         changed, gone = set(fields[1::2]), set()
         for what, path in zip(fields[::2], fields[1::2], strict=True):
-            if what.split()[1] == _LINK:
-                Tree(self.path, [path])[path]  # refuses a link that leads out
+            if what.split()[1] == _LINK or not path.isprintable():
+                Tree(self.path, [path])[path]  # refuses a link that leads out, and a name that is not printable
             if what.endswith("D"):
                 gone.add(path)
         new = processes.run(["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *ROOTS], cwd=self.path)
-        return changed | set(new.decode(errors="replace").split("\0")[:-1]), gone
+        return changed | set(os.fsdecode(new).split("\0")[:-1]), gone
 
     def _line(self, *arguments: str) -> str:
         return processes.run(["git", *arguments], cwd=self.path).decode().strip()

@@ -108,6 +108,21 @@ class Snapshot:
             self._known[path] = result[0]
         return self._known[path]
 
+    def read_all(self) -> None:
+        """Read every document.
+
+        Raises:
+            InvalidDocumentsError: with every fault of every file.
+        """
+        faults: list[Fault] = []
+        for path in sorted(path for paths in self.paths.values() for path in paths):
+            try:
+                self.document(path)
+            except InvalidDocumentsError as error:
+                faults += error.faults
+        if faults:
+            raise InvalidDocumentsError(faults)
+
     def source(self, path: str) -> Source | None:
         """The lines of a document, None where it does not exist or is not YAML."""
         found = parse(path, self.files[path]) if path in self.files else None
@@ -180,14 +195,7 @@ def load_snapshot(files: Files) -> Snapshot:
         InvalidDocumentsError: with every fault of every file.
     """
     snapshot = Snapshot(files)
-    faults: list[Fault] = []
-    for path in sorted(path for paths in snapshot.paths.values() for path in paths):
-        try:
-            snapshot.document(path)
-        except InvalidDocumentsError as error:
-            faults += error.faults
-    if faults:
-        raise InvalidDocumentsError(faults)
+    snapshot.read_all()
     return snapshot
 
 

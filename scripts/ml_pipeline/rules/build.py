@@ -124,7 +124,10 @@ class Builder:
 
 def parsed(path: str, raw: bytes, *, whole: bool = True) -> list[Object]:
     """The objects of a file; `whole` ones have all that names an object."""
-    objects = parse_objects(raw)
+    try:
+        objects = parse_objects(raw)
+    except NotCoveredError as error:
+        raise NotCoveredError(f"{path}:1: {error}") from error
     for thing in objects:
         if not isinstance(thing, dict) or (whole and not _is_whole(thing)):
             raise NotCoveredError(f"{path}: holds something that is no single object")

@@ -10,7 +10,7 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
-from ml_pipeline.documents.snapshot import Files, Snapshot, load_snapshot
+from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.rules.cost import node_share, pool_for, run_cost
 from ml_pipeline.rules.gates import failures
 from ml_pipeline.rules.identity import SHORT, run_identity
@@ -24,11 +24,21 @@ def checked(files: Files) -> Snapshot:
     Raises:
         InvalidDocumentsError: with every fault.
     """
-    snapshot = load_snapshot(files)
+    snapshot = Snapshot(files)
+    check_all(snapshot)
+    return snapshot
+
+
+def check_all(snapshot: Snapshot) -> None:
+    """Read every document of a snapshot and hold it against every rule.
+
+    Raises:
+        InvalidDocumentsError: with every fault.
+    """
+    snapshot.read_all()
     faults = check(snapshot)
     if faults:
         raise InvalidDocumentsError(faults)
-    return snapshot
 
 
 def check(snapshot: Snapshot, paths: Iterable[str] | None = None) -> list[Fault]:
@@ -131,6 +141,18 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
     for origin in environment.promotes_from:
         if origin not in snapshot.environments:
             yield snapshot.fault(path, "promotes_from", f"{origin!r} does not exist; {_known(snapshot.environments)}")
+        elif folder in _origins(snapshot, origin):
+            yield snapshot.fault(path, "promotes_from", f"{origin!r} leads back to {folder!r}; leave one of them out")
+
+
+def _origins(snapshot: Snapshot, name: str) -> set[str]:
+    """An environment and all that models come to it from, however far."""
+    found, queue = {name}, [name]
+    while queue:
+        environment = snapshot.environments.get(queue.pop())
+        new = set(environment.promotes_from if environment else ()) - found
+        found, queue = found | new, [*queue, *new]
+    return found
 
 
 def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
@@ -209,14 +231,22 @@ def _rollouts(files: Files, asked: set[str]) -> Faults:
         parts = path.split("/")
         if len(parts) != 5 or parts[2] != "rollouts" or parts[4] == "kustomization.yaml":
             continue
-        try:
-            patch = yaml.load(files[path], Loader=yaml.CSafeLoader)
-            weights = [operation["value"] for operation in patch if operation["op"] == "replace"]
-        except (yaml.YAMLError, KeyError, TypeError):
+        weights = _weights_of(files[path])
+        if weights is None:
             yield Fault(path, 1, "", "is not what automation writes; restore it from git")
-            continue
-        if sum(weights) != 100 or min(weights) < 1:
+        elif sum(weights) != 100 or min(weights) < 1:
             yield Fault(path, 1, "", f"weights {weights} must each be at least 1 and sum to 100; restore it from git")
+
+
+def _weights_of(raw: bytes) -> list[int] | None:
+    """The weights that a patch of a rollout sets, None where it is no such patch."""
+    try:
+        patch = yaml.load(raw, Loader=yaml.CSafeLoader)
+        weights = [operation["value"] for operation in patch if operation["op"] == "replace"]
+        numbers = [int(operation["path"].split("/")[3]) for operation in patch]
+    except (yaml.YAMLError, RecursionError, KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return None
+    return weights if weights and numbers and all(type(weight) is int for weight in weights) else None
 
 
 def _known(environments: Mapping[str, Environment]) -> str:

@@ -7,13 +7,16 @@ goes cancels it, unless a receipt says that the run has ended.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.cost import duration, money
 from ml_pipeline.rules.estimate import History, Price, priced
+from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
+from ml_pipeline.rules.objects import parse_objects
 from ml_pipeline.rules.serving import Serving, state
 from ml_pipeline.rules.training import asked_run, job_name, pending
 
@@ -75,6 +78,7 @@ def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> l
         *_asked(old, new, [name for name in names if name in after.experiments], set(restarted)),
         *_cancelled(old, new, names),
         *_traffic(before, after, paths),
+        *_started_anew(before, after, paths),
     ]
     return sorted(found, key=lambda c: (ORDER.index(c.kind), c.path, c.text))
 
@@ -141,6 +145,39 @@ def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Co
         if _weights(old) != _weights(new):
             text = f"{model} in {environment}: from {_share(old)} to {_share(new)}"
             yield Consequence("traffic", text, f"environments/{environment}/promotions/{model}.yaml")
+
+
+def _started_anew(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Consequence]:
+    """Served models whose predictors serve the same run in another way: another image, other resources."""
+    for path in paths:
+        parts = path.split("/")
+        if parts[2:3] + parts[4:] == ["serving", "promotion", "seldondeployment.yaml"]:
+            old, new = _predictors(before, path), _predictors(after, path)
+            anew = [name for name in new if name in old and old[name] != new[name]]
+            if anew:
+                where = f"environments/{parts[1]}/promotions/{parts[3]}.yaml"
+                yield Consequence("restarts", f"starts {', '.join(anew)} of {parts[3]} in {parts[1]} anew", where)
+
+
+def _predictors(snapshot: Snapshot, path: str) -> dict[str, Any]:
+    """Predictors of a rendered deployment by name, without their traffic."""
+    if path not in snapshot.files:
+        return {}
+    (deployment,) = parse_objects(snapshot.files[path], exact=False)
+    found = deployment["spec"]["predictors"]
+    return {predictor["name"]: {key: value for key, value in predictor.items() if key != "traffic"} for predictor in found}
+
+
+def gates(after: Snapshot, changed: Iterable[str]) -> list[str]:
+    """One line for each run that a changed promotion asks for: what was measured against what was asked."""
+    lines = []
+    for path in sorted(set(changed) & set(after.paths.get(Promotion, ()))):
+        _, environment, _, file = path.split("/")
+        promotion = after.promotions[environment, file.removesuffix(".yaml")]
+        run = after.runs_by_reference.get(promotion.run)
+        if run:
+            lines.append(f"Gates of {promotion.run}: {', '.join(map(described, run.gates)) or 'none was measured'}")
+    return lines
 
 
 def _costly(kind: Kind, text: str, new: _Side, experiment: Experiment) -> Consequence:

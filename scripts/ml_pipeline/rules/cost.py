@@ -87,5 +87,8 @@ def money(amount: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `45 s`, `12 min`, `3.5 h`."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    """Seconds as people say them: `45 s`, `12 min`, `3.5 h`, `4.0 d`."""
+    for unit, length, limit, digits in (("s", 1, 100, 0), ("min", 60, 6000, 0), ("h", 3600, 3 * 86400, 1)):
+        if seconds < limit:
+            return f"{seconds / length:.{digits}f} {unit}"
+    return f"{seconds / 86400:.1f} d"

@@ -1,12 +1,15 @@
 """How two sets of built objects differ: object by object, field by field, without a line for order or layout."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Object = Mapping[str, Any]
 Path = tuple[str, ...]
+Key = tuple[str, str, str, str]
 ABSENT = object()
+_HASH = re.compile(r"-[0-9a-f]{10}\Z")
 
 
 @dataclass(frozen=True)
@@ -28,46 +31,76 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class ObjectChange:
-    """One object that the merge creates, changes or deletes. `fields` is empty but for a change."""
+    """One object that the merge creates, changes, replaces or deletes.
 
-    action: Literal["create", "change", "delete"]
+    A replaced object is one whose name ends with a hash of its content: `was` is the name of the one before. `fields` is empty for
+    what is created, which has its whole `content`, or deleted.
+    """
+
+    action: Literal["create", "change", "replace", "delete"]
     kind: str
     namespace: str
     name: str
     fields: tuple[FieldChange, ...] = ()
+    was: str = ""
+    content: Object | None = None
 
     @property
     def title(self) -> str:
         """Kind, namespace and name."""
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        title = f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        return f"{title}, was {self.was}" if self.was else title
 
 
 def object_changes(before: Iterable[Object], after: Iterable[Object]) -> list[ObjectChange]:
     """What becomes of each object, in the order of kind, namespace and name."""
     old, new = {_identity(o): o for o in before}, {_identity(o): o for o in after}
+    replaced = _replaced(old.keys() - new.keys(), new.keys() - old.keys())
     changes = []
     for key in sorted(old.keys() | new.keys()):
         _, kind, namespace, name = key
-        if key not in new:
+        if key in replaced:
+            was = replaced[key]
+            fields = tuple(field for field in _fields((), old[was], new[key]) if field.path != ("metadata", "name"))
+            changes.append(ObjectChange("replace", kind, namespace, name, fields, was[3]))
+        elif key in replaced.values():
+            continue
+        elif key not in new:
             changes.append(ObjectChange("delete", kind, namespace, name))
         elif key not in old:
-            changes.append(ObjectChange("create", kind, namespace, name))
+            changes.append(ObjectChange("create", kind, namespace, name, content=new[key]))
         elif fields := tuple(_fields((), old[key], new[key])):
             changes.append(ObjectChange("change", kind, namespace, name, fields))
     return changes
 
 
-def _identity(thing: Object) -> tuple[str, str, str, str]:
+def _identity(thing: Object) -> Key:
     metadata = thing["metadata"]
     return thing["apiVersion"], thing["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
+def _replaced(gone: Iterable[Key], come: Iterable[Key]) -> dict[Key, Key]:
+    """Which object takes the place of which: those whose names differ in nothing but the hash at the end, one for one."""
+    olds, news = _by_stem(gone), _by_stem(come)
+    return {news[stem][0]: olds[stem][0] for stem in olds.keys() & news.keys() if len(olds[stem]) == len(news[stem]) == 1}
+
+
+def _by_stem(keys: Iterable[Key]) -> dict[Key, list[Key]]:
+    found: dict[Key, list[Key]] = {}
+    for key in keys:
+        stem = _HASH.sub("", key[3])
+        if stem != key[3]:
+            found.setdefault((*key[:3], stem), []).append(key)
+    return found
+
+
 def _fields(at: Path, before: Any, after: Any) -> Iterator[FieldChange]:
-    """Leaves that differ. Lists of mappings are compared by their items' names, as the API server merges them, or places."""
+    """Leaves that differ. Lists of mappings are compared by their items' names, as the API server merges them, or places;
+    lists of arguments by option."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys()):
             yield from _fields((*at, str(key)), before.get(key, ABSENT), after.get(key, ABSENT))
-    elif (old := _items(before)) is not None and (new := _items(after)) is not None:
+    elif (old := _items(before)) is not None and (new := _items(after)) is not None and (old != new or before == after):
         for name in sorted(old.keys() | new.keys()):
             yield from _fields((*at, f"[{name}]"), old.get(name, ABSENT), new.get(name, ABSENT))
     elif before != after:
@@ -75,8 +108,20 @@ def _fields(at: Path, before: Any, after: Any) -> Iterator[FieldChange]:
 
 
 def _items(value: Any) -> dict[str, Any] | None:
-    """The items of a list of mappings by name, or by place where one has no name or two share one; None for other values."""
-    if not isinstance(value, list) or not value or not all(isinstance(item, Mapping) for item in value):
+    """The items of a list of mappings by name, or by place where one has no name or two share one; options of a list of
+    arguments; None for other values."""
+    if not isinstance(value, list) or not value:
+        return None
+    if all(isinstance(item, str) for item in value):
+        return _options(value)
+    if not all(isinstance(item, Mapping) for item in value):
         return None
     names = [str(item.get("name", "")) for item in value]
     return dict(zip(names if all(names) and len(set(names)) == len(names) else map(str, range(len(value))), value, strict=True))
+
+
+def _options(arguments: list[str]) -> dict[str, Any] | None:
+    """The values of `--option=value`, None for a list without any, or with one twice."""
+    pairs = [argument.partition("=") for argument in arguments]
+    found = {option: value if equals else option for option, equals, value in pairs}
+    return found if len(found) == len(pairs) and any(option.startswith("--") for option in found) else None

@@ -32,6 +32,12 @@ def failures(results: tuple[GateResult, ...]) -> list[str]:
     return [_words(gate) for gate in results if not gate.passed]
 
 
+def described(gate: GateResult) -> str:
+    """One gate in words: whether it holds, what was measured and what was asked."""
+    measured = f" ({gate.value:g} against {gate.limit:g})" if gate.value is not None and gate.limit is not None else ""
+    return f"{gate.name} {'holds' if gate.passed else 'fails'}{measured}"
+
+
 def _words(gate: GateResult) -> str:
     if gate.name == "signature":
         return "signature: the model has none"

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.source import MAX_BYTES
 
 Object = Mapping[str, Any]
 _TAG = "tag:yaml.org,2002:"
@@ -44,6 +45,8 @@ def parse_objects(raw: bytes, *, exact: bool = True) -> list[Any]:
     Raises:
         NotCoveredError: it is not YAML, uses an alias or a tag, has a key twice or an unclear word.
     """
+    if exact and len(raw) > MAX_BYTES:
+        raise NotCoveredError(f"has {len(raw)} bytes, more than {MAX_BYTES}")
     try:
         found = [_plain(node, set(), exact) for node in yaml.compose_all(raw, Loader=_Loader)]
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -6,7 +6,9 @@ from typing import Any
 import yaml
 
 from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.documents.source import MAX_BYTES
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.identity import SHORT, digest_of
 
@@ -35,7 +37,11 @@ def folder_of(path: str) -> str | None:
 
 
 class Bases:
-    """The parsed content of folders below base/, each read once."""
+    """The parsed content of folders below base/, each read once.
+
+    Raises:
+        InvalidDocumentsError: from every method, for a file that is not YAML or too large.
+    """
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -46,8 +52,19 @@ class Bases:
         """Parsed YAML of a folder in the order of names: comments and layout do not count."""
         if folder not in self._content:
             paths = [path for path in self._paths if path.startswith(folder + "/")]
-            self._content[folder] = [yaml.load(self._files[path], Loader=yaml.CSafeLoader) for path in paths]
+            self._content[folder] = [self._parsed(path) for path in paths]
         return self._content[folder]
+
+    def _parsed(self, path: str) -> Any:
+        raw = self._files[path]
+        if len(raw) > MAX_BYTES:
+            raise InvalidDocumentsError([Fault(path, 1, "", f"has {len(raw)} bytes, at most {MAX_BYTES} are read; split it")])
+        try:
+            return yaml.load(raw, Loader=yaml.CSafeLoader)
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            mark = getattr(error, "problem_mark", None)
+            text = f"is not YAML: {str(error).splitlines()[0]}; correct it, or restore it from git"
+            raise InvalidDocumentsError([Fault(path, mark.line + 1 if mark else 1, "", text)]) from error
 
 
 def overlay(bases: Bases, folder: str, kustomization: dict[str, Any], patch: dict[str, Any]) -> dict[str, bytes]:

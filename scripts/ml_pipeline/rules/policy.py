@@ -13,8 +13,8 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.rules.build import Builder
-from ml_pipeline.rules.objects import Object, parse_objects
+from ml_pipeline.rules.build import Builder, parsed
+from ml_pipeline.rules.objects import Object
 from ml_pipeline.rules.platform import cluster_overlay
 
 _SPEC = {"failurePolicy", "matchConstraints", "matchConditions", "variables", "validations"}
@@ -78,10 +78,17 @@ def policies_of(files: Files, environment: Environment) -> Policies:
     base = {path: files[path] for path in files if path.startswith("base/platform/")}
     namespaces = {}
     for part in ("training", "serving"):
-        (namespace,) = parse_objects(files[f"base/flux/{part}/namespace.yaml"])
-        labels = namespace["metadata"]["labels"] | {"ml-pipeline/environment": environment.name}
+        labels = _labels(files, f"base/flux/{part}/namespace.yaml") | {"ml-pipeline/environment": environment.name}
         namespaces[getattr(environment.namespaces, part)] = labels
     return Policies(Builder({**base, **overlay}).build(folder), namespaces)
+
+
+def _labels(files: Files, path: str) -> dict[str, str]:
+    """Labels of a namespace in base/."""
+    if path not in files:
+        raise PipelineError(f"{path}:1: is missing; restore it from git")
+    (namespace,) = parsed(path, files[path])
+    return dict(namespace["metadata"].get("labels", {}))
 
 
 def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
@@ -73,14 +74,22 @@ def first_step(promotion: Promotion) -> Weights:
 
 
 def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
-    """What a model serves, None where it is not promoted."""
+    """What a model serves, None where it is not promoted.
+
+    Raises:
+        InvalidDocumentsError: automation's file for its rollout does not fit it.
+    """
     promotion = snapshot.promotions.get((environment, model))
     if promotion is None:
         return None
     target = rollout_id(environment, promotion)
     raw = snapshot.files.get(rollout_path(environment, model, target))
     first = first_step(promotion)
-    weights = first if raw is None else patched(first, yaml.load(raw, Loader=yaml.CSafeLoader))
+    try:
+        weights = first if raw is None else patched(first, yaml.load(raw, Loader=yaml.CSafeLoader))
+    except (ValueError, yaml.YAMLError) as error:
+        text = f"does not fit promotions/{model}.yaml; restore it from git"
+        raise InvalidDocumentsError([Fault(rollout_path(environment, model, target), 1, "", text)]) from error
     ended = (environment, target) in snapshot.verdicts or weights == {promotion.run: 100}
     return Serving(environment, model, target, promotion, weights, ended)
 
@@ -123,14 +132,21 @@ def weights_patch(first: Weights, weights: Weights) -> list[dict[str, Any]]:
 
 
 def patched(first: Weights, patch: list[dict[str, Any]]) -> Weights:
-    """The weights after such a patch."""
+    """The weights after such a patch.
+
+    Raises:
+        ValueError: it is none, or not one for these runs.
+    """
     runs, weights = list(first), dict(first)
-    for operation in patch:
-        number = int(operation["path"].split("/")[3])
-        if operation["op"] == "remove":
-            del weights[runs.pop(number)]
-        else:
-            weights[runs[number]] = operation["value"]
+    try:
+        for operation in patch:
+            number = int(operation["path"].split("/")[3])
+            if operation["op"] == "remove":
+                del weights[runs.pop(number)]
+            else:
+                weights[runs[number]] = operation["value"]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError("is not what automation writes") from error
     return weights
 
 

@@ -1,7 +1,9 @@
 """`ml-pipeline diff`: what merging the working tree would do, before it is merged."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -9,45 +11,51 @@ from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.adapters.revisions import Comparison, Revisions
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.comment import comment, shown
 from ml_pipeline.rules.consequences import Consequence, consequences
-from ml_pipeline.rules.cost import money
-from ml_pipeline.rules.diff import ABSENT, FieldChange, ObjectChange, object_changes
+from ml_pipeline.rules.diff import ABSENT, ObjectChange, object_changes
 from ml_pipeline.rules.overlays import folder_of
 from ml_pipeline.verbs import console
 
-COMMENT_LIMIT = 65_536  # characters that GitHub takes in one comment
-_SIGNS = {"create": "+", "change": "~", "delete": "-"}
+_SIGNS = {"create": ("+", "green"), "change": ("~", "yellow"), "replace": ("~", "yellow"), "delete": ("-", "red")}
 
 
 def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
     """Consequences and objects of merging the working tree into a base; 1 if there are any."""
     revisions = Revisions(repo)
     compared = revisions.comparison(revisions.fork_point(base))
-    before, after = Snapshot(compared.before), Snapshot(compared.after)
-    told = _told(base, before, after, compared.changed)
+    told = told_of(base, Snapshot(compared.before), Snapshot(compared.after), compared.changed)
     changes = changed_objects(compared)
-    data = {"consequences": [asdict(c) for c in told], "objects": [_as_data(change) for change in changes]}
-    console.answer(data, markdown(told, changes) if output == "markdown" else text(told, changes), output)
+    console.answer(as_data(told, changes), comment(told, changes) if output == "markdown" else text(told, changes), output)
     return console.FINDINGS if told or changes else console.OK
 
 
-def _told(base: str, before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
+def told_of(base: str, before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
     """The consequences; documents of the base may be older than what this version reads."""
     try:
         return consequences(before, after, changed)
     except InvalidDocumentsError as error:
         fault = error.faults[0]
-        if fault.path in before.files and before.files[fault.path] != after.files.get(fault.path):
+        if _is_broken(before, fault.path):
             raise PipelineError(f"{base} cannot be compared with, it holds: {fault}; or name another --base") from error
         raise
 
 
+def _is_broken(snapshot: Snapshot, path: str) -> bool:
+    try:
+        return path in snapshot.files and snapshot.document(path) is None
+    except InvalidDocumentsError:
+        return True
+
+
 def changed_objects(compared: Comparison) -> list[ObjectChange]:
-    """What becomes of each object, folder by folder."""
+    """What becomes of each object; folders whose names differ in nothing but a run's identity are looked at together."""
     changes: list[ObjectChange] = []
     with Overlays(compared.before) as before, Overlays(compared.after) as after:
-        for root in changed_roots(compared):
-            changes += object_changes(before.objects(root), after.objects(root))
+        for _, together in groupby(changed_roots(compared), key=lambda root: re.sub("-[0-9a-f]{10}$", "", root)):
+            roots = list(together)
+            old, new = ([thing for root in roots for thing in side.objects(root)] for side in (before, after))
+            changes += object_changes(old, new)
     return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
 
 
@@ -59,43 +67,25 @@ def changed_roots(compared: Comparison) -> list[str]:
     return sorted({root for path in changed if (root := folder_of(path))})
 
 
-def text(told: list[Consequence], changes: list[ObjectChange]) -> str:
-    """For a terminal: what happens, then every object with its fields."""
+def text(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> str:
+    """For a terminal: what happens, then every object with its fields; coloured and cut to its width where it is one."""
     if not told and not changes:
         return "nothing changes"
     lines = [c.text for c in told] + [""] * bool(told and changes)
     for change in changes:
-        lines.append(f"{_SIGNS[change.action]} {change.title}")
-        lines += [f"    {_arrow(field)}" for field in change.fields]
+        sign, colour = _SIGNS[change.action]
+        lines.append(console.painted(f"{sign} {change.title}", colour))
+        lines += [console.fitted(f"    {line}") for line in shown(change)]
     return "\n".join(lines)
 
 
-def markdown(told: list[Consequence], changes: list[ObjectChange]) -> str:
-    """For a comment: the same, folded, and cut where a comment ends, with what was left out counted."""
-    lines = ["## What merging this does", ""]
-    lines += [f"- {c.text} (`{c.path}`)" for c in told] or ["- nothing that trains or serves changes"]
-    total = sum(c.cost for c in told)
-    if total:
-        lines += ["", f"**{money(total)} {next(c.currency for c in told if c.currency)} expected.**"]
-    lines += ["", f"<details><summary>{len(changes)} objects change</summary>", "", "```diff"]
-    end = ["```", "", "</details>"]
-    room = COMMENT_LIMIT - sum(map(len, lines + end)) - len(lines + end) - 100
-    for number, change in enumerate(changes):
-        block = [f"{_SIGNS[change.action].replace('~', '!')} {change.title}", *(f"!   {_arrow(field)}" for field in change.fields)]
-        room -= sum(map(len, block)) + len(block)
-        if room < 0:
-            lines.append(f"# and {len(changes) - number} more; see them with `ml-pipeline diff`")
-            break
-        lines += block
-    return "\n".join(lines + end)
+def as_data(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> dict[str, Any]:
+    """The same, for --output json."""
+    return {"consequences": [asdict(c) for c in told], "objects": [_object(change) for change in changes]}
 
 
-def _arrow(field: FieldChange) -> str:
-    if field.before is ABSENT:
-        return f"{field.key}: {field.after}"
-    return f"{field.key}: {field.before} -> {'gone' if field.after is ABSENT else field.after}"
-
-
-def _as_data(change: ObjectChange) -> dict[str, Any]:
+def _object(change: ObjectChange) -> dict[str, Any]:
     fields = [{"key": f.key, **{n: v for n, v in (("before", f.before), ("after", f.after)) if v is not ABSENT}} for f in change.fields]
-    return {"action": change.action, "kind": change.kind, "namespace": change.namespace, "name": change.name, "fields": fields}
+    head = {"action": change.action, "kind": change.kind, "namespace": change.namespace, "name": change.name}
+    more = {"was": change.was} if change.was else {"content": change.content} if change.content else {}
+    return {**head, **more, "fields": fields}

@@ -1,0 +1,166 @@
+"""`ml-pipeline review`: the whole answer to a pull request, as a comment, as text, and as annotations on the changed lines."""
+
+import re
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.adapters.revisions import Comparison, Revisions
+from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.budget import Month, advice, months, over_budget
+from ml_pipeline.rules.checks import check_all
+from ml_pipeline.rules.comment import Check, comment
+from ml_pipeline.rules.consequences import Consequence, gates
+from ml_pipeline.rules.diff import ObjectChange
+from ml_pipeline.rules.estimate import History
+from ml_pipeline.rules.render import drift
+from ml_pipeline.verbs import console
+from ml_pipeline.verbs.cost import left, this_month
+from ml_pipeline.verbs.diff import as_data, changed_objects, told_of
+from ml_pipeline.verbs.diff import text as diff_text
+from ml_pipeline.verbs.policy import policy_faults
+
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d+): ")
+_STALE = "is stale; run `ml-pipeline render` and commit what it writes"
+
+
+Answer = tuple[Iterable[Fault | str], str]
+
+
+@dataclass
+class _Review:
+    """What is found out, check by check; one that fails takes nothing from the others."""
+
+    checks: list[Check] = field(default_factory=list)
+    told: Sequence[Consequence] = ()
+    changes: Sequence[ObjectChange] = ()
+    notes: Sequence[str] = ()
+    hints: Sequence[str] = ()
+
+    def run(self, name: str, look: Callable[[], Answer]) -> bool:
+        """Run one check, which gives its findings and a note on what holds; whether it holds."""
+        try:
+            findings, note = look()
+            check = Check(name, tuple(map(str, findings)), note)
+        except InvalidDocumentsError as error:
+            known = {finding for check in self.checks for finding in check.findings}
+            new = tuple(finding for finding in map(str, error.faults) if finding not in known)
+            if not new:
+                return False  # said already
+            check = Check(name, new)
+        except PipelineError as error:
+            text = str(error).replace("\n", " ")
+            check = Check(name, (text,)) if _PLACE.match(text) else Check(name, no_answer=text)
+        except Exception as error:  # noqa: BLE001  a check that crashes must not take the comment with it
+            console.talk(f"this is a bug in the check of {name}; please report it with these lines:\n{traceback.format_exc()}")
+            check = Check(name, no_answer=f"{type(error).__name__}: {error}", crashed=True)
+        self.checks.append(check)
+        return check.holds
+
+
+def review(
+    repo: Path, base: str = "origin/main", *, comment_file: Path | None = None, annotations: bool = False, output: str = "text"
+) -> int:
+    """Check everything that a merge into a base would change; 1 with findings, 3 where a check crashed."""
+    found = _Review()
+    _look(found, repo, base)
+    markdown = comment(found.told, found.changes, found.checks, notes=found.notes, hints=found.hints)
+    if comment_file:
+        write_whole(comment_file.absolute(), markdown.encode())
+    if annotations:
+        for line in _annotations(found.checks):
+            console.talk(line)
+    data = {"checks": [asdict(check) for check in found.checks], **as_data(found.told, found.changes)}
+    console.answer(data, markdown if output == "markdown" else _text(found), output)
+    if any(check.crashed for check in found.checks):
+        return console.BUG
+    return console.OK if all(check.holds for check in found.checks) else console.FINDINGS
+
+
+def _look(found: _Review, repo: Path, base: str) -> None:
+    """Run every check that can be run; without valid documents there is nothing to render, to judge, or to pay."""
+    sides: list[Comparison] = []
+
+    def revisions() -> Answer:
+        known = Revisions(repo)
+        sides.append(known.comparison(known.fork_point(base)))
+        return (), ""
+
+    if not found.run("revisions", revisions):
+        return
+    (compared,) = sides
+    before, after = Snapshot(compared.before), Snapshot(compared.after)
+    if found.run("documents", lambda: _documents(after)):
+        found.run("rendered files", lambda: _stale(after))
+        found.run("policies", lambda: _policies(after))
+        found.run("budgets", lambda: _budgets(found, before, after))
+
+    def consequences() -> Answer:
+        found.told = told_of(base, before, after, compared.changed)
+        found.notes = [*gates(after, compared.changed), *found.notes]
+        return (), ""
+
+    def objects() -> Answer:
+        found.changes = changed_objects(compared)
+        return (), ""
+
+    found.run("consequences", consequences)
+    found.run("objects", objects)
+
+
+def _documents(after: Snapshot) -> Answer:
+    check_all(after)
+    counts = {"experiments": len(after.experiments), "promotions": len(after.promotions), "environments": len(after.environments)}
+    return (), ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def _stale(after: Snapshot) -> Answer:
+    changes = drift(after)
+    return [f"{path}:1: {_STALE}" for path in sorted({*changes.write, *changes.delete})], "current"
+
+
+def _policies(after: Snapshot) -> Answer:
+    faults, objects = policy_faults(after)
+    return faults, f"{objects} objects"
+
+
+def _budgets(found: _Review, before: Snapshot, after: Snapshot) -> Answer:
+    """Faults of budgets; what is left of those that are touched, and advice on what is new, go into the comment."""
+    history, month = History(after), this_month()
+    new, old = months(after, history, month), _months_before(before, month)
+    found.notes = [left(now) for name, now in new.items() if name not in old or now.expected != old[name].expected]
+    asked = {name for name, now in new.items() for name in now.waiting.keys() - (old[name].waiting.keys() if name in old else set())}
+    found.hints = [f"{name}: {text}" for name in sorted(asked) for text in advice(after, history, after.experiments[name])]
+    return over_budget(after, old, new), "kept"
+
+
+def _months_before(before: Snapshot, month: str) -> Mapping[str, Month]:
+    """Budgets of the base; none where it holds a document that cannot be read, which this change may be about to repair."""
+    try:
+        return months(before, History(before), month)
+    except InvalidDocumentsError:
+        return {}
+
+
+def _text(found: _Review) -> str:
+    lines = [finding for check in found.checks for finding in check.all_findings]
+    return "\n".join([*lines, *[""] * bool(lines), diff_text(found.told, found.changes), *found.notes, *found.hints])
+
+
+def _annotations(checks: Iterable[Check]) -> Iterator[str]:
+    """Workflow commands that GitHub shows on the lines that they name."""
+    for check in checks:
+        for finding in check.all_findings:
+            place = _PLACE.match(finding)
+            where = f"file={_escaped(place['path'])},line={place['line']}," if place else ""
+            yield f"::error {where}title={check.name}::{_escaped(finding[place.end() :] if place else finding, '')}"
+
+
+def _escaped(text: str, more: str = ":,") -> str:
+    """Text as a workflow command takes it (https://github.com/actions/toolkit, `command.ts`)."""
+    for sign in ("%", "\r", "\n", *more):
+        text = text.replace(sign, f"%{ord(sign):02X}")
+    return text

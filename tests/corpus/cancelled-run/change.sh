@@ -1,0 +1,3 @@
+# The experiment goes while its run is on its way.
+git rm --quiet -r experiments/waiting
+ml-pipeline render

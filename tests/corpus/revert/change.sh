@@ -1,0 +1,2 @@
+# git revert of the promotion, and nothing else.
+git revert --no-edit ":/Promote good" >/dev/null

@@ -1,0 +1,3 @@
+# Another serving image starts the predictors anew.
+sed -i 's/bbbbbbbbbb/eeeeeeeeee/g' environments/local/environment.yaml
+ml-pipeline render
