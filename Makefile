@@ -4,7 +4,9 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-slow test-cluster bench bench-cluster check format lock clean
+.PHONY: help setup demo test test-slow test-cluster bench bench-cluster check format lock clean checks review comment reconcile image
+export BASE ?= origin/main
+export COMMENT ?= build/review.md
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +30,7 @@ test-cluster: setup ## run the tests on a real Kubernetes with Flux, where one i
 
 bench: setup ## print the figures of docs/benchmarks.md
 	@$(PYTEST) -m slow tests/environment/test_figures.py $(ARGS)
+	@SIZES=100,1000,4000,10000 $(PYTEST) -m slow tests/verbs/test_figures.py $(ARGS)
 
 bench-cluster: setup ## print the figures of docs/benchmarks.md that need a cluster
 	@TRIES=20 KILLS=60 RECONCILIATIONS=300 $(PYTEST) -m cluster tests/cluster/test_figures.py tests/cluster/test_exactly_once.py tests/cluster/test_kills.py $(ARGS)
@@ -40,10 +43,32 @@ check: setup ## lint, types, import contracts, documents, rendered files, schema
 	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	@$(BIN)/hadolint trainer/Dockerfile serving/Dockerfile
 	@$(BIN)/zizmor --offline --quiet --no-progress .github/workflows
+	@$(BIN)/actionlint -shellcheck= -pyflakes=
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/experiment.yml
 	@$(BIN)/ml-pipeline validate
 	@$(BIN)/ml-pipeline render --check
 	@$(BIN)/ml-pipeline policy
 	@$(BIN)/ml-pipeline schemas --check
+
+review: checks ## answer a pull request as CI does (BASE=origin/main)
+	@$(BIN)/ml-pipeline review --base "$$BASE" --comment "$$COMMENT" $(if $(GITHUB_ACTIONS),--annotations)
+
+# What workflows call beside that: variables come from them, and reach the shell as such.
+checks: ## install only what answering a pull request needs
+	@[ -e .venv/.ready ] || PARTS=checks scripts/setup.sh
+
+comment: checks ## post COMMENT on the pull request of BRANCH at HEAD
+	@$(BIN)/ml-pipeline comment "$$COMMENT" --repository "$$REPOSITORY" --branch "$$BRANCH" --head "$$HEAD" --run "$$RUN"
+
+reconcile: checks ## commit what has happened in ENVIRONMENT, once
+	@$(BIN)/ml-pipeline reconcile --once --env "$$ENVIRONMENT"
+
+image: ## build the image NAME, push it to REGISTRY, print what to pin
+	@printf %s "$$REGISTRY_TOKEN" | docker login --username "$$REGISTRY_USER" --password-stdin "$${REGISTRY%%/*}"
+	@docker buildx build --push --file "$$NAME/Dockerfile" --build-arg PYTHON="$$PYTHON_IMAGE" \
+	  --tag "$$REGISTRY/$$NAME:$$(git rev-parse HEAD)" --metadata-file build/image.json .
+	@sed -n 's/.*"containerimage.digest": "\(.*\)".*/pin \1/p' build/image.json
 
 format: setup ## format the code and bring rendered files and schemas up to date
 	@$(BIN)/ruff format --quiet .

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Two virtual environments from one lock: .venv (commands, trainer, MLflow, Envoy) and .venv-serving (MLServer, which
-# pins older web packages). TORCH=cpu|gpu chooses the build of PyTorch; by default the machine decides.
+# pins older web packages); with PARTS=checks only what answering a pull request needs. TORCH=cpu|gpu chooses the build of PyTorch; by default the machine decides.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,10 @@ done
 rm -f .venv/.ready
 .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv || fail "cannot make a virtual environment; on Debian: apt-get install python3-venv"
 .venv/bin/python -m pip install -qq --disable-pip-version-check "uv==$UV_VERSION" || fail "pip cannot reach a package index; check the network and pip's configuration"
+if [ "${PARTS:-all}" = checks ]; then
+  .venv/bin/uv pip install --quiet --python .venv --constraint requirements.lock --group checks --editable .
+  exit
+fi
 [ -x .venv-serving/bin/python ] || .venv/bin/uv venv --quiet --python "$python" .venv-serving
 
 wheels="${TORCH_WHEELS:-$(.venv/bin/python -m pip config get global.find-links 2>/dev/null || true)}"

@@ -89,6 +89,12 @@ def _before_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
     review.add_argument("--comment", type=Path, metavar="FILE", help="write the comment there too")
     review.add_argument("--annotations", action="store_true", help="print findings as annotations of GitHub Actions, to stderr")
     _output(review, "markdown")
+    comment = command("comment", _comment, "post the comment that review wrote on its pull request")
+    comment.add_argument("file", type=Path, metavar="FILE", help="what review wrote; where it is not there, the comment says so")
+    comment.add_argument("--repository", required=True, metavar="OWNER/NAME", help="repository on GitHub")
+    comment.add_argument("--branch", required=True, metavar="OWNER:NAME", help="branch of the pull request")
+    comment.add_argument("--head", required=True, metavar="SHA", help="commit that was checked; another one gets no comment")
+    comment.add_argument("--run", default="", metavar="URL", help="where the log of the checks is")
     schemas = command(
         "schemas", lambda o: _verb("schemas")(o.repo, check=o.check), "write the JSON Schemas that editors use, and docs/reference.md"
     )
@@ -217,6 +223,10 @@ def _embedded(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _review(options: Arguments) -> int:
     return _verb("review")(options.repo, options.base, comment_file=options.comment, annotations=options.annotations, output=options.output)
+
+
+def _comment(options: Arguments) -> int:
+    return _verb("comment")(options.file, repository=options.repository, branch=options.branch, head=options.head, run=options.run)
 
 
 def _promote(options: Arguments) -> int:

@@ -155,29 +155,36 @@ def _matches(rule: Mapping[str, Any], thing: Object) -> bool:
 
 
 def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
-    data: dict[str, Any] = {"object": thing, "oldObject": None, "request": {"operation": "CREATE"}, "variables": {}}
-    if not all(_value(condition, data) is True for condition in policy.conditions):
+    variables: dict[str, Any] = {}
+    known = _known(thing, variables)
+    if not all(_value(condition, known) is True for condition in policy.conditions):
         return
     for name, expression in policy.variables:
-        value = _value(expression, data)
+        value = _value(expression, known)
         if not isinstance(value, _EvaluationError):  # who uses it fails, as with the API server, which looks only then
-            data["variables"] = {**data["variables"], name: value}
+            variables[name] = value
+            known = _known(thing, variables)
     for validation in policy.validations:
-        value = _value(validation.expression, data)
+        value = _value(validation.expression, known)
         if isinstance(value, _EvaluationError):
             yield Denial(policy.name, f"expression '{validation.text}' resulted in error: {value}")
         elif value is not True:
-            said = _value(validation.message_expression, data) if validation.message_expression else None
+            said = _value(validation.message_expression, known) if validation.message_expression else None
             yield Denial(policy.name, said if isinstance(said, str) and said.strip() else validation.message)
+
+
+def _known(thing: Object, variables: Mapping[str, Any]) -> Any:
+    """What expressions may speak of; made once for many, as that costs more than they do."""
+    return _environment().Activation({"object": thing, "oldObject": None, "request": {"operation": "CREATE"}, "variables": variables})
 
 
 class _EvaluationError(Exception):
     """An expression has no value for this object."""
 
 
-def _value(expression: Any, data: Mapping[str, Any]) -> Any:
+def _value(expression: Any, known: Any) -> Any:
     try:
-        found = expression.eval(data=data)
+        found = expression.eval(activation=known)
         value = found.plain_value()
     except (RuntimeError, ValueError, TypeError) as error:
         return _EvaluationError(str(error))

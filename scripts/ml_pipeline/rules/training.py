@@ -1,8 +1,7 @@
 """From an experiment to the overlays of its Jobs: data preparation first, training when its receipt is there."""
 
+import re
 from typing import Any
-
-import yaml
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
@@ -24,6 +23,8 @@ from ml_pipeline.rules.platform import pod_identity
 
 DATA_RESOURCES = ("1", "1Gi")
 DATA_SECONDS = 3600
+# Two lines as the renderer writes them; parsing the whole of thousands of files to compare two names would take seconds.
+_AFFIX = re.compile(rb"^name(Prefix|Suffix): '?([a-z0-9-]*)'?$", re.MULTILINE)
 
 
 def training_overlays(snapshot: Snapshot) -> dict[str, bytes]:
@@ -63,9 +64,9 @@ def pending(snapshot: Snapshot, experiment: Experiment) -> str | None:
 
 
 def job_name(folder: str, kustomization: bytes) -> str:
-    """Name of the Job that an overlay stands for, from its folder's name and its kustomization."""
-    body = yaml.load(kustomization, Loader=yaml.CSafeLoader)
-    return f"{body.get('namePrefix', '')}{'data' if folder.startswith('data-') else 'train'}{body.get('nameSuffix', '')}"
+    """Name of the Job that an overlay stands for, from its folder's name and its rendered kustomization."""
+    affixes = {key.decode(): value.decode() for key, value in _AFFIX.findall(kustomization)}
+    return f"{affixes.get('Prefix', '')}{'data' if folder.startswith('data-') else 'train'}{affixes.get('Suffix', '')}"
 
 
 def _data_overlay(bases: Bases, experiment: Experiment, environment: Environment, identity: str) -> dict[str, bytes]:

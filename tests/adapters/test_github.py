@@ -1,0 +1,116 @@
+"""Against a stand-in that answers as GitHub's documentation says; the real one cannot be reached from tests."""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from ml_pipeline.adapters.github import GitHub
+from ml_pipeline.documents.faults import PipelineError, UnavailableError
+
+MARKER = "<!-- m -->"
+
+
+class StandIn:
+    """Pull requests and comments of one repository."""
+
+    def __init__(self) -> None:
+        self.pulls = [{"number": 7, "head": {"sha": "a" * 40, "label": "fork:topic"}}]
+        self.comments: list[dict] = []
+        self.fail = 0
+
+    def get(self, path: str) -> list:
+        query = dict(pair.split("=") for pair in path.partition("?")[2].split("&"))
+        if "/pulls" in path:
+            found = [pull for pull in self.pulls if query["head"] == pull["head"]["label"].replace(":", "%3A")]
+        else:
+            found = self.comments
+        at = (int(query["page"]) - 1) * int(query["per_page"])
+        return found[at : at + int(query["per_page"])]
+
+    def post(self, body: str) -> None:
+        self.comments.append({"id": len(self.comments) + 1, "user": {"type": "Bot"}, "body": body})
+
+    def patch(self, number: int, body: str) -> None:
+        self.comments[number - 1]["body"] = body
+
+
+@pytest.fixture
+def stand_in():
+    return StandIn()
+
+
+@pytest.fixture
+def api(stand_in):
+    class Handler(BaseHTTPRequestHandler):
+        def handle_it(self):
+            if stand_in.fail or self.headers["Authorization"] != "Bearer t":
+                return self.answer(stand_in.fail or 401, {"message": "no"})
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+            if self.command == "GET":
+                return self.answer(200, stand_in.get(self.path))
+            if self.command == "POST":
+                stand_in.post(body["body"])
+            else:
+                stand_in.patch(int(re.search(r"comments/(\d+)", self.path)[1]), body["body"])
+            return self.answer(200, {})
+
+        do_GET = do_POST = do_PATCH = handle_it
+
+        def answer(self, code, data):
+            raw = json.dumps(data).encode()
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_):
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def github(api):
+    return GitHub("o/r", "t", api)
+
+
+def test_first_comment_is_written_and_the_next_replaces_it(github, stand_in):
+    assert github.put_comment(7, MARKER, f"{MARKER} one")
+    assert not github.put_comment(7, MARKER, f"{MARKER} two")
+    assert [comment["body"] for comment in stand_in.comments] == [f"{MARKER} two"]
+
+
+def test_comment_is_found_on_a_later_page(github, stand_in):
+    for number in range(150):
+        stand_in.post(f"{number}")
+    github.put_comment(7, MARKER, f"{MARKER} one")
+    github.put_comment(7, MARKER, f"{MARKER} two")
+    assert len(stand_in.comments) == 151
+
+
+def test_comment_of_a_person_is_left_alone(github, stand_in):
+    stand_in.comments.append({"id": 1, "user": {"type": "User"}, "body": f"{MARKER} mine"})
+    assert github.put_comment(7, MARKER, f"{MARKER} one")
+    assert stand_in.comments[0]["body"] == f"{MARKER} mine"
+
+
+def test_pull_request_is_that_of_the_branch_at_the_commit(github):
+    assert github.pull_requests("fork:topic", "a" * 40) == [7]
+    assert github.pull_requests("fork:topic", "b" * 40) == []
+    assert github.pull_requests("other:topic", "a" * 40) == []
+
+
+def test_refusal_is_one_line_with_what_to_check(github, stand_in):
+    stand_in.fail = 403
+    with pytest.raises(PipelineError, match=r"GitHub answers 403 to GET /pulls: .*; check GITHUB_TOKEN's rights"):
+        github.pull_requests("a:b", "c")
+
+
+def test_no_answer_is_named():
+    with pytest.raises(UnavailableError, match="GitHub does not answer at http://127.0.0.1:1/repos/o/r"):
+        GitHub("o/r", "t", "http://127.0.0.1:1").pull_requests("a:b", "c")

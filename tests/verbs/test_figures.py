@@ -1,0 +1,134 @@
+"""How long a pull request waits for its answer, by the number of experiments, beside what people use for it today; printed.
+
+`make bench` runs it with SIZES=100,1000,10000. Each figure is of a whole process that has nothing cached; time and peak memory
+are those of the process. What takes minutes is measured on some overlays and multiplied, and says so.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.cli import main
+from ml_pipeline.rules.render import Changes
+
+from tests.conftest import git
+from tests.many import many
+
+pytestmark = pytest.mark.slow
+SIZES = [int(size) for size in os.environ.get("SIZES", "100").split(",")]
+SOME, CHUNK, MOST_IN_ONE_ROOT = 40, 100, 1000
+ROOT = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
+JOB = "base/training-job/job.yaml"
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def tree(request, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("tree")
+    write_changes(path, Changes(many(request.param)))
+    git(path, "init", "--quiet", "--initial-branch=main")
+    commit(path, "Begin")
+    return path
+
+
+@pytest.fixture
+def say(capsys):
+    def out(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end="")
+
+    return out
+
+
+def commit(path: Path, subject: str) -> None:
+    git(path, "add", "--all")
+    git(path, "commit", "--quiet", "--message", subject)
+
+
+def measured(*command: str, cwd: Path) -> tuple[float, int]:
+    """Seconds and peak MiB of a command and its children."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode in (0, 1), process.stderr.read().decode()
+    process.stderr.close()
+    return time.perf_counter() - begun, usage.ru_maxrss // 1024
+
+
+def pipeline(tree: Path, *arguments: str) -> tuple[float, int]:
+    return measured(f"{sys.prefix}/bin/ml-pipeline", *arguments, cwd=tree)
+
+
+def overlays(tree: Path) -> list[Path]:
+    return sorted(path for path in (tree / "environments/local/training").iterdir() if path.is_dir())
+
+
+def size_of(tree: Path) -> int:
+    return len(list((tree / "experiments").iterdir())) - 5
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_whole_answer_where_everything_changes(tree, say):
+    edit(tree / JOB, "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90")
+    main(["render", "--repo", str(tree)])
+    steps = (["validate"], ["render", "--check"], ["policy"], ["diff", "--base", "HEAD"], ["review", "--base", "HEAD"])
+    found = [pipeline(tree, *step) for step in steps]
+    *parts, (seconds, peak) = found
+    each = ", ".join(f"{step[0]} {taken:.2f}" for step, (taken, _) in zip(steps, parts, strict=False))
+    total, most = sum(taken for taken, _ in parts), max(memory for _, memory in parts)
+    say(
+        f"{size_of(tree):6d} experiments, base/ changed under all: {each}: {total:.2f} s in all, {most} MiB; review {seconds:.2f} s, {peak} MiB"
+    )
+    git(tree, "checkout", "--quiet", ".")
+
+
+def test_whole_answer_where_one_experiment_changes(tree, say):
+    path = tree / "experiments/e00007/experiment.yaml"
+    edit(path, "memory: 2Gi", "memory: 3Gi")
+    main(["render", "--repo", str(tree)])
+    lines = []
+    for name, arguments in (
+        ("validate FILE", ["validate", str(path)]),
+        ("diff", ["diff", "--base", "HEAD"]),
+        ("review", ["review", "--base", "HEAD"]),
+    ):
+        found = [pipeline(tree, *arguments) for _ in range(5)]
+        lines.append(f"{name} {statistics.median(taken for taken, _ in found):.2f} s, {max(peak for _, peak in found)} MiB")
+    say(f"{size_of(tree):6d} experiments, one changed, median of 5 processes: {'; '.join(lines)}")
+    git(tree, "checkout", "--quiet", ".")
+
+
+def test_what_people_use_today(tree, say):
+    folders = overlays(tree)
+    kubectl = f"{sys.prefix}/bin/kubectl"
+    some = [measured(kubectl, "kustomize", str(folder), cwd=tree)[0] for folder in folders[:SOME]]
+    lines = [f"kubectl kustomize, one process an overlay {sum(some) / len(some) * len(folders):.1f} s (from {len(some)})"]
+    chunks = [folders[at : at + CHUNK] for at in range(0, len(folders), CHUNK)]
+    chosen = chunks[: max(1, MOST_IN_ONE_ROOT // CHUNK)]
+    taken = sum(rooted(tree, kubectl, chunk)[0] for chunk in chosen) / len(chosen) * len(chunks)
+    lines.append(f"chunks of {CHUNK} {taken:.1f} s (from {len(chosen)} of {len(chunks)})")
+    if len(folders) <= MOST_IN_ONE_ROOT + 1:
+        seconds, peak = rooted(tree, kubectl, folders)
+        lines.append(f"one root build {seconds:.1f} s, {peak} MiB")
+    else:
+        lines.append("one root build not run, it is quadratic")
+    say(f"{size_of(tree):6d} experiments, one side only, manifests alone: {'; '.join(lines)}")
+
+
+def rooted(tree: Path, kubectl: str, folders: list[Path]) -> tuple[float, int]:
+    """One build of a root that lists folders."""
+    root = tree / "environments/local/kustomization.yaml"
+    root.write_text(ROOT + "".join(f"- training/{folder.name}\n" for folder in folders))
+    found = measured(kubectl, "kustomize", str(root.parent), cwd=tree)
+    root.unlink()
+    return found
