@@ -107,6 +107,18 @@ def _before_the_merge(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _writing(command: Callable[..., argparse.ArgumentParser]) -> None:
+    init = command("init", _init, "write the facts that make the template your own")
+    init.add_argument("--url", help="address of this repository, as Flux fetches it (default: asked)")
+    init.add_argument("--registry", help="registry and folder of the images (default: asked)")
+    init.add_argument("--environments", metavar="NAME,NAME", help="environments on Kubernetes (default: asked)")
+    init.add_argument("--dry-run", action="store_true", help="only print the plan")
+    new = command(
+        "new", lambda o: _verb("new")(o.repo, o.name, like=o.like, settings=tuple(o.set)), "write an experiment.yaml like another"
+    )
+    new.add_argument("kind", choices=("experiment",))
+    new.add_argument("name", metavar="NAME", help="name of the experiment, and of its folder")
+    new.add_argument("--like", required=True, metavar="OTHER", help="experiment to start from")
+    new.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key, such as seed=3")
     submit = command(
         "submit",
         lambda o: _verb("submit")(o.repo, o.draft, settings=tuple(o.set), merge=o.merge, remote=o.remote),
@@ -223,6 +235,12 @@ def _embedded(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _review(options: Arguments) -> int:
     return _verb("review")(options.repo, options.base, comment_file=options.comment, annotations=options.annotations, output=options.output)
+
+
+def _init(options: Arguments) -> int:
+    return _verb("init")(
+        options.repo, url=options.url, registry=options.registry, environments=options.environments, dry_run=options.dry_run
+    )
 
 
 def _comment(options: Arguments) -> int:

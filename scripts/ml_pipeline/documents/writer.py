@@ -2,6 +2,7 @@
 lines kept as lines."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -39,3 +40,28 @@ def to_document(path: str, document: BaseModel) -> bytes:
     """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing."""
     data = document.model_dump(mode="json", exclude_none=True)
     return editor_comment(path, data["kind"]).encode() + to_yaml({key: value for key, value in data.items() if value not in ([], {})})
+
+
+def to_commented(path: str, document: BaseModel) -> bytes:
+    """A document for people to edit: what each key is for stands above it, and defaults are there to be uncommented."""
+    lines = [editor_comment(path, document.model_dump()["kind"]).rstrip("\n")]
+    return "\n".join([*lines, *_commented(document, "")]).encode() + b"\n"
+
+
+def _commented(part: BaseModel, indent: str) -> Iterator[str]:
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        off = "" if name in part.model_fields_set and value is not None else "# "
+        if not (isinstance(value, BaseModel) and off):
+            yield f"{indent}# {field.description}"
+        if isinstance(value, BaseModel):
+            if not off:
+                yield f"{indent}{name}:"
+                yield from _commented(value, f"{indent}  ")
+        else:
+            (line, *more) = to_yaml({name: _plain(value)}).decode().splitlines()
+            yield from (f"{indent}{off}{text}" for text in (line, *more))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

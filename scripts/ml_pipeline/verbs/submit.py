@@ -36,7 +36,7 @@ def submit(repo: Path, draft: Path, *, settings: tuple[str, ...] = (), merge: bo
     source = parse(str(draft), draft.read_bytes() if draft.exists() else _missing(draft))
     if not isinstance(source, Source):
         raise InvalidDocumentsError([source])
-    submission = submit_source(repo, _with_settings(source, settings), merge=merge, remote=remote)
+    submission = submit_source(repo, with_settings(source, settings), merge=merge, remote=remote)
     what = f"{submission.experiment.name}/{submission.run[:SHORT]}" if submission.run else submission.experiment.name
     if submission.already_trained:
         console.result(f"{what}: trained already, its receipt is reused and nothing runs")
@@ -96,7 +96,12 @@ def read_experiment(source: Source) -> Experiment:
     return document
 
 
-def _with_settings(source: Source, settings: tuple[str, ...]) -> Source:
+def with_settings(source: Source, settings: tuple[str, ...]) -> Source:
+    """A parsed file after changes such as `parameters.epochs=5`.
+
+    Raises:
+        PipelineError: one is not of that form.
+    """
     data = copy.deepcopy(source.data)
     for setting in settings:
         key, separator, text = setting.partition("=")

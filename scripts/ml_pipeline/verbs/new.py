@@ -1,0 +1,44 @@
+"""`ml-pipeline new`: a commented experiment.yaml that is valid from the start, made from one that is there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ml_pipeline.adapters.files import Tree, open_tree, write_changes
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.source import Source
+from ml_pipeline.documents.writer import to_commented
+from ml_pipeline.rules.checks import check
+from ml_pipeline.rules.render import Changes, applied
+from ml_pipeline.verbs import console
+from ml_pipeline.verbs.submit import read_experiment, with_settings
+
+
+def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> int:
+    """Write `experiments/<name>/experiment.yaml`, like another one but for its name and what `settings` such as `seed=3` change.
+
+    Raises:
+        PipelineError: it exists already, or the other one does not.
+        InvalidDocumentsError: it would break a rule; nothing is written.
+    """
+    tree = open_tree(repo)
+    path = f"experiments/{name}/experiment.yaml"
+    if path in tree:
+        raise PipelineError(f"{path}:1: exists already; choose another name, or edit it")
+    source = _source(tree, like)
+    experiment = read_experiment(with_settings(replace(source, path=path, data={**source.data, "name": name}), settings))
+    changes = Changes({path: to_commented(path, experiment)})
+    faults = check(Snapshot(applied({p: tree[p] for p in tree if not p.startswith("base/")}, changes)), [path])
+    if faults:
+        raise InvalidDocumentsError(faults)
+    write_changes(repo, changes)
+    console.result(f"wrote {path}; edit it, then `ml-pipeline render` and `ml-pipeline diff`")
+    return console.OK
+
+
+def _source(tree: Tree, like: str) -> Source:
+    source = Snapshot(tree).source(f"experiments/{like}/experiment.yaml")
+    if source is None:
+        known = ", ".join(Snapshot(tree).experiments) or "none"
+        raise PipelineError(f"experiment {like!r} does not exist; known are {known}")
+    return source
