@@ -19,6 +19,8 @@ _FLOAT = re.compile(r"[-+]?[0-9]{1,17}(\.[0-9]{0,17})?([eE][-+]?[0-9]{1,3})?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
 _IMPLICIT_TAGS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_NEVER_DEEPER, _MOST_COMPACT = 500, 50
+_BRACKET, _COMPACT = re.compile(rb"[\[\]{}]"), re.compile(rb"(?:[-?:][ \t]+){50}")
 _CONFLICT_MARKER = re.compile(rb"^(<<<<<<< |>>>>>>> )", re.MULTILINE)
 
 Location = tuple[str | int, ...]
@@ -69,12 +71,41 @@ def dotted(location: Location) -> str:
     return out
 
 
+class TooDeepError(yaml.YAMLError):
+    """YAML so deeply nested that libyaml's recursion would end the process; `line` is where."""
+
+    def __init__(self, line: int, levels: int) -> None:
+        self.line = line
+        super().__init__(f"line {line} is nested deeper than {levels} levels")
+
+
+def refuse_deep(raw: bytes) -> None:
+    """Refuse bytes that would end the process, before any YAML reader sees them.
+
+    PyYAML composes in C, one stack frame a level: some ten thousand brackets are a segmentation fault. Blocks nested by
+    indentation cannot be that deep in a file of MAX_BYTES; flow collections and `- - -` can.
+
+    Raises:
+        TooDeepError: with the line.
+    """
+    depth = 0
+    if raw.count(b"[") + raw.count(b"{") > _NEVER_DEEPER:
+        for bracket in _BRACKET.finditer(raw):
+            depth += 1 if bracket[0] in b"[{" else -1
+            if depth > _NEVER_DEEPER:
+                raise TooDeepError(raw.count(b"\n", 0, bracket.start()) + 1, _NEVER_DEEPER)
+    compact = _COMPACT.search(raw)
+    if compact:
+        raise TooDeepError(raw.count(b"\n", 0, compact.start()) + 1, _MOST_COMPACT)
+
+
 def parse(path: str, raw: bytes) -> Source | Fault:
     """The document in `raw`, or the first thing that makes it unreadable."""
     try:
         text = _decode(path, raw)
         if isinstance(text, Fault):
             return text
+        refuse_deep(raw)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
         if node is None:
             return Fault(path, 1, "", "is empty; write the document or delete the file")
@@ -87,6 +118,8 @@ def parse(path: str, raw: bytes) -> Source | Fault:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return Fault(path, line, "", f"is not YAML: {error.problem}; check indentation and quotes")
+    except TooDeepError as error:
+        return Fault(path, error.line, "", f"{error}; flatten it")
     except (yaml.YAMLError, RecursionError) as error:
         return Fault(path, 1, "", f"is not YAML: {str(error).splitlines()[0]}; remove what is not printable text")
 
@@ -161,3 +194,18 @@ def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
             number.text = text
             return number
     return text
+
+
+def load_plain(raw: bytes) -> Any:
+    """The one document of a file that is no document of ours, such as a patch, as plain data.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, or too large or deep to be read.
+    """
+    if len(raw) > MAX_BYTES:
+        raise yaml.YAMLError(f"{len(raw)} bytes, at most {MAX_BYTES} are read")
+    refuse_deep(raw)
+    try:
+        return yaml.load(raw, Loader=yaml.CSafeLoader)
+    except (RecursionError, ValueError) as error:
+        raise yaml.YAMLError(str(error)) from error

@@ -6,6 +6,7 @@ order of objects and keys is not Kustomize's; the objects are. Transformers run 
 """
 
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,10 @@ class Builder:
         Raises:
             NotCoveredError: with the field or file that stands in the way.
         """
-        return self._resources(folder, ())
+        try:
+            return self._resources(folder, ())
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, re.error) as error:
+            raise NotCoveredError(f"{folder}: is not written as a kustomization is: {error!r}") from error
 
     def _resources(self, folder: str, inside: tuple[str, ...]) -> list[Object]:
         if folder in self._kept:

@@ -11,6 +11,7 @@ from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.documents.source import load_plain
 from ml_pipeline.rules.cost import node_share, pool_for, run_cost
 from ml_pipeline.rules.gates import failures
 from ml_pipeline.rules.identity import SHORT, run_identity
@@ -241,10 +242,10 @@ def _rollouts(files: Files, asked: set[str]) -> Faults:
 def _weights_of(raw: bytes) -> list[int] | None:
     """The weights that a patch of a rollout sets, None where it is no such patch."""
     try:
-        patch = yaml.load(raw, Loader=yaml.CSafeLoader)
+        patch = load_plain(raw)
         weights = [operation["value"] for operation in patch if operation["op"] == "replace"]
         numbers = [int(operation["path"].split("/")[3]) for operation in patch]
-    except (yaml.YAMLError, RecursionError, KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
     return weights if weights and numbers and all(type(weight) is int for weight in weights) else None
 

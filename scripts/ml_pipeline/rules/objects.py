@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.source import MAX_BYTES
+from ml_pipeline.documents.source import MAX_BYTES, refuse_deep
 
 Object = Mapping[str, Any]
 _TAG = "tag:yaml.org,2002:"
@@ -48,6 +48,7 @@ def parse_objects(raw: bytes, *, exact: bool = True) -> list[Any]:
     if exact and len(raw) > MAX_BYTES:
         raise NotCoveredError(f"has {len(raw)} bytes, more than {MAX_BYTES}")
     try:
+        refuse_deep(raw)
         found = [_plain(node, set(), exact) for node in yaml.compose_all(raw, Loader=_Loader)]
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise NotCoveredError(f"is not YAML: {str(error).splitlines()[0]}") from error

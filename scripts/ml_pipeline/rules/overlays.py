@@ -8,7 +8,7 @@ import yaml
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.documents.source import MAX_BYTES
+from ml_pipeline.documents.source import load_plain
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.identity import SHORT, digest_of
 
@@ -57,13 +57,11 @@ class Bases:
 
     def _parsed(self, path: str) -> Any:
         raw = self._files[path]
-        if len(raw) > MAX_BYTES:
-            raise InvalidDocumentsError([Fault(path, 1, "", f"has {len(raw)} bytes, at most {MAX_BYTES} are read; split it")])
         try:
-            return yaml.load(raw, Loader=yaml.CSafeLoader)
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            return load_plain(raw)
+        except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            text = f"is not YAML: {str(error).splitlines()[0]}; correct it, or restore it from git"
+            text = f"cannot be read: {str(error).splitlines()[0]}; correct it, or restore it from git"
             raise InvalidDocumentsError([Fault(path, mark.line + 1 if mark else 1, "", text)]) from error
 
 

@@ -14,6 +14,7 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.source import load_plain
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.identity import rollout_id
 from ml_pipeline.rules.overlays import in_namespace, resources
@@ -86,7 +87,7 @@ def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
     raw = snapshot.files.get(rollout_path(environment, model, target))
     first = first_step(promotion)
     try:
-        weights = first if raw is None else patched(first, yaml.load(raw, Loader=yaml.CSafeLoader))
+        weights = first if raw is None else patched(first, load_plain(raw))
     except (ValueError, yaml.YAMLError) as error:
         text = f"does not fit promotions/{model}.yaml; restore it from git"
         raise InvalidDocumentsError([Fault(rollout_path(environment, model, target), 1, "", text)]) from error
