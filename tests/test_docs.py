@@ -93,3 +93,8 @@ def test_help_of_make_is_self_describing():
 
 def test_demo_is_documented_where_it_lives():
     assert "temporary clone" in demo.__doc__
+
+
+def test_shown_comment_is_the_one_of_the_corpus():
+    page = (REPOSITORY / "docs/tasks/read-a-review.md").read_text()
+    assert (REPOSITORY / "tests/corpus/changed-seed/comment.md").read_text().strip() in page

@@ -4,6 +4,7 @@ Stricter than YAML 1.1 on purpose, because kustomize and PyYAML disagree there: 
 refused, only true/false are booleans, and a number keeps its text, so that a sha made of digits stays a sha.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -206,6 +207,8 @@ def load_plain(raw: bytes) -> Any:
         raise yaml.YAMLError(f"{len(raw)} bytes, at most {MAX_BYTES} are read")
     refuse_deep(raw)
     try:
-        return yaml.load(raw, Loader=yaml.CSafeLoader)
-    except (RecursionError, ValueError) as error:
-        raise yaml.YAMLError(str(error)) from error
+        found = yaml.load(raw, Loader=yaml.CSafeLoader)
+        json.dumps(found, sort_keys=True)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise yaml.YAMLError(f"holds more than text, numbers, lists and keys: {error}") from error
+    return found

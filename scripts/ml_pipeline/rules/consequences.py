@@ -10,13 +10,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.cost import duration, money
 from ml_pipeline.rules.estimate import History, Price, priced
 from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
-from ml_pipeline.rules.objects import parse_objects
+from ml_pipeline.rules.objects import NotCoveredError, parse_objects
 from ml_pipeline.rules.serving import Serving, state
 from ml_pipeline.rules.training import asked_run, job_name, pending
 
@@ -163,9 +164,12 @@ def _predictors(snapshot: Snapshot, path: str) -> dict[str, Any]:
     """Predictors of a rendered deployment by name, without their traffic."""
     if path not in snapshot.files:
         return {}
-    (deployment,) = parse_objects(snapshot.files[path], exact=False)
-    found = deployment["spec"]["predictors"]
-    return {predictor["name"]: {key: value for key, value in predictor.items() if key != "traffic"} for predictor in found}
+    try:
+        (deployment,) = parse_objects(snapshot.files[path], exact=False)
+        found = deployment["spec"]["predictors"]
+        return {predictor["name"]: {key: value for key, value in predictor.items() if key != "traffic"} for predictor in found}
+    except (AttributeError, KeyError, TypeError, ValueError, NotCoveredError) as error:
+        raise InvalidDocumentsError([Fault(path, 1, "", "is not what `ml-pipeline render` writes; run it")]) from error
 
 
 def gates(after: Snapshot, changed: Iterable[str]) -> list[str]:

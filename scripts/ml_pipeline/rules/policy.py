@@ -61,7 +61,7 @@ class Policies:
         everything = list(objects)
         by_name = {thing["metadata"]["name"]: thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicy"}
         bindings = [thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicyBinding"]
-        self._policies = [_compiled(by_name, binding) for binding in bindings]
+        self._policies = [_policy(by_name, binding) for binding in bindings]
 
     def denials(self, thing: Object) -> Iterator[Denial]:
         """Every validation of every policy for this object that it does not pass, were it created now."""
@@ -87,8 +87,19 @@ def _labels(files: Files, path: str) -> dict[str, str]:
     """Labels of a namespace in base/."""
     if path not in files:
         raise PipelineError(f"{path}:1: is missing; restore it from git")
-    (namespace,) = parsed(path, files[path])
-    return dict(namespace["metadata"].get("labels", {}))
+    labels = parsed(path, files[path])[0]["metadata"].get("labels")
+    if not isinstance(labels, dict):
+        raise PipelineError(f"{path}:1: has no labels, and policies find namespaces by them; restore it from git")
+    return labels
+
+
+def _policy(policies: Mapping[str, Object], binding: Object) -> _Policy:
+    try:
+        return _compiled(policies, binding)
+    except (AttributeError, KeyError, TypeError) as error:
+        name = binding["metadata"]["name"]
+        text = f"binding {name}, or its policy, is not written as Kubernetes has it ({error!r}); restore both from git"
+        raise PipelineError(text) from error
 
 
 def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
@@ -101,6 +112,8 @@ def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
     _only(name, bound, {"policyName", "validationActions", "matchResources"})
     for rule in spec["matchConstraints"]["resourceRules"]:
         _only(name, rule, _RULE)
+        if not all(isinstance(rule[key], list) for key in _RULE):
+            raise TypeError(f"a rule of {name} is no list")
     selector = bound.get("matchResources", {}).get("namespaceSelector", {})
     _only(name, selector, {"matchLabels"})
     return _Policy(
@@ -151,7 +164,7 @@ def _environment() -> Any:
 def _matches(rule: Mapping[str, Any], thing: Object) -> bool:
     group, _, version = thing["apiVersion"].rpartition("/")
     have = {"apiGroups": group, "apiVersions": version, "resources": f"{thing['kind'].lower()}s"}
-    return all(rule[key] and {value, "*"} & set(rule[key]) for key, value in have.items()) and bool(_NEW & set(rule["operations"]))
+    return all({value, "*"} & set(rule[key]) for key, value in have.items()) and bool(_NEW & set(rule["operations"]))
 
 
 def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
