@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ml_pipeline.adapters.kubernetes import Cluster
+from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 
 from tests.api_server import ApiServer, serve
@@ -57,6 +58,27 @@ def team(tmp_path, files) -> Path:
     git(clone, "commit", "--quiet", "--message", "Begin")
     git(clone, "push", "--quiet", "origin", "main")
     return clone
+
+
+@pytest.fixture
+def rendered_team(team) -> Path:
+    """The team with its overlays rendered and pushed."""
+    main(["render", "--repo", str(team)])
+    git(team, "add", "--all")
+    git(team, "commit", "--quiet", "--message", "Render")
+    git(team, "push", "--quiet", "origin", "main")
+    return team
+
+
+@pytest.fixture
+def say(capsys):
+    """Prints a figure among the tests' dots."""
+
+    def out(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end="")
+
+    return out
 
 
 @pytest.fixture

@@ -23,15 +23,6 @@ def runs(environment):
     return tuple(f"{name}/{environment.run_of(name).id}" for name in ("first", "second"))
 
 
-@pytest.fixture
-def say(capsys):
-    def out(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}", end="")
-
-    return out
-
-
 def quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 

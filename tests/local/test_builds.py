@@ -3,7 +3,6 @@ import re
 import pytest
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.processes import ProgramError
-from ml_pipeline.cli import main
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local import builds as module
 from ml_pipeline.local.builds import Builds
@@ -13,12 +12,8 @@ from tests.conftest import git
 
 
 @pytest.fixture
-def team(team):
-    """The team with its overlays rendered."""
-    main(["render", "--repo", str(team)])
-    git(team, "add", "--all")
-    git(team, "commit", "--quiet", "--message", "Render")
-    return team
+def team(rendered_team):
+    return rendered_team
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.kustomize import build_objects
 from ml_pipeline.adapters.processes import ProgramError
-from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.build import Builder
-from ml_pipeline.rules.objects import NotCoveredError, parse_objects
+from ml_pipeline.rules.objects import NotCoveredError
 from ml_pipeline.rules.render import Changes
 
 from tests.conftest import REPOSITORY, folder
@@ -206,30 +205,3 @@ def test_kustomize_refuses_what_only_it_can_judge(tmp_path):
     write_changes(tmp_path, Changes(NOT_COVERED["missing"]))
     with pytest.raises(ProgramError):
         build_objects(tmp_path / "environments/o")
-
-
-UNCLEAR = ("on", "010", "1_000", "2026-01-01", "0o7", "yes", "N", "12:30:45")
-
-
-@pytest.mark.parametrize("text", UNCLEAR)
-def test_words_that_readers_disagree_about_are_left_to_kustomize(text):
-    with pytest.raises(NotCoveredError, match=f"has the unclear word {text}"):
-        parse_objects(f"a: {text}".encode())
-
-
-@pytest.mark.parametrize("text", UNCLEAR)
-def test_words_that_readers_disagree_about_are_text_where_that_does_no_harm(text):
-    assert parse_objects(f"a: {text}".encode(), exact=False) == [{"a": text}]
-
-
-@pytest.mark.parametrize("text", [*UNCLEAR, "e5", "one", "noon"])
-def test_what_is_rendered_has_no_unclear_word(text):
-    assert parse_objects(to_yaml({"a": text})) == [{"a": text}]
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("12", 12), ("-1", -1), ("1.5", 1.5), ("1e3", 1000.0), (".5", 0.5), ("true", True), ("~", None), ("5e38112737", "5e38112737")],
-)
-def test_scalars_of_yaml_1_2_are_read(text, value):
-    assert parse_objects(f"a: {text}".encode()) == [{"a": value}]

@@ -25,11 +25,9 @@ def committed(team, subject: str) -> None:
 
 
 @pytest.fixture
-def team(team, monkeypatch):
+def team(rendered_team, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")  # 2026-01-01
-    main(["render", "--repo", str(team)])
-    committed(team, "Render")
-    return team
+    return rendered_team
 
 
 def test_there_are_enough_situations():

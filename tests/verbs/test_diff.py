@@ -9,13 +9,8 @@ from tests.conftest import git
 
 
 @pytest.fixture
-def team(team):
-    """The team with its overlays rendered and pushed."""
-    main(["render", "--repo", str(team)])
-    git(team, "add", "--all")
-    git(team, "commit", "--quiet", "--message", "Render")
-    git(team, "push", "--quiet", "origin", "main")
-    return team
+def team(rendered_team):
+    return rendered_team
 
 
 def diff(team, *options: str) -> int:

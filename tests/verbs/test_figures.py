@@ -35,15 +35,6 @@ def tree(request, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture
-def say(capsys):
-    def out(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}", end="")
-
-    return out
-
-
 def commit(path: Path, subject: str) -> None:
     git(path, "add", "--all")
     git(path, "commit", "--quiet", "--message", subject)

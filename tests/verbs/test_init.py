@@ -9,11 +9,8 @@ FACTS = ("--url", "https://git.acme.test/ml/pipeline.git", "--registry", "regist
 
 
 @pytest.fixture
-def team(team):
-    main(["render", "--repo", str(team)])
-    git(team, "add", "--all")
-    git(team, "commit", "--quiet", "--message", "Render")
-    return team
+def team(rendered_team):
+    return rendered_team
 
 
 def init(team, *arguments: str) -> int:

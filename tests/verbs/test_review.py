@@ -11,13 +11,9 @@ from tests.conftest import git
 
 
 @pytest.fixture
-def team(team, monkeypatch):
+def team(rendered_team, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")  # 2026-01-01
-    main(["render", "--repo", str(team)])
-    git(team, "add", "--all")
-    git(team, "commit", "--quiet", "--message", "Render")
-    git(team, "push", "--quiet", "origin", "main")
-    return team
+    return rendered_team
 
 
 def review(team, capsys, *options: str) -> tuple[int, str]:

@@ -32,3 +32,54 @@ def test_unreadable_files_are_no_bug(team, capsys, name):
 def test_this_repository_is_valid():
     done = subprocess.run([sys.executable, "-m", "ml_pipeline.cli", "validate"], cwd=REPOSITORY, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def some(team, *files: str) -> int:
+    return main(["validate", "--repo", str(team), *(str(team / file) for file in files)])
+
+
+def test_only_the_named_files_are_looked_at(team, capsys):
+    (team / "experiments/good/experiment.yaml").write_text("kind: Experiment\n")
+    assert some(team, "experiments/waiting/experiment.yaml") == 0
+    assert capsys.readouterr().out == "valid: experiments/waiting/experiment.yaml\n"
+
+
+def test_what_a_named_file_refers_to_is_looked_at_too(team, capsys):
+    (team / "environments/local/environment.yaml").write_text("kind: Environment\n")
+    assert some(team, "experiments/waiting/experiment.yaml") == 2
+    assert "environments/local/environment.yaml:1: name: is missing; add it" in capsys.readouterr().err
+
+
+def test_faults_of_all_named_files_come_at_once(team, capsys):
+    for name in ("good", "waiting"):
+        path = team / f"experiments/{name}/experiment.yaml"
+        path.write_text(path.read_text().replace("environment: local", "environment: lab"))
+    assert some(team, "experiments/good/experiment.yaml", "experiments/waiting/experiment.yaml") == 2
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "experiments/good/experiment.yaml",
+        "experiments/waiting/experiment.yaml",
+    ]
+
+
+def test_promotion_is_held_against_its_receipt(team, capsys):
+    path = team / "environments/local/promotions/digits.yaml"
+    path.write_text(path.read_text().replace("run: better/c39d9a14b0", "run: weak/e96261b1e3"))
+    assert some(team, "environments/local/promotions/digits.yaml") == 2
+    assert "fails its gate, quality: 0.5 against 0.9" in capsys.readouterr().err
+
+
+def test_stray_file_is_in_no_place(team, capsys):
+    (team / "experiments/notes.yaml").write_text("a: b\n")
+    assert some(team, "experiments/notes.yaml") == 2
+    assert "is in no place that holds documents" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["experiments/gone/experiment.yaml", "README.md", "../outside.yaml"])
+def test_file_that_is_none_of_the_documents_is_named(team, capsys, file):
+    assert some(team, file) == 2
+    assert "correct the path" in capsys.readouterr().err
+
+
+def test_relative_path_is_that_of_the_shell(team, capsys, monkeypatch):
+    monkeypatch.chdir(team / "experiments/waiting")
+    assert main(["validate", "--repo", "../..", "experiment.yaml"]) == 0

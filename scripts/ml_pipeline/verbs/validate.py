@@ -45,6 +45,6 @@ def _validate_some(tree: Tree, paths: list[str], output: str) -> int:
 def _inside(repo: Path, file: Path) -> str:
     """The path of a file in the repository."""
     try:
-        return file.absolute().relative_to(repo.absolute()).as_posix()
+        return (file.parent.resolve() / file.name).relative_to(repo.resolve()).as_posix()
     except ValueError as error:
         raise PipelineError(f"{file}: is not in {repo}; name files of the checkout") from error
