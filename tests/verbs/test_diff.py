@@ -99,3 +99,25 @@ def test_changed_base_builds_everything(files):
 def test_changed_rollout_builds_its_model(files):
     after = {**files, "environments/local/rollouts/digits/0123456789.yaml": b"[]\n"}
     assert changed_roots(compared(files, after)) == ["environments/local/serving/digits"]
+
+
+def test_experiment_that_is_not_rendered_yet_is_named(team, capsys):
+    path = team / "experiments/waiting/experiment.yaml"
+    path.write_text(path.read_text().replace("memory: 2Gi", "memory: 3Gi"))
+    diff(team)
+    assert capsys.readouterr().err == "waiting is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered\n"
+    more_memory(team)
+    capsys.readouterr()
+    diff(team)
+    assert capsys.readouterr().err == ""
+
+
+def test_run_that_another_experiment_has_rendered_is_not_stale(team, capsys):
+    path = team / "experiments/also/experiment.yaml"
+    path.parent.mkdir()
+    path.write_text((team / "experiments/waiting/experiment.yaml").read_text().replace("name: waiting", "name: zebra"))
+    path.parent.rename(team / "experiments/zebra")
+    main(["render", "--repo", str(team)])
+    capsys.readouterr()
+    diff(team)
+    assert capsys.readouterr() == ("zebra/ddd4bf48a3 goes on as it is\n", "")

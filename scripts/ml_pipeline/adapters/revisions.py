@@ -18,11 +18,13 @@ class Revisions:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            bare = self._line("rev-parse", "--is-bare-repository") == "true"
-            self.path = Path(self._line("rev-parse", "--absolute-git-dir" if bare else "--show-toplevel"))
-        except (processes.ProgramError, NotADirectoryError) as error:
-            raise PipelineError(f"{path} is not in a git repository; run the command in a clone") from error
+        for place in ("--show-toplevel", "--absolute-git-dir"):  # a bare repository has no top level
+            try:
+                self.path = Path(self._line("rev-parse", place))
+                return
+            except (processes.ProgramError, NotADirectoryError):
+                continue
+        raise PipelineError(f"{path} is not in a git repository; run the command in a clone")
 
     def revision(self, name: str) -> str:
         """Full sha of a commit.
@@ -41,10 +43,10 @@ class Revisions:
         Raises:
             PipelineError: there is no such revision, or this clone does not know what both come from.
         """
-        revision = self.revision(base)
         try:
-            return self._line("merge-base", revision, "HEAD")
+            return self._line("merge-base", "--end-of-options", base, "HEAD")
         except processes.ProgramError as error:
+            self.revision(base)
             text = f"{base!r} and HEAD have no commit in common{self._shallow()}; fetch the history, `git fetch --unshallow`"
             raise PipelineError(text) from error
 

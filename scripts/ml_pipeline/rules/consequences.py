@@ -19,7 +19,7 @@ from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.objects import NotCoveredError, parse_objects
 from ml_pipeline.rules.serving import Serving, state
-from ml_pipeline.rules.training import asked_run, job_name, pending
+from ml_pipeline.rules.training import asked_run, job_name, pending, training_overlays
 
 Kind = Literal["cancels", "traffic", "restarts", "trains", "prepares", "reuses", "nothing"]
 # The largest first: what ends or moves something that people rely on, then what costs, then what does neither.
@@ -72,7 +72,7 @@ class _Side:
 def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
     """Everything that follows from going from one revision to another that differs in some paths, the largest first."""
     old, new, paths = _Side(before), _Side(after), sorted(changed)
-    names = [parts[1] for path in paths if len(parts := path.split("/")) == 3 and path.endswith("/experiment.yaml")]
+    names = sorted(names_of(paths))
     restarted = [short for short in new.overlays if short in old.overlays and _differs(old, new, short)]
     found = [
         *_restarted(new, restarted, names),
@@ -170,6 +170,22 @@ def _predictors(snapshot: Snapshot, path: str) -> dict[str, Any]:
         return {predictor["name"]: {key: value for key, value in predictor.items() if key != "traffic"} for predictor in found}
     except (AttributeError, KeyError, TypeError, ValueError, NotCoveredError) as error:
         raise InvalidDocumentsError([Fault(path, 1, "", "is not what `ml-pipeline render` writes; run it")]) from error
+
+
+def stale(after: Snapshot, changed: Iterable[str]) -> list[str]:
+    """Changed experiments whose overlay is not what follows from them, so that what is told here is not what they ask for."""
+    sides, found = _Side(after), []
+    for name in sorted(names_of(changed) & set(after.experiments)):
+        for path, raw in training_overlays(after, [name]).items():
+            other = sides.overlays.get(path.split("/")[3].rpartition("-")[2])
+            if after.files.get(path) != raw and other in (None, path.rpartition("/")[0]) and name not in found:
+                found.append(name)
+    return found
+
+
+def names_of(changed: Iterable[str]) -> set[str]:
+    """Names of the experiments among changed files."""
+    return {parts[1] for path in changed if len(parts := path.split("/")) == 3 and path.endswith("/experiment.yaml")}
 
 
 def gates(after: Snapshot, changed: Iterable[str]) -> list[str]:

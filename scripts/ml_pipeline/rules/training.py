@@ -1,6 +1,7 @@
 """From an experiment to the overlays of its Jobs: data preparation first, training when its receipt is there."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ml_pipeline.documents.environment import Environment
@@ -27,12 +28,13 @@ DATA_SECONDS = 3600
 _AFFIX = re.compile(rb"^name(Prefix|Suffix): '?([a-z0-9-]*)'?$", re.MULTILINE)
 
 
-def training_overlays(snapshot: Snapshot) -> dict[str, bytes]:
-    """Overlays of everything that is still to be done; a settled run has none."""
+def training_overlays(snapshot: Snapshot, names: Iterable[str] | None = None) -> dict[str, bytes]:
+    """Overlays of everything that is still to be done, or of what some experiments wait for; a settled run has none."""
     rendered: dict[str, bytes] = {}
     claimed: set[str] = set()
     bases = Bases(snapshot.files)
-    for experiment in snapshot.experiments.values():
+    for name in snapshot.experiments if names is None else names:
+        experiment = snapshot.experiments[name]
         environment = snapshot.environments[experiment.environment]
         identity = pending(snapshot, experiment)
         if identity is None or identity in claimed:

@@ -12,7 +12,7 @@ from ml_pipeline.adapters.revisions import Comparison, Revisions
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.comment import comment, shown
-from ml_pipeline.rules.consequences import Consequence, consequences
+from ml_pipeline.rules.consequences import Consequence, consequences, stale
 from ml_pipeline.rules.diff import ABSENT, ObjectChange, object_changes
 from ml_pipeline.rules.overlays import folder_of
 from ml_pipeline.verbs import console
@@ -24,7 +24,10 @@ def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
     """Consequences and objects of merging the working tree into a base; 1 if there are any."""
     revisions = Revisions(repo)
     compared = revisions.comparison(revisions.fork_point(base))
-    told = told_of(base, Snapshot(compared.before), Snapshot(compared.after), compared.changed)
+    after = Snapshot(compared.after)
+    told = told_of(base, Snapshot(compared.before), after, compared.changed)
+    for name in stale(after, compared.changed):
+        console.talk(f"{name} is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered")
     changes = changed_objects(compared)
     console.answer(as_data(told, changes), comment(told, changes) if output == "markdown" else text(told, changes), output)
     return console.FINDINGS if told or changes else console.OK

@@ -47,4 +47,4 @@ def _inside(repo: Path, file: Path) -> str:
     try:
         return (file.parent.resolve() / file.name).relative_to(repo.resolve()).as_posix()
     except ValueError as error:
-        raise PipelineError(f"{file}: is not in {repo}; name files of the checkout") from error
+        raise PipelineError(f"{file}: is not in {repo}; correct the path") from error
