@@ -85,6 +85,20 @@ def conflict_marker_in_a_policy(team):
     path.write_text(f"<<<<<<< HEAD\n{path.read_text()}=======\n>>>>>>> other\n")
 
 
+def unknown_environment(team):
+    path = team / "experiments/lost/experiment.yaml"
+    path.parent.mkdir()
+    path.write_text((team / "experiments/waiting/experiment.yaml").read_text().replace("environment: local", "environment: lab"))
+
+
+def receipt_of_a_promotion_deleted(team):
+    git(team, "rm", "--quiet", "experiments/better/runs/c39d9a14b0.yaml")
+
+
+def data_receipt_deleted(team):
+    git(team, "rm", "--quiet", "-r", "experiments/better/data")
+
+
 def deleted_environment(team):
     (team / "environments/local/environment.yaml").unlink()
 
@@ -126,6 +140,9 @@ BAD = {
     conflict_marker: "`environments/local/environment.yaml:1: holds a merge conflict marker; resolve the conflict and commit again`",
     conflict_marker_in_base: "`base/training-job/job.yaml:",
     conflict_marker_in_a_policy: "base/platform/policies/jobs-run-once.yaml:1: is not YAML",
+    unknown_environment: "experiments/lost/experiment.yaml:7: environment: 'lab' does not exist; known are local",
+    receipt_of_a_promotion_deleted: "run: 'better/c39d9a14b0' has no receipt experiments/better/runs/c39d9a14b0.yaml; wait for the run",
+    data_receipt_deleted: "environments/local/training/data-f68dcca25a/job.yaml:1: is stale",
     deleted_environment: "environments/local/promotions/digits.yaml:1: promotes in the environment 'local', which does not exist",
     everything_deleted: "experiments/waiting/experiment.yaml:7: environment: 'local' does not exist; there are none yet",
     base_deleted: "base/flux/training/namespace.yaml:1: is missing; restore it from git",

@@ -176,6 +176,8 @@ def stale(after: Snapshot, changed: Iterable[str]) -> list[str]:
     """Changed experiments whose overlay is not what follows from them, so that what is told here is not what they ask for."""
     sides, found = _Side(after), []
     for name in sorted(names_of(changed) & set(after.experiments)):
+        if after.experiments[name].environment not in after.environments:
+            continue
         for path, raw in training_overlays(after, [name]).items():
             other = sides.overlays.get(path.split("/")[3].rpartition("-")[2])
             if after.files.get(path) != raw and other in (None, path.rpartition("/")[0]) and name not in found:

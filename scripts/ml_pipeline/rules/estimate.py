@@ -89,10 +89,10 @@ class History:
 
 
 def priced(snapshot: Snapshot, history: History, experiment: Experiment) -> Price | None:
-    """What a run of an experiment will cost; None where no pool of its environment holds it."""
-    environment = snapshot.environments[experiment.environment]
-    pool = pool_for(experiment, environment)
-    if pool is None:
+    """What a run of an experiment will cost; None where no pool of its environment holds it, or there is no such environment."""
+    environment = snapshot.environments.get(experiment.environment)
+    pool = pool_for(experiment, environment) if environment else None
+    if environment is None or pool is None:
         return None
     found = estimated(history.like(experiment), experiment)
     rate, on_demand = hourly(experiment, pool, spot=is_spot(experiment)), hourly(experiment, pool, spot=False)

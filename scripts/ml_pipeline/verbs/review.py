@@ -23,10 +23,8 @@ from ml_pipeline.verbs.diff import as_data, changed_objects, told_of
 from ml_pipeline.verbs.diff import text as diff_text
 from ml_pipeline.verbs.policy import policy_faults
 
-_PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d+): ")
+_PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
 _STALE = "is stale; run `ml-pipeline render` and commit what it writes"
-
-
 Answer = tuple[Iterable[Fault | str], str]
 
 
@@ -114,7 +112,7 @@ def _look(found: _Review, repo: Path, base: str) -> None:
 def _documents(after: Snapshot) -> Answer:
     check_all(after)
     counts = {"experiments": len(after.experiments), "promotions": len(after.promotions), "environments": len(after.environments)}
-    return (), ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return (), ", ".join(f"{count} {kind.removesuffix('s') if count == 1 else kind}" for kind, count in counts.items())
 
 
 def _stale(after: Snapshot) -> Answer:
