@@ -58,6 +58,16 @@ def test_data_is_recorded_with_its_statistics(environment, first):
     assert data.data.sha256 == first.decided_by.data
 
 
+def test_receipt_holds_what_it_took_and_what_was_expected(environment, first, second):
+    """Two architectures: neither is like the other, so that both estimates are the budget."""
+    for run in (first, second):
+        assert 0 < run.queued_s < 120
+        assert 100 < run.peak_memory_mb < 2000
+        assert run.held.memory == environment.head().experiments[run.experiment].resources.memory
+        assert (run.estimate.runs, run.estimate.p50_s) == (0, 900.0)
+        assert run.cost.amount < run.estimate.p90
+
+
 def test_overlays_of_settled_runs_are_gone(environment, first, second):
     assert not drift(environment.head())
     environment.wait("the Jobs to go", lambda: not environment.state.names("jobs"), 30)
