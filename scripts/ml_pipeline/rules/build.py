@@ -44,11 +44,12 @@ _MOST_FOLDERS_DEEP = 20
 
 
 class Builder:
-    """Builds folders of one tree; what it has built below base/ it keeps."""
+    """Builds folders of one tree; what it has read and built below base/ it keeps."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._kept: dict[str, list[Object]] = {}
+        self._read: dict[str, list[Any]] = {}
 
     def build(self, folder: str) -> list[Object]:
         """The objects of a folder with a kustomization, none shared with a later call that may change it.
@@ -92,50 +93,65 @@ class Builder:
         return objects
 
     def _entry(self, path: str, inside: tuple[str, ...]) -> list[Object]:
-        raw = self._files.get(path)
-        return self._resources(path, inside) if raw is None else parsed(path, raw)
+        return whole(path, self._documents(path)) if path in self._files else self._resources(path, inside)
+
+    def _documents(self, path: str) -> list[Any]:
+        """What a file holds."""
+        if path in self._read:
+            return self._read[path]
+        if path not in self._files:
+            raise NotCoveredError(f"{path}: does not exist")
+        found = documents(path, self._files[path])
+        if path.startswith("base/"):
+            self._read[path] = found
+        return found
 
     def _kustomization(self, folder: str, kind: str, inside: tuple[str, ...]) -> Mapping[str, Any]:
         if folder in inside or len(inside) > _MOST_FOLDERS_DEEP:
             raise NotCoveredError(f"{folder}: includes itself")
-        raw = self._files.get(f"{folder}/kustomization.yaml")
-        if raw is None:
-            raise NotCoveredError(f"{folder}: has no kustomization.yaml")
-        documents = parsed(f"{folder}/kustomization.yaml", raw, whole=False)
-        if len(documents) != 1 or documents[0].get("kind") != kind:
+        found = self._documents(f"{folder}/kustomization.yaml")
+        if len(found) != 1 or found[0].get("kind") != kind:
             raise NotCoveredError(f"{folder}: is no single {kind}")
-        if documents[0].get("apiVersion") != f"kustomize.config.k8s.io/{_KUSTOMIZATION[kind]}":
+        if found[0].get("apiVersion") != f"kustomize.config.k8s.io/{_KUSTOMIZATION[kind]}":
             raise NotCoveredError(f"{folder}: has another apiVersion")
-        _only(folder, documents[0], _FIELDS, "kustomization")
-        return documents[0]
+        _only(folder, found[0], _FIELDS, "kustomization")
+        kustomization: Mapping[str, Any] = found[0]
+        return kustomization
 
     def _patched(self, folder: str, patch: Mapping[str, Any], objects: list[Object]) -> list[Object]:
         _only(folder, patch, {"path", "patch", "target", "options"}, "patch")
         _only(folder, patch.get("options", {}), {"allowNameChange"}, "options")
         path = posixpath.normpath(f"{folder}/{patch['path']}") if "path" in patch else folder
-        raw = self._files.get(path) if "path" in patch else str(patch.get("patch", "")).encode()
-        if raw is None:
-            raise NotCoveredError(f"{path}: does not exist")
+        found = self._documents(path) if "path" in patch else documents(path, str(patch.get("patch", "")).encode())
+        if len(found) != 1:
+            raise NotCoveredError(f"{path}: holds {len(found)} patches")
         target = _target(folder, patch["target"]) if "target" in patch else None
-        operations = _operations(path, raw)
-        if operations is not None:
+        if isinstance(found[0], list):
             if target is None:
                 raise NotCoveredError(f"{path}: a JSON patch needs a target")
-            return [json_patched(thing, operations) if selected(thing, target) else thing for thing in objects]
-        (change,) = parsed(path, raw)
+            return [json_patched(thing, found[0]) if selected(thing, target) else thing for thing in objects]
+        (change,) = whole(path, found)
         return _merged_into(path, change, target, objects, rename=patch.get("options", {}).get("allowNameChange", False))
 
 
-def parsed(path: str, raw: bytes, *, whole: bool = True) -> list[Object]:
-    """The objects of a file; `whole` ones have all that names an object."""
+def parsed(path: str, raw: bytes) -> list[Object]:
+    """The objects of a file, each with all that names an object."""
+    return whole(path, documents(path, raw))
+
+
+def documents(path: str, raw: bytes) -> list[Any]:
+    """What a file holds, whatever it is."""
     try:
-        objects = parse_objects(raw)
+        return parse_objects(raw)
     except NotCoveredError as error:
         raise NotCoveredError(f"{path}:1: {error}") from error
-    for thing in objects:
-        if not isinstance(thing, dict) or (whole and not _is_whole(thing)):
-            raise NotCoveredError(f"{path}: holds something that is no single object")
-    return objects
+
+
+def whole(path: str, found: list[Any]) -> list[Object]:
+    """The same, where all of it are objects."""
+    if not all(isinstance(thing, dict) and _is_whole(thing) for thing in found):
+        raise NotCoveredError(f"{path}: holds something that is no single object")
+    return found
 
 
 def _is_whole(thing: Object) -> bool:
@@ -144,15 +160,6 @@ def _is_whole(thing: Object) -> bool:
         return False
     annotations = metadata.get("annotations") or {}
     return not thing["kind"].endswith("List") and not any("config.k" in key for key in annotations)
-
-
-def _operations(path: str, raw: bytes) -> list[dict[str, Any]] | None:
-    """The operations of a JSON patch, None where the patch is a partial object."""
-    documents = parse_objects(raw)
-    if len(documents) != 1:
-        raise NotCoveredError(f"{path}: holds {len(documents)} patches")
-    found = documents[0]
-    return found if isinstance(found, list) else None
 
 
 def _merged_into(path: str, change: Object, target: Target | None, objects: list[Object], *, rename: bool) -> list[Object]:
