@@ -1,6 +1,7 @@
 """Many experiments merged at once, on a fake node (kwok): Jobs created and finished, and how it grows."""
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ def teams(kwok, tmp_path_factory):
     started = services.start()
     yield lambda: new_team(services, tmp_path_factory.mktemp("team"))
     for process in started:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # MLflow's workers too
         process.wait()
 
 
