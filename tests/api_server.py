@@ -10,6 +10,28 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 
+class JsonHandler(BaseHTTPRequestHandler):
+    """Answers in JSON, or with bytes as they are, and logs nothing."""
+
+    def answer(self, status, data):
+        raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_):
+        return
+
+
+def started(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """A server on a free port of loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
 @dataclass
 class ApiServer:
     """`objects` maps an API path to what a GET of it answers; `refuses` maps a path to a status and a message."""
@@ -33,7 +55,7 @@ class ApiServer:
 
 
 def serve(api: ApiServer) -> ThreadingHTTPServer:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_GET(self):
             url = urlsplit(self.path)
             api.asked.append((url.path, parse_qs(url.query)))
@@ -50,18 +72,6 @@ def serve(api: ApiServer) -> ThreadingHTTPServer:
             api.patched.append((self.path, self.headers["Content-Type"], body))
             self.answer(200, {})
 
-        def answer(self, status, data):
-            raw = data if isinstance(data, bytes) else json.dumps(data).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_):
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = started(Handler)
     api.port = server.server_address[1]
     return server

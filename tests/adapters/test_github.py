@@ -2,12 +2,12 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from ml_pipeline.adapters.github import GitHub
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
+
+from tests.api_server import JsonHandler, started
 
 MARKER = "<!-- m -->"
 
@@ -43,7 +43,7 @@ def stand_in():
 
 @pytest.fixture
 def api(stand_in):
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def handle_it(self):
             if stand_in.fail or self.headers["Authorization"] != "Bearer t":
                 return self.answer(stand_in.fail or 401, {"message": "no"})
@@ -58,18 +58,7 @@ def api(stand_in):
 
         do_GET = do_POST = do_PATCH = handle_it
 
-        def answer(self, code, data):
-            raw = json.dumps(data).encode()
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_):
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = started(Handler)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 
