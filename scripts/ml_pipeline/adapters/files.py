@@ -20,16 +20,12 @@ class Tree(Mapping[str, bytes]):
         """The file's bytes, read now.
 
         Raises:
-            PipelineError: it is a symbolic link that leads out of the repository.
+            PipelineError: as `refuse_unsafe`.
         """
         if path not in self._paths:
             raise KeyError(path)
-        place = self._root / path
-        if not path.isprintable():
-            raise PipelineError(f"{path!r}: the name holds what is not printable UTF-8; rename the file")
-        if place.is_symlink() and not place.resolve().is_relative_to(self._root.resolve()):
-            raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
-        return place.read_bytes()
+        refuse_unsafe(self._root, path)
+        return (self._root / path).read_bytes()
 
     def __iter__(self) -> Iterator[str]:
         """The paths in their order; reads nothing."""
@@ -42,6 +38,19 @@ class Tree(Mapping[str, bytes]):
     def __contains__(self, path: object) -> bool:
         """Whether it is there; reads nothing."""
         return path in self._paths
+
+
+def refuse_unsafe(root: Path, path: str) -> None:
+    """Refuse a path that is not to be read.
+
+    Raises:
+        PipelineError: its name is not printable UTF-8, or it is a symbolic link that leads out of the repository.
+    """
+    place = root / path
+    if not path.isprintable():
+        raise PipelineError(f"{path!r}: the name holds what is not printable UTF-8; rename the file")
+    if place.is_symlink() and not place.resolve().is_relative_to(root.resolve()):
+        raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
 
 
 def open_tree(root: Path) -> Tree:
@@ -59,10 +68,8 @@ def open_tree(root: Path) -> Tree:
         with os.scandir(root / folder) as entries:
             for entry in entries:
                 path = f"{folder}/{entry.name}"
-                if not path.isprintable():
-                    raise PipelineError(f"{path!r}: the name holds what is not printable UTF-8; rename the file")
-                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
-                    raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
+                if entry.is_symlink() or not path.isprintable():
+                    refuse_unsafe(root, path)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
                 elif entry.is_file():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters import processes
-from ml_pipeline.adapters.files import Tree
+from ml_pipeline.adapters.files import Tree, refuse_unsafe
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import ROOTS, Files
 
@@ -87,7 +87,7 @@ class Revisions:
         changed, gone = set(fields[1::2]), set()
         for what, path in zip(fields[::2], fields[1::2], strict=True):
             if what.split()[1] == _LINK or not path.isprintable():
-                Tree(self.path, [path])[path]  # refuses a link that leads out, and a name that is not printable
+                refuse_unsafe(self.path, path)
             if what.endswith("D"):
                 gone.add(path)
         new = processes.run(["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *ROOTS], cwd=self.path)

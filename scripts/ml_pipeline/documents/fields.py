@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 
 ApiVersion = Literal["ml-pipeline/v1"]
 API_VERSION: ApiVersion = "ml-pipeline/v1"
+SHORT = 10  # digits of an identity in the names of files, folders and Jobs
 
 _SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _MEMORY = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}

@@ -12,6 +12,7 @@ from typing import TypeVar
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
+from ml_pipeline.documents.fields import SHORT
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of, read
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
@@ -22,7 +23,6 @@ ROOTS = ("experiments", "environments", "base")
 Key = TypeVar("Key")
 Kind = TypeVar("Kind", bound=Document)
 Receipt = TypeVar("Receipt", DataVersion, Run)
-_SHORT = 10
 _FILE_FOR_FOLDER = re.compile(r"(experiments|environments)/[^/.]+")
 
 
@@ -61,7 +61,7 @@ class Receipts(Mapping[str, Receipt]):
 
     def __getitem__(self, identity: str) -> Receipt:
         """The receipt with that identity."""
-        for path in self._by_short.get(identity[:_SHORT], ()):
+        for path in self._by_short.get(identity[:SHORT], ()):
             found: Receipt = self._document(path)  # type: ignore[assignment]  # the path decides the kind
             if found.identity == identity:
                 return found

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.fields import memory_bytes
-from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.cost import hourly, is_spot, money, month_cost, pool_for
 from ml_pipeline.rules.estimate import ENOUGH, History, Price, priced
@@ -41,9 +40,19 @@ class Month:
     served: tuple[Served, ...]
 
     @property
+    def awaited(self) -> float:
+        """What all that waits is expected to cost, by medians."""
+        return sum(price.p50 for price in self.waiting.values())
+
+    @property
+    def serving(self) -> float:
+        """What all that serves costs."""
+        return sum(served.month for served in self.served)
+
+    @property
     def expected(self) -> float:
-        """All of it together: spent, waiting (median), serving."""
-        return self.spent + sum(price.p50 for price in self.waiting.values()) + sum(served.month for served in self.served)
+        """All of it together."""
+        return self.spent + self.awaited + self.serving
 
     @property
     def left(self) -> float:
@@ -64,9 +73,8 @@ def months(snapshot: Snapshot, history: History, month: str) -> dict[str, Month]
         if price:
             waiting[experiment.environment][name] = price
     spent = dict.fromkeys(snapshot.environments, 0.0)
-    for path in snapshot.paths.get(Run, ()):
-        run = snapshot.document(path)
-        if isinstance(run, Run) and run.cost and run.environment in spent and (run.started or "").startswith(month):
+    for run in snapshot.runs_by_reference.values():
+        if run.cost and run.environment in spent and (run.started or "").startswith(month):
             spent[run.environment] += run.cost.amount
     return {
         name: Month(

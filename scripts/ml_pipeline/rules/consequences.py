@@ -18,6 +18,7 @@ from ml_pipeline.rules.estimate import History, Price, priced
 from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.objects import NotCoveredError, parse_objects
+from ml_pipeline.rules.overlays import job_folders
 from ml_pipeline.rules.serving import Serving, state
 from ml_pipeline.rules.training import asked_run, job_name, pending, training_overlays
 
@@ -47,12 +48,7 @@ class _Side:
     @cached_property
     def overlays(self) -> dict[str, str]:
         """Folders by short identity."""
-        found = {}
-        for path in self.snapshot.files:
-            parts = path.split("/")
-            if len(parts) == 5 and parts[2] == "training" and parts[4] == "kustomization.yaml":
-                found[parts[3].rpartition("-")[2]] = "/".join(parts[:4])
-        return found
+        return job_folders(self.snapshot.files)
 
     def job(self, short: str) -> str:
         """Name of the Job that makes it, which stands for its template."""

@@ -74,6 +74,11 @@ def object_changes(before: Iterable[Object], after: Iterable[Object]) -> list[Ob
     return changes
 
 
+def without_hash(name: str) -> str:
+    """A name without the hash of content, or the short identity, that it ends with."""
+    return _HASH.sub("", name)
+
+
 def _identity(thing: Object) -> Key:
     metadata = thing["metadata"]
     return thing["apiVersion"], thing["kind"], metadata.get("namespace", ""), metadata["name"]
@@ -88,7 +93,7 @@ def _replaced(gone: Iterable[Key], come: Iterable[Key]) -> dict[Key, Key]:
 def _by_stem(keys: Iterable[Key]) -> dict[Key, list[Key]]:
     found: dict[Key, list[Key]] = {}
     for key in keys:
-        stem = _HASH.sub("", key[3])
+        stem = without_hash(key[3])
         if stem != key[3]:
             found.setdefault((*key[:3], stem), []).append(key)
     return found

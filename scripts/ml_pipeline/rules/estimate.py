@@ -10,6 +10,7 @@ import re
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import seconds
@@ -64,28 +65,28 @@ class History:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._by_data: dict[bytes, list[tuple[bytes, str]]] | None = None
 
     def like(self, experiment: Experiment) -> list[Run]:
         """Succeeded runs that an estimate can rest on, the newest first."""
         receipt = self._snapshot.data.get(data_identity(experiment))
         if receipt is None or receipt.data is None:
             return []
-        paths = sorted(self._index().get(receipt.data.sha256.encode(), ()), reverse=True)[:_NEWEST]
+        paths = sorted(self._by_data.get(receipt.data.sha256.encode(), ()), reverse=True)[:_NEWEST]
         runs = [run for _, path in paths if isinstance(run := self._snapshot.document(path), Run)]
         alike = [run for run in runs if run.outcome == "succeeded" and run.duration_s > 0 and _alike(run, experiment)]
         same = [run for run in alike if _same(run, experiment)]
         return same if len(same) >= ENOUGH else alike
 
-    def _index(self) -> dict[bytes, list[tuple[bytes, str]]]:
-        if self._by_data is None:
-            self._by_data = {}
-            for path in self._snapshot.paths.get(Run, ()):
-                raw = self._snapshot.files[path]
-                data, started = _DATA.search(raw), _STARTED.search(raw)
-                if data and started:
-                    self._by_data.setdefault(data[1], []).append((started[1], path))
-        return self._by_data
+    @cached_property
+    def _by_data(self) -> dict[bytes, list[tuple[bytes, str]]]:
+        """When each run started, and its receipt's path, by the data that it trained on."""
+        found: dict[bytes, list[tuple[bytes, str]]] = {}
+        for path in self._snapshot.paths.get(Run, ()):
+            raw = self._snapshot.files[path]
+            data, started = _DATA.search(raw), _STARTED.search(raw)
+            if data and started:
+                found.setdefault(data[1], []).append((started[1], path))
+        return found
 
 
 def priced(snapshot: Snapshot, history: History, experiment: Experiment) -> Price | None:

@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.fields import SHORT as SHORT
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import Identity
 
 ENTRY_POINT = "python -m trainer"
-SHORT = 10
 
 
 def digest_of(data: Any) -> str:

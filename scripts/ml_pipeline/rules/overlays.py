@@ -36,6 +36,12 @@ def folder_of(path: str) -> str | None:
     return None
 
 
+def job_folders(files: Files) -> dict[str, str]:
+    """Folders of Jobs' overlays by the short identity of what each makes."""
+    parts = (path.split("/") for path in files if path.endswith("/kustomization.yaml"))
+    return {p[3].rpartition("-")[2]: "/".join(p[:4]) for p in parts if len(p) == 5 and p[2] == "training"}
+
+
 class Bases:
     """The parsed content of folders below base/, each read once.
 

@@ -25,7 +25,7 @@ def cost(repo: Path, *, accuracy: bool = False, output: str = "text") -> int:
     history = History(snapshot)
     found = months(snapshot, history, this_month())
     names = [name for month in found.values() for name in month.waiting]
-    hints = {name: said for name in names if (said := advice(snapshot, history, snapshot.experiments[name]))}
+    hints = hints_for(snapshot, history, names)
     data = {"environments": [as_data(month) for month in found.values()], "advice": hints}
     console.answer(data, "\n".join([*_lines(found.values()), *advice_lines(hints)]), output)
     return console.FINDINGS if any(month.left < 0 for month in found.values()) else console.OK
@@ -63,6 +63,11 @@ def as_data(month: Month) -> dict[str, Any]:
     return {**head, "spent": round(month.spent, 4), "waiting": waiting, "serving": served, "left": round(month.left, 2)}
 
 
+def hints_for(snapshot: Snapshot, history: History, names: Iterable[str]) -> dict[str, list[str]]:
+    """Recommendations by experiment, those without any left out."""
+    return {name: said for name in names if (said := advice(snapshot, history, snapshot.experiments[name]))}
+
+
 def advice_lines(hints: dict[str, list[str]]) -> list[str]:
     """One line a recommendation."""
     return [f"{name}: {text}" for name, said in hints.items() for text in said]
@@ -89,9 +94,7 @@ def _lines(found: Iterable[Month]) -> list[str]:
 
 def left(month: Month) -> str:
     """One line: what an environment spends and what is left."""
-    waiting = sum(price.p50 for price in month.waiting.values())
-    serving = sum(served.month for served in month.served)
-    parts = f"{month.spent:.2f} spent, {waiting:.2f} waiting, {serving:.2f} serving"
+    parts = f"{month.spent:.2f} spent, {month.awaited:.2f} waiting, {month.serving:.2f} serving"
     return f"{month.environment} in {month.month}: {parts}, {month.left:.2f} of {month.limit:g} {month.currency} left"
 
 

@@ -1,6 +1,5 @@
 """`ml-pipeline diff`: what merging the working tree would do, before it is merged."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -13,7 +12,7 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.comment import comment, shown
 from ml_pipeline.rules.consequences import Consequence, consequences, stale
-from ml_pipeline.rules.diff import ABSENT, ObjectChange, object_changes
+from ml_pipeline.rules.diff import ABSENT, ObjectChange, object_changes, without_hash
 from ml_pipeline.rules.overlays import folder_of
 from ml_pipeline.verbs import console
 
@@ -55,7 +54,7 @@ def changed_objects(compared: Comparison) -> list[ObjectChange]:
     """What becomes of each object; folders whose names differ in nothing but a run's identity are looked at together."""
     changes: list[ObjectChange] = []
     with Overlays(compared.before) as before, Overlays(compared.after) as after:
-        for _, together in groupby(changed_roots(compared), key=lambda root: re.sub("-[0-9a-f]{10}$", "", root)):
+        for _, together in groupby(changed_roots(compared), key=without_hash):
             roots = list(together)
             old, new = ([thing for root in roots for thing in side.objects(root)] for side in (before, after))
             changes += object_changes(old, new)

@@ -26,7 +26,7 @@ def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
 
     Raises:
         PipelineError: a policy cannot be evaluated here.
-        ProgramError: a folder does not build.
+        InvalidDocumentsError: a folder does not build.
     """
     faults: list[Fault] = []
     objects = 0

@@ -18,6 +18,7 @@ from ml_pipeline.local import observe as local_observe
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.identity import SHORT
+from ml_pipeline.rules.overlays import job_folders
 from ml_pipeline.rules.reconcile import Observed, Step, awaited, held_by_faults, plan
 from ml_pipeline.verbs import console
 
@@ -120,8 +121,7 @@ def _observed(eyes: Eyes, environment: str, snapshot: Snapshot, revision: str) -
     observed = eyes.look(snapshot, awaited(snapshot, environment))
     paths = snapshot.paths.get(Experiment, []) if observed.results else []
     commits = {path: eyes.repository.log([path], revision, "-1")[0].sha for path in paths}
-    jobs = (path for path in snapshot.files if path.endswith("/job.yaml") and "/training/" in path)
-    overlays = {path.split("/")[3].rpartition("-")[2]: path for path in jobs}
-    waited = (short for identity in observed.results if (short := identity[:SHORT]) in overlays)
-    asked = {short: eyes.repository.log([overlays[short]], revision, "-1")[0].when for short in waited}
+    folders = job_folders(snapshot.files)
+    waited = (short for identity in observed.results if (short := identity[:SHORT]) in folders)
+    asked = {short: eyes.repository.log([f"{folders[short]}/job.yaml"], revision, "-1")[0].when for short in waited}
     return replace(observed, commits=commits, asked=asked)

@@ -10,7 +10,7 @@ from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.adapters.revisions import Comparison, Revisions
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.budget import Month, advice, months, over_budget
+from ml_pipeline.rules.budget import Month, months, over_budget
 from ml_pipeline.rules.checks import check_all
 from ml_pipeline.rules.comment import Check, comment
 from ml_pipeline.rules.consequences import Consequence, gates
@@ -18,7 +18,7 @@ from ml_pipeline.rules.diff import ObjectChange
 from ml_pipeline.rules.estimate import History
 from ml_pipeline.rules.render import drift
 from ml_pipeline.verbs import console
-from ml_pipeline.verbs.cost import left, this_month
+from ml_pipeline.verbs.cost import advice_lines, hints_for, left, this_month
 from ml_pipeline.verbs.diff import as_data, changed_objects, told_of
 from ml_pipeline.verbs.diff import text as diff_text
 from ml_pipeline.verbs.policy import policy_faults
@@ -131,7 +131,7 @@ def _budgets(found: _Review, before: Snapshot, after: Snapshot) -> Answer:
     new, old = months(after, history, month), _months_before(before, month)
     found.notes = [left(now) for name, now in new.items() if name not in old or now.expected != old[name].expected]
     asked = {name for name, now in new.items() for name in now.waiting.keys() - (old[name].waiting.keys() if name in old else set())}
-    found.hints = [f"{name}: {text}" for name in sorted(asked) for text in advice(after, history, after.experiments[name])]
+    found.hints = advice_lines(hints_for(after, history, sorted(asked)))
     return over_budget(after, old, new), "kept"
 
 
