@@ -15,14 +15,22 @@ REFUSED = 42
 
 def main() -> int:
     """Check, then become MLServer."""
-    folder, declared = Path(os.environ.get("MLSERVER_MODEL_URI", "")), os.environ.get("MODEL_SHA256", "")
+    folder, declared = (
+        Path(os.environ.get("MLSERVER_MODEL_URI", "")),
+        os.environ.get("MODEL_SHA256", ""),
+    )
     if not folder.is_dir() or not declared:
-        return _refuse(f"no model at MLSERVER_MODEL_URI={str(folder)!r}, or MODEL_SHA256 is not set; promote a run whose model exists")
+        return _refuse(
+            f"no model at MLSERVER_MODEL_URI={str(folder)!r}, or MODEL_SHA256 is not set; promote a run whose model exists"
+        )
     found = folder_sha256(folder)
     if found != declared:
-        return _refuse(f"the model in {folder} has the sha256 {found}, promoted was {declared}; restore the bytes or promote another run")
+        return _refuse(
+            f"the model in {folder} has the sha256 {found}, promoted was {declared}; restore the bytes or promote another run"
+        )
     program = str(Path(sys.executable).with_name("mlserver"))
-    return os.execv(program, [program, "start", os.environ.get("MLSERVER_FOLDER", tempfile.gettempdir())])  # noqa: S606  no shell
+    folder_of_settings = os.environ.get("MLSERVER_FOLDER", tempfile.gettempdir())
+    return os.execv(program, [program, "start", folder_of_settings])  # noqa: S606  no shell
 
 
 def folder_sha256(folder: Path) -> str:
@@ -30,7 +38,9 @@ def folder_sha256(folder: Path) -> str:
     lines = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with path.open("rb") as source:
-            lines.append(f"{hashlib.file_digest(source, 'sha256').hexdigest()}  {path.relative_to(folder).as_posix()}\n")
+            lines.append(
+                f"{hashlib.file_digest(source, 'sha256').hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+            )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

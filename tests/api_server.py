@@ -49,7 +49,13 @@ class ApiServer:
         path = folder / "kubeconfig"
         server = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}
         context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
-        body = {"apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [server], "contexts": [context]}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "clusters": [server],
+            "contexts": [context],
+        }
         path.write_text(yaml.safe_dump({**body, "users": [{"name": "u", "user": {"token": "t"}}]}))
         return path
 

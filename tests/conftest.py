@@ -25,7 +25,11 @@ def _own_git_identity(monkeypatch):
 
 
 def folder(path: Path, below: str = "") -> dict[str, bytes]:
-    return {p.relative_to(path).as_posix(): p.read_bytes() for p in (path / below).rglob("*") if p.is_file()}
+    return {
+        p.relative_to(path).as_posix(): p.read_bytes()
+        for p in (path / below).rglob("*")
+        if p.is_file()
+    }
 
 
 @pytest.fixture
@@ -40,7 +44,9 @@ def snapshot(files) -> Snapshot:
 
 
 def git(path: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=path, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], cwd=path, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -50,7 +56,11 @@ def team(tmp_path, files) -> Path:
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
     git(tmp_path, "clone", "--quiet", "origin.git", "clone")
     git(clone, "checkout", "--quiet", "-b", "main")
-    for path, content in {**files, **folder(REPOSITORY, "trainer"), "requirements.lock": b"torch==2.13.0\n"}.items():
+    for path, content in {
+        **files,
+        **folder(REPOSITORY, "trainer"),
+        "requirements.lock": b"torch==2.13.0\n",
+    }.items():
         if "__pycache__" not in path:
             (clone / path).parent.mkdir(parents=True, exist_ok=True)
             (clone / path).write_bytes(content)

@@ -10,8 +10,37 @@ from tests.conftest import FIXTURES, REPOSITORY, folder
 WAITING = "experiments/waiting/experiment.yaml"
 IMAGE = f"sha256:{'a' * 64}"
 # Words that one YAML reader takes for text and another for a number, a truth value or nothing.
-TRICKY = ("on", "off", "yes", "no", "y", "n", "null", "true", "1e3", "0x1f", "012", "1-2", "2026-01-01", "0o7", "12", "e5")
-ROOMY = {"pools": [{"name": "big", "nodes": 9, "cpu": 96, "memory": "1100Gi", "gpus": 64, "price_per_hour": 9, "spot_price_per_hour": 3}]}
+TRICKY = (
+    "on",
+    "off",
+    "yes",
+    "no",
+    "y",
+    "n",
+    "null",
+    "true",
+    "1e3",
+    "0x1f",
+    "012",
+    "1-2",
+    "2026-01-01",
+    "0o7",
+    "12",
+    "e5",
+)
+ROOMY = {
+    "pools": [
+        {
+            "name": "big",
+            "nodes": 9,
+            "cpu": 96,
+            "memory": "1100Gi",
+            "gpus": 64,
+            "price_per_hour": 9,
+            "spot_price_per_hour": 3,
+        }
+    ]
+}
 
 
 def valid_tree() -> dict[str, bytes]:
@@ -31,7 +60,9 @@ def many(count: int) -> dict[str, bytes]:
     for number in range(count):
         name = f"e{number:05d}"
         files[f"experiments/{name}/experiment.yaml"] = (
-            text.replace("name: waiting", f"name: {name}").replace("seed: 7", f"seed: {number + 100}").encode()
+            text.replace("name: waiting", f"name: {name}")
+            .replace("seed: 7", f"seed: {number + 100}")
+            .encode()
         )
     return rendered(files)
 
@@ -44,7 +75,9 @@ def roomy_tree(**facts) -> dict[str, bytes]:
     return files
 
 
-words = st.sampled_from(TRICKY) | st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+words = st.sampled_from(TRICKY) | st.from_regex(
+    r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True
+)
 
 
 @st.composite
@@ -73,9 +106,18 @@ def experiments(draw) -> dict:
         },
         "seed": draw(st.integers(0, 2**31 - 1)),
         "topology": {"workers": workers},
-        "resources": {"cpu": draw(st.sampled_from(["1", "2", "500m", "12"])), "memory": memory, "gpus": gpus},
-        "options": draw(st.permutations([*sharing, *more, *(["distributed"] if workers > 1 else [])])),
-        "budget": {"max_duration": draw(st.sampled_from(["90s", "30m", "12h", "2d"])), "max_cost": 10_000},
+        "resources": {
+            "cpu": draw(st.sampled_from(["1", "2", "500m", "12"])),
+            "memory": memory,
+            "gpus": gpus,
+        },
+        "options": draw(
+            st.permutations([*sharing, *more, *(["distributed"] if workers > 1 else [])])
+        ),
+        "budget": {
+            "max_duration": draw(st.sampled_from(["90s", "30m", "12h", "2d"])),
+            "max_cost": 10_000,
+        },
     }
 
 
@@ -83,5 +125,9 @@ def with_experiments(files, documents) -> dict[str, bytes]:
     """The tree with these experiments added, rendered."""
     for number, document in enumerate(documents):
         name = f"e{number}"
-        files = files | {f"experiments/{name}/experiment.yaml": yaml.safe_dump({"name": name, **document}).encode()}
+        files = files | {
+            f"experiments/{name}/experiment.yaml": yaml.safe_dump(
+                {"name": name, **document}
+            ).encode()
+        }
     return rendered(files)

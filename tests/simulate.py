@@ -2,7 +2,8 @@
 
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.identity import data_identity
-from ml_pipeline.rules.reconcile import Observed, awaited, plan
+from ml_pipeline.rules.observed import Observed
+from ml_pipeline.rules.reconcile import awaited, plan
 from ml_pipeline.rules.render import applied
 from ml_pipeline.rules.serving import state
 
@@ -12,7 +13,9 @@ PREPARED = {
     "holdout_rows": 359,
     "shape": [1, 8, 8],
     "classes": 10,
-    "columns": [{"name": "pixel", "dtype": "float32", "min": 0.0, "max": 16.0, "mean": 4.9, "std": 6.0}],
+    "columns": [
+        {"name": "pixel", "dtype": "float32", "min": 0.0, "max": 16.0, "mean": 4.9, "std": 6.0}
+    ],
     "run_id": "r",
     "experiment": "data",
 }
@@ -23,7 +26,11 @@ def trained(identity: str, accuracy: float = 0.98) -> dict:
     return {
         "metrics": {"gate_accuracy": accuracy, "gate_latency_p99_ms": 0.1, "gate_memory_mb": 480.0},
         "signature": True,
-        "artifact": {"uri": f"mlflow/1/models/m-{identity[:6]}/artifacts", "sha256": identity, "bytes": 5000},
+        "artifact": {
+            "uri": f"mlflow/1/models/m-{identity[:6]}/artifacts",
+            "sha256": identity,
+            "bytes": 5000,
+        },
         "started": "2026-01-01T00:00:00Z",
         "duration_s": 60.0,
         "run_id": "1" * 32,
@@ -47,8 +54,13 @@ def settle(files, environment="local"):
     return files
 
 
-def serving_status(files, model="digits", environment="local", requests=1000, errors=0, p99=5.0) -> dict:
+def serving_status(
+    files, model="digits", environment="local", requests=1000, errors=0, p99=5.0
+) -> dict:
     """A status file of the embedded environment that serves what is declared, all predictors alike."""
     serving = state(load_snapshot(files), environment, model)
-    evidence = [{"run": r, "weight": w, "requests": requests, "errors": errors, "p99_ms": p99} for r, w in serving.weights.items()]
+    evidence = [
+        {"run": r, "weight": w, "requests": requests, "errors": errors, "p99_ms": p99}
+        for r, w in serving.weights.items()
+    ]
     return {"rollout": serving.rollout, "routed": dict(serving.weights), "evidence": evidence}

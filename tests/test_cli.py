@@ -20,13 +20,22 @@ def test_every_command_is_one_that_the_readme_or_docs_name():
 
 def test_every_option_is_documented():
     text = (REPOSITORY / "docs/commands.md").read_text()
-    options = {option for command in commands().values() for action in command._actions for option in action.option_strings}
-    assert [option for option in sorted(options - {"-h", "--help", "--repo"}) if option not in text] == []
+    options = {
+        option
+        for command in commands().values()
+        for action in command._actions
+        for option in action.option_strings
+    }
+    assert [
+        option for option in sorted(options - {"-h", "--help", "--repo"}) if option not in text
+    ] == []
 
 
 def test_help_imports_nothing_heavy():
     script = "import sys; from ml_pipeline.cli import parser; parser(); print([m for m in ('pydantic', 'git', 'yaml', 'torch', 'mlflow') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -48,7 +57,10 @@ def test_full_disk_is_one_line_and_code_2(monkeypatch, capsys):
 
     monkeypatch.setattr("ml_pipeline.verbs.validate.validate", full)
     assert main(["validate"]) == 2
-    assert capsys.readouterr().err == "/x/job.yaml: No space left on device; free space, or correct path and rights\n"
+    assert (
+        capsys.readouterr().err
+        == "/x/job.yaml: No space left on device; free space, or correct path and rights\n"
+    )
 
 
 def test_interruption_ends_with_code_130(monkeypatch, capsys):
@@ -67,6 +79,10 @@ def test_folder_that_is_no_checkout_ends_with_code_2(tmp_path, capsys):
 
 def test_reader_that_goes_away_is_no_bug():
     done = subprocess.run(
-        f"{sys.executable} -m ml_pipeline.cli --help | head -1", shell=True, capture_output=True, text=True, cwd=REPOSITORY
+        f"{sys.executable} -m ml_pipeline.cli --help | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
     )
     assert done.stderr == ""

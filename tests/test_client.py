@@ -19,7 +19,12 @@ def client(team):
     path = "experiments/imagenet-resnet50/experiment.yaml"
     repository = Repository(team)
     parent = repository.fetch()
-    repository.push(repository.commit(parent, Changes({path: (REPOSITORY / path).read_bytes()}), "Add imagenet"), parent)
+    repository.push(
+        repository.commit(
+            parent, Changes({path: (REPOSITORY / path).read_bytes()}), "Add imagenet"
+        ),
+        parent,
+    )
     return PipelineClient(repo=team)
 
 
@@ -33,7 +38,10 @@ def finish(team) -> None:
     parent = repository.fetch()
     files = repository.read(parent)
     settled = settle(files)
-    repository.push(repository.commit(parent, Changes(settled, frozenset(files) - settled.keys()), "Settle"), parent)
+    repository.push(
+        repository.commit(parent, Changes(settled, frozenset(files) - settled.keys()), "Settle"),
+        parent,
+    )
 
 
 def test_large_run_becomes_a_branch_for_an_environment_that_holds_it(client, team):

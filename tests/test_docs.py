@@ -13,7 +13,8 @@ from tests.conftest import REPOSITORY, git
 PAGES = sorted(
     path
     for path in REPOSITORY.rglob("*.md")
-    if not {".venv", ".venv-serving", ".cache", ".ml-pipeline"} & set(path.relative_to(REPOSITORY).parts)
+    if not {".venv", ".venv-serving", ".cache", ".ml-pipeline"}
+    & set(path.relative_to(REPOSITORY).parts)
 )
 README = (REPOSITORY / "README.md").read_text()
 
@@ -26,12 +27,18 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_pages_are_short(page):
-    limit = 80 if "decisions" in page.parts else {"reference.md": 400, "commands.md": 320}.get(page.name, 200)
+    limit = (
+        80
+        if "decisions" in page.parts
+        else {"reference.md": 400, "commands.md": 320}.get(page.name, 200)
+    )
     assert len(page.read_text().splitlines()) <= limit
 
 
 def test_reference_is_current():
-    assert (REPOSITORY / "docs/reference.md").read_bytes() == reference(), "run `ml-pipeline schemas`"
+    assert (REPOSITORY / "docs/reference.md").read_bytes() == reference(), (
+        "run `ml-pipeline schemas`"
+    )
 
 
 def test_first_command_stands_early():
@@ -46,7 +53,9 @@ def test_shown_timeline_has_the_steps_of_the_demo():
 
 
 def test_tree_names_every_folder():
-    folders = {path.split("/")[0] for path in git(REPOSITORY, "ls-files").splitlines() if "/" in path} - {".ci"}
+    folders = {
+        path.split("/")[0] for path in git(REPOSITORY, "ls-files").splitlines() if "/" in path
+    } - {".ci"}
     shown = set(re.findall(r"^(\S+)/ {2,}", README, re.MULTILINE))
     assert shown == folders
 
@@ -73,10 +82,17 @@ def test_every_make_target_says_what_it_does():
 
 def test_decisions_have_their_parts():
     for page in (REPOSITORY / "docs/decisions").glob("*.md"):
-        assert all(part in page.read_text() for part in ("Status: ", "Date: ", "## Context", "## Choice", "## Consequences")), page.name
+        assert all(
+            part in page.read_text()
+            for part in ("Status: ", "Date: ", "## Context", "## Choice", "## Consequences")
+        ), page.name
 
 
-@pytest.mark.parametrize("workflow", sorted((REPOSITORY / ".github/workflows").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "workflow",
+    sorted((REPOSITORY / ".github/workflows").glob("*.yaml")),
+    ids=lambda path: path.stem,
+)
 def test_workflows_call_make_and_are_pinned(workflow):
     data = yaml.safe_load(workflow.read_text())
     steps = [step for job in data["jobs"].values() for step in job["steps"]]
@@ -87,8 +103,16 @@ def test_workflows_call_make_and_are_pinned(workflow):
 
 
 def test_help_of_make_is_self_describing():
-    done = subprocess.run(["make", "--no-print-directory", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) == len(re.findall(r"^[a-z-]+:.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stdout.splitlines()) == len(
+        re.findall(r"^[a-z-]+:.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    )
 
 
 def test_demo_is_documented_where_it_lives():

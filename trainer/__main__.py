@@ -14,13 +14,17 @@ log = logging.getLogger("trainer")
 
 def main(arguments: list[str]) -> int:
     """Run one command and say in one line why it ended, if it did not end well."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
+    )
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         config = parse(arguments)
         note_peak()
         if config.command == "prepare":
-            from trainer.prepare import prepare  # torch takes seconds to import and preparing does without
+            from trainer.prepare import (
+                prepare,
+            )  # torch takes seconds to import and preparing does without
 
             return prepare(config)
         from trainer.train import train
@@ -33,7 +37,9 @@ def main(arguments: list[str]) -> int:
         log.error("%s", error)
         return 1
     except OSError as error:
-        log.error("%s; free space or correct the rights, the run goes on from its checkpoint", error)
+        log.error(
+            "%s; free space or correct the rights, the run goes on from its checkpoint", error
+        )
         return 1
 
 

@@ -50,5 +50,7 @@ class Checkpoints:
             if hashlib.sha256(raw[_DIGEST:]).hexdigest().encode() == raw[:_DIGEST]:
                 state: dict[str, Any] = torch.load(io.BytesIO(raw[_DIGEST:]), weights_only=True)
                 return state
-            log.warning("checkpoint %s is damaged (its sha256 differs); going back to the one before", path)
+            log.warning(
+                "checkpoint %s is damaged (its sha256 differs); going back to the one before", path
+            )
         return None

@@ -60,11 +60,15 @@ class Config:
     weight_decay: float = _option("decoupled weight decay, at least 0", 0.0)
     hidden: int = _option("width of hidden layers or first channels, at least 1", 64)
     dropout: float = _option("share of activations dropped, 0 to below 1", 0.0)
-    precision: str = _option("arithmetic on a GPU; a CPU always computes in float32", "float32", ("float32", "bfloat16"))
+    precision: str = _option(
+        "arithmetic on a GPU; a CPU always computes in float32", "float32", ("float32", "bfloat16")
+    )
     channels_last: bool = _option("memory layout of images on a GPU", default=True)
     compile: bool = _option("torch.compile on a GPU", default=False)
     seed: int = _option("seed of every random choice, 0 to 2**31-1", 0)
-    checkpoint_seconds: float = _option("longest time between checkpoints, seconds; one is written after every epoch too", 60.0)
+    checkpoint_seconds: float = _option(
+        "longest time between checkpoints, seconds; one is written after every epoch too", 60.0
+    )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,7 +88,11 @@ def parse(arguments: list[str], environ: Mapping[str, str] = os.environ) -> Conf
         kind = _boolean if option.type is bool else option.type
         choices = option.metadata["choices"] or None
         parser.add_argument(
-            f"--{option.name.replace('_', '-')}", type=kind, default=option.default, choices=choices, help=option.metadata["help"]
+            f"--{option.name.replace('_', '-')}",
+            type=kind,
+            default=option.default,
+            choices=choices,
+            help=option.metadata["help"],
         )
     values = vars(parser.parse_args(arguments))
     config = Config(around=_surroundings(environ), **values)
@@ -107,11 +115,20 @@ def _surroundings(environ: Mapping[str, str]) -> Surroundings:
     }
     missing = [name for name in required.values() if not environ.get(name)]
     if missing:
-        raise ConfigError(f"environment variables {', '.join(missing)} are not set; the Job must set them")
+        raise ConfigError(
+            f"environment variables {', '.join(missing)} are not set; the Job must set them"
+        )
     if not re.fullmatch("[0-9a-f]{64}", environ["IDENTITY"]):
         raise ConfigError(f"IDENTITY {environ['IDENTITY']!r} must be 64 hex digits")
-    optional = {"image_digest": "IMAGE_DIGEST", "data_uri": "DATA_URI", "data_sha256": "DATA_SHA256"}
-    return Surroundings(**{k: environ[v] for k, v in required.items()}, **{k: environ.get(v, "") for k, v in optional.items()})
+    optional = {
+        "image_digest": "IMAGE_DIGEST",
+        "data_uri": "DATA_URI",
+        "data_sha256": "DATA_SHA256",
+    }
+    return Surroundings(
+        **{k: environ[v] for k, v in required.items()},
+        **{k: environ.get(v, "") for k, v in optional.items()},
+    )
 
 
 def _check(config: Config) -> None:
@@ -128,8 +145,14 @@ def _check(config: Config) -> None:
     wrong = [name for name, holds in rules.items() if not holds]
     if wrong:
         described = {option.name: option.metadata.get("help", "") for option in fields(Config)}
-        raise ConfigError("; ".join(f"--{n.replace('_', '-')} {getattr(config, n)}: {described[n]}" for n in wrong))
+        raise ConfigError(
+            "; ".join(
+                f"--{n.replace('_', '-')} {getattr(config, n)}: {described[n]}" for n in wrong
+            )
+        )
     if config.command == "prepare" and not config.source:
         raise ConfigError("--source is missing: where the data comes from")
     if config.command == "train" and not (config.around.data_uri and config.around.data_sha256):
-        raise ConfigError("environment variables DATA_URI and DATA_SHA256 are not set; the Job must set them")
+        raise ConfigError(
+            "environment variables DATA_URI and DATA_SHA256 are not set; the Job must set them"
+        )

@@ -13,7 +13,9 @@ LATENCY_CALLS, WARM_UP = 200, 20
 
 
 @torch.no_grad()
-def evaluate(model: Served, rows_ND: Tensor, labels_N: Tensor, batch: int = 1024) -> tuple[float, float, Tensor]:
+def evaluate(
+    model: Served, rows_ND: Tensor, labels_N: Tensor, batch: int = 1024
+) -> tuple[float, float, Tensor]:
     """Mean loss, accuracy and predicted classes on some rows."""
     model.eval()
     logits_NK = torch.cat([model.logits(rows) for rows in torch.split(rows_ND, batch)]).float()
@@ -34,7 +36,11 @@ def gates(model: Served, rows_ND: Tensor, accuracy: float) -> dict[str, float]:
         times.append(time.perf_counter() - start)
     p99 = float(np.quantile(times[WARM_UP:], 0.99)) * 1000
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"gate_accuracy": round(accuracy, 6), "gate_latency_p99_ms": round(p99, 3), "gate_memory_mb": round(peak, 1)}
+    return {
+        "gate_accuracy": round(accuracy, 6),
+        "gate_latency_p99_ms": round(p99, 3),
+        "gate_memory_mb": round(peak, 1),
+    }
 
 
 def confusion(labels_N: Tensor, predicted_N: Tensor, classes: int) -> np.ndarray:

@@ -11,7 +11,10 @@ from pathlib import Path
 TERMINATION_LOG = "/dev/termination-log"
 INTERVAL_SECONDS = 0.25
 # What the limit is held against, in bytes: cgroup version 2, then 1.
-CGROUP = (Path("/sys/fs/cgroup/memory.peak"), Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"))
+CGROUP = (
+    Path("/sys/fs/cgroup/memory.peak"),
+    Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"),
+)
 
 
 def note_peak(path: str = TERMINATION_LOG) -> None:

@@ -6,7 +6,9 @@ from torch import Tensor, nn
 from trainer.config import ConfigError
 
 
-def build(model_type: str, shape: tuple[int, ...], classes: int, hidden: int, dropout: float) -> nn.Module:
+def build(
+    model_type: str, shape: tuple[int, ...], classes: int, hidden: int, dropout: float
+) -> nn.Module:
     """A network from rows of `shape` to logits_BK.
 
     Raises:
@@ -15,7 +17,9 @@ def build(model_type: str, shape: tuple[int, ...], classes: int, hidden: int, dr
     if model_type == "mlp":
         return _mlp(int(torch.tensor(shape).prod()), classes, hidden, dropout)
     if len(shape) != 3:
-        raise ConfigError(f"--model-type {model_type} takes images C x H x W, the data has rows of shape {shape}; use mlp")
+        raise ConfigError(
+            f"--model-type {model_type} takes images C x H x W, the data has rows of shape {shape}; use mlp"
+        )
     if model_type == "cnn":
         return _cnn(shape, classes, hidden, dropout)
     if model_type == "resnet18":
@@ -46,7 +50,13 @@ class Served(nn.Module):
 
 def _mlp(features: int, classes: int, hidden: int, dropout: float) -> nn.Module:
     layers = [nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes))
+    return nn.Sequential(
+        *layers,
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, classes),
+    )
 
 
 def _cnn(shape: tuple[int, ...], classes: int, hidden: int, dropout: float) -> nn.Module:
@@ -70,7 +80,9 @@ class _Basic(nn.Module):
 
     def __init__(self, inside: int, width: int, stride: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*_conv(inside, width, 3, stride), nn.ReLU(), *_conv(width, width, 3, 1))
+        self.body = nn.Sequential(
+            *_conv(inside, width, 3, stride), nn.ReLU(), *_conv(width, width, 3, 1)
+        )
         self.shortcut = _shortcut(inside, width, stride)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -86,7 +98,12 @@ class _Bottleneck(nn.Module):
     def __init__(self, inside: int, width: int, stride: int) -> None:
         super().__init__()
         wide = width * self.expansion
-        middle = [*_conv(inside, width, 1, 1), nn.ReLU(), *_conv(width, width, 3, stride), nn.ReLU()]
+        middle = [
+            *_conv(inside, width, 1, 1),
+            nn.ReLU(),
+            *_conv(width, width, 3, stride),
+            nn.ReLU(),
+        ]
         self.body = nn.Sequential(*middle, *_conv(width, wide, 1, 1))
         self.shortcut = _shortcut(inside, wide, stride)
 
@@ -99,7 +116,12 @@ class ResNet(nn.Module):
     """ResNet v1 (v1.5 for the bottleneck); images below 64 pixels keep their resolution in the stem."""
 
     def __init__(
-        self, block: type[_Basic] | type[_Bottleneck], depths: tuple[int, ...], shape: tuple[int, ...], classes: int, hidden: int
+        self,
+        block: type[_Basic] | type[_Bottleneck],
+        depths: tuple[int, ...],
+        shape: tuple[int, ...],
+        classes: int,
+        hidden: int,
     ) -> None:
         super().__init__()
         channels, small = shape[0], min(shape[1:]) < 64
@@ -111,7 +133,9 @@ class ResNet(nn.Module):
                 width = hidden * 2**stage
                 layers.append(block(inside, width, 2 if stage and not number else 1))
                 inside = width * block.expansion
-        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, classes))
+        self.layers = nn.Sequential(
+            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, classes)
+        )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Scores of the classes."""
@@ -120,7 +144,10 @@ class ResNet(nn.Module):
 
 
 def _conv(inside: int, outside: int, kernel: int, stride: int) -> list[nn.Module]:
-    return [nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outside)]
+    return [
+        nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outside),
+    ]
 
 
 def _shortcut(inside: int, outside: int, stride: int) -> nn.Module:

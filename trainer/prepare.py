@@ -55,7 +55,9 @@ def pack(table: Table, holdout: float) -> bytes:
     rows = len(table.labels_N)
     kept = held_out(rows, holdout)
     if not 0 < kept < rows or table.labels_N.min() < 0:
-        raise DataError(f"{rows} rows cannot be split with a holdout of {holdout}, or a label is negative")
+        raise DataError(
+            f"{rows} rows cannot be split with a holdout of {holdout}, or a label is negative"
+        )
     order = np.random.default_rng(SPLIT_SEED).permutation(rows)
     train, held = order[:-kept], order[-kept:]
     buffer = io.BytesIO()
@@ -72,7 +74,9 @@ def pack(table: Table, holdout: float) -> bytes:
 def unpack(uri: str, sha256: str) -> Prepared:
     """The prepared file at an address, its digest checked."""
     arrays = np.load(io.BytesIO(fetch(uri, sha256)), allow_pickle=False)
-    return Prepared(arrays["train"], arrays["train_labels"], arrays["holdout"], arrays["holdout_labels"])
+    return Prepared(
+        arrays["train"], arrays["train_labels"], arrays["holdout"], arrays["holdout_labels"]
+    )
 
 
 def held_out(rows: int, holdout: float) -> int:

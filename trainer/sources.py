@@ -39,7 +39,9 @@ def load(uri: str, sha256: str) -> Table:
         return _parquet(uri, content)
     if name.endswith((".tar", ".tar.gz", ".tgz", ".zip")):
         return _image_folders(uri, name, content)
-    raise DataError(f"{uri}: unknown kind of data; use .npz, .parquet, or image folders in .tar, .tar.gz or .zip")
+    raise DataError(
+        f"{uri}: unknown kind of data; use .npz, .parquet, or image folders in .tar, .tar.gz or .zip"
+    )
 
 
 def _bundled(name: str) -> Table:
@@ -66,7 +68,9 @@ def _parquet(uri: str, content: bytes) -> Table:
 
     frame = pd.read_parquet(io.BytesIO(content))
     if "label" not in frame.columns:
-        raise DataError(f"{uri}: must have a column 'label'; it has {', '.join(map(str, frame.columns[:8]))}")
+        raise DataError(
+            f"{uri}: must have a column 'label'; it has {', '.join(map(str, frame.columns[:8]))}"
+        )
     columns = [name for name in frame.columns if name != "label"]
     labels = frame["label"].astype("category").cat.codes.to_numpy(np.int64)
     return Table(frame[columns].to_numpy(np.float32), labels, [str(name) for name in columns])
@@ -78,14 +82,22 @@ def _image_folders(uri: str, name: str, content: bytes) -> Table:
     images, labels = [], []
     for path, raw in sorted(_members(name, content)):
         if path.lower().endswith(IMAGE_SUFFIXES) and "/" in path:
-            images.append(np.asarray(Image.open(io.BytesIO(raw)).convert("RGB"), np.float32).transpose(2, 0, 1))
+            images.append(
+                np.asarray(Image.open(io.BytesIO(raw)).convert("RGB"), np.float32).transpose(
+                    2, 0, 1
+                )
+            )
             labels.append(path.split("/")[-2])
     if not images:
         raise DataError(f"{uri}: holds no <class>/<image> files")
     if len({image.shape for image in images}) > 1:
         raise DataError(f"{uri}: images differ in size; bring them to one size first")
     classes = {label: number for number, label in enumerate(sorted(set(labels)))}
-    return Table(np.stack(images), np.array([classes[label] for label in labels], np.int64), ["red", "green", "blue"])
+    return Table(
+        np.stack(images),
+        np.array([classes[label] for label in labels], np.int64),
+        ["red", "green", "blue"],
+    )
 
 
 def _members(name: str, content: bytes) -> list[tuple[str, bytes]]:
@@ -93,10 +105,16 @@ def _members(name: str, content: bytes) -> list[tuple[str, bytes]]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return [(n, archive.read(n)) for n in archive.namelist() if not n.endswith("/")]
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        return [(m.name, source.read()) for m in archive.getmembers() if m.isfile() and (source := archive.extractfile(m))]
+        return [
+            (m.name, source.read())
+            for m in archive.getmembers()
+            if m.isfile() and (source := archive.extractfile(m))
+        ]
 
 
 def _numbered(uri: str, features: np.ndarray, labels: np.ndarray) -> Table:
     if features.ndim not in (2, 4) or labels.shape != features.shape[:1]:
-        raise DataError(f"{uri}: features {features.shape} must be N x D or N x C x H x W, labels {labels.shape} must be N")
+        raise DataError(
+            f"{uri}: features {features.shape} must be N x D or N x C x H x W, labels {labels.shape} must be N"
+        )
     return Table(features, labels, [f"feature_{n}" for n in range(features.shape[1])])

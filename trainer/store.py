@@ -27,9 +27,13 @@ def fetch(uri: str, sha256: str) -> bytes:
                 digest.update(block)
                 content.write(block)
     except FileNotFoundError as error:
-        raise DataError(f"{uri} is not there; correct the address or prepare the data again") from error
+        raise DataError(
+            f"{uri} is not there; correct the address or prepare the data again"
+        ) from error
     if digest.hexdigest() != sha256:
-        raise DataError(f"{uri} has the sha256 {digest.hexdigest()}, declared is {sha256}; the bytes have changed, restore them")
+        raise DataError(
+            f"{uri} has the sha256 {digest.hexdigest()}, declared is {sha256}; the bytes have changed, restore them"
+        )
     return content.getvalue()
 
 
@@ -64,5 +68,7 @@ def folder_sha256(folder: Path) -> tuple[str, int]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         content = path.read_bytes()
         size += len(content)
-        lines.append(f"{hashlib.sha256(content).hexdigest()}  {path.relative_to(folder).as_posix()}\n")
+        lines.append(
+            f"{hashlib.sha256(content).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+        )
     return hashlib.sha256("".join(lines).encode()).hexdigest(), size

@@ -67,7 +67,11 @@ def open_run(experiment: str, name: str, config: Config, known: str | None = Non
     if known:
         mlflow.start_run(run_id=known, log_system_metrics=False)
         return known
-    tags = {IDENTITY: config.around.identity, "image_digest": config.around.image_digest, "data_sha256": config.around.data_sha256}
+    tags = {
+        IDENTITY: config.around.identity,
+        "image_digest": config.around.image_digest,
+        "data_sha256": config.around.data_sha256,
+    }
     return str(mlflow.start_run(run_name=name, tags=tags, log_system_metrics=False).info.run_id)
 
 

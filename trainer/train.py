@@ -44,7 +44,11 @@ def train(config: Config) -> int:
     with checkpoints.locked():
         done = tracking.finished_run(config.around.identity)
         if done:
-            log.info("run %s has been trained already, as MLflow run %s: nothing to do", config.around.identity[:SHORT], done)
+            log.info(
+                "run %s has been trained already, as MLflow run %s: nothing to do",
+                config.around.identity[:SHORT],
+                done,
+            )
             return 0
         return _train(config, checkpoints)
 
@@ -69,7 +73,11 @@ class Session:
         self.state["seconds"] += time.monotonic() - self.since
         self.since = time.monotonic()
         if _rank() == 0:
-            parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "random": torch.get_rng_state()}
+            parts = {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "random": torch.get_rng_state(),
+            }
             self.checkpoints.save({**self.state, **parts, "config": _plain(self.config)})
 
     def resume(self) -> None:
@@ -89,7 +97,11 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
     torch.set_num_threads(THREADS)
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(not torch.cuda.is_available())
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else torch.device("cpu")
+    device = (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if torch.cuda.is_available()
+        else torch.device("cpu")
+    )
     if _world() > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
@@ -97,7 +109,9 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
     model = _model(config, data).to(device)
     if device.type == "cuda" and config.channels_last and data.train_ND.ndim == 4:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs miss it
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     session = Session(config, data, model, optimizer, checkpoints, _fresh())
     session.resume()
     if _rank() > 0:
@@ -106,8 +120,16 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
         return 0 if finished else TERMINATED
 
     name = f"{config.experiment}-{config.around.identity[:SHORT]}"
-    run = session.state["mlflow_run"] = tracking.open_run(config.experiment, name, config, session.state["mlflow_run"])
-    mlflow.log_params({k: v for k, v in asdict(config).items() if k not in ("around", "command", "source", "sha256", "holdout")})
+    run = session.state["mlflow_run"] = tracking.open_run(
+        config.experiment, name, config, session.state["mlflow_run"]
+    )
+    mlflow.log_params(
+        {
+            k: v
+            for k, v in asdict(config).items()
+            if k not in ("around", "command", "source", "sha256", "holdout")
+        }
+    )
     monitor = _system_metrics(run)
     finished = _loop(session)
     _leave_group()
@@ -120,7 +142,15 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
 
 
 def _fresh() -> dict[str, Any]:
-    return {"epoch": 0, "batch": 0, "loss_sum": 0.0, "seconds": 0.0, "history": [], "mlflow_run": None, "started": _now()}
+    return {
+        "epoch": 0,
+        "batch": 0,
+        "loss_sum": 0.0,
+        "seconds": 0.0,
+        "history": [],
+        "mlflow_run": None,
+        "started": _now(),
+    }
 
 
 def _model(config: Config, data: Prepared) -> Served:
@@ -128,7 +158,9 @@ def _model(config: Config, data: Prepared) -> Served:
     axes = (0, 2, 3) if rows_ND.ndim == 4 else (0,)
     mean = rows_ND.mean(dim=axes).reshape(-1, *(1,) * (rows_ND.ndim - 2))
     std = rows_ND.std(dim=axes).clamp_min(1e-6).reshape(mean.shape)
-    network = build(config.model_type, data.train_ND.shape[1:], data.classes, config.hidden, config.dropout)
+    network = build(
+        config.model_type, data.train_ND.shape[1:], data.classes, config.hidden, config.dropout
+    )
     return Served(network, mean, std)
 
 
@@ -137,11 +169,25 @@ def _model(config: Config, data: Prepared) -> Served:
 
 def _loop(session: Session) -> bool:
     """Train until the last epoch; False if SIGTERM came first."""
-    config, data, model, optimizer, state = session.config, session.data, session.model, session.optimizer, session.state
+    config, data, model, optimizer, state = (
+        session.config,
+        session.data,
+        session.model,
+        session.optimizer,
+        session.state,
+    )
     device = next(model.parameters()).device
-    rows_ND, labels_N = torch.from_numpy(data.train_ND).to(device), torch.from_numpy(data.train_labels_N).to(device)
-    held_MD, held_labels_M = torch.from_numpy(data.holdout_MD).to(device), torch.from_numpy(data.holdout_labels_M).to(device)
-    scores = torch.compile(model.logits) if config.compile and device.type == "cuda" else model.logits
+    rows_ND, labels_N = (
+        torch.from_numpy(data.train_ND).to(device),
+        torch.from_numpy(data.train_labels_N).to(device),
+    )
+    held_MD, held_labels_M = (
+        torch.from_numpy(data.holdout_MD).to(device),
+        torch.from_numpy(data.holdout_labels_M).to(device),
+    )
+    scores = (
+        torch.compile(model.logits) if config.compile and device.type == "cuda" else model.logits
+    )
     half = config.precision == "bfloat16" and device.type == "cuda"
 
     while state["epoch"] < config.epochs:
@@ -157,18 +203,32 @@ def _loop(session: Session) -> bool:
             state["batch"] = number + 1
             if _stops(device):
                 session.save()
-                log.info("stopped by SIGTERM in epoch %d, batch %d; checkpoint written", state["epoch"] + 1, state["batch"])
+                log.info(
+                    "stopped by SIGTERM in epoch %d, batch %d; checkpoint written",
+                    state["epoch"] + 1,
+                    state["batch"],
+                )
                 return False
             if time.monotonic() - session.since > config.checkpoint_seconds:
                 session.save()
         held_loss, accuracy, _ = evaluate(model, held_MD, held_labels_M)
-        metrics = {"train_loss": state["loss_sum"] * _world() / len(labels_N), "holdout_loss": held_loss, "holdout_accuracy": accuracy}
+        metrics = {
+            "train_loss": state["loss_sum"] * _world() / len(labels_N),
+            "holdout_loss": held_loss,
+            "holdout_accuracy": accuracy,
+        }
         state["history"].append(metrics)
         state |= {"epoch": state["epoch"] + 1, "batch": 0, "loss_sum": 0.0}
         session.save()
         if _rank() == 0:
             mlflow.log_metrics(metrics, step=state["epoch"])
-            log.info("epoch %d/%d train_loss %.6f holdout_accuracy %.4f", state["epoch"], config.epochs, metrics["train_loss"], accuracy)
+            log.info(
+                "epoch %d/%d train_loss %.6f holdout_accuracy %.4f",
+                state["epoch"],
+                config.epochs,
+                metrics["train_loss"],
+                accuracy,
+            )
     return True
 
 
@@ -214,10 +274,18 @@ def _finish(session: Session) -> None:
     rows_ND, labels_N = torch.from_numpy(data.holdout_MD), torch.from_numpy(data.holdout_labels_M)
     loss, accuracy, predicted_N = evaluate(model, rows_ND, labels_N)
     measured = gates(model, rows_ND, accuracy)
-    metrics = {**state["history"][-1], "holdout_loss": loss, "holdout_accuracy": accuracy, **measured}
+    metrics = {
+        **state["history"][-1],
+        "holdout_loss": loss,
+        "holdout_accuracy": accuracy,
+        **measured,
+    }
     mlflow.log_metrics(metrics, step=config.epochs)
     mlflow.log_figure(plots.learning_curve(state["history"]), "learning_curve.png")
-    mlflow.log_figure(plots.confusion_matrix(confusion(labels_N, predicted_N, data.classes)), "confusion_matrix.png")
+    mlflow.log_figure(
+        plots.confusion_matrix(confusion(labels_N, predicted_N, data.classes)),
+        "confusion_matrix.png",
+    )
     stored, signed = _log_model(model, data.holdout_MD[:2])
     receipt = {
         "metrics": {k: round(v, 6) for k, v in metrics.items()},
@@ -238,11 +306,17 @@ def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], b
         signature = infer_signature(example_BD, model(torch.from_numpy(example_BD)).numpy())
     requirements = [f"torch=={torch.__version__.split('+')[0]}", f"mlflow=={mlflow.__version__}"]
     info = mlflow.pytorch.log_model(
-        model.eval(), name="model", signature=signature, input_example=example_BD, pip_requirements=requirements
+        model.eval(),
+        name="model",
+        signature=signature,
+        input_example=example_BD,
+        pip_requirements=requirements,
     )
     location = mlflow.get_logged_model(info.model_id).artifact_location
     with tempfile.TemporaryDirectory() as folder:
-        digest, size = folder_sha256(Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder)))
+        digest, size = folder_sha256(
+            Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder))
+        )
     path = f"mlflow/{location.removeprefix('mlflow-artifacts:/')}"
     return {"uri": path, "sha256": digest, "bytes": size}, info.signature is not None
 

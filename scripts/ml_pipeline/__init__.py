@@ -8,7 +8,9 @@ if TYPE_CHECKING:
 __all__ = ["PipelineClient"]
 
 
-def __getattr__(name: str) -> Any:  # lazy: `ml-pipeline --help` must not pay for the client's imports
+def __getattr__(
+    name: str,
+) -> Any:  # lazy: `ml-pipeline --help` must not pay for the client's imports
     if name == "PipelineClient":
         from ml_pipeline.client import PipelineClient
 

@@ -63,7 +63,9 @@ class Run:
         end = time.monotonic() + timeout
         while (status := self.status()) == "pending":
             if time.monotonic() > end:
-                raise PipelineError(f"{self.id} is still pending after {timeout:g} s; `ml-pipeline status` says what it waits for")
+                raise PipelineError(
+                    f"{self.id} is still pending after {timeout:g} s; `ml-pipeline status` says what it waits for"
+                )
             time.sleep(POLL_SECONDS)
         return status
 
@@ -107,7 +109,11 @@ class PipelineClient:
             **more,
         }
         data.setdefault("environment", _environment(snapshot, data))
-        merge = snapshot.environments[data["environment"]].runtime == "embedded" if data["environment"] in snapshot.environments else False
+        merge = (
+            snapshot.environments[data["environment"]].runtime == "embedded"
+            if data["environment"] in snapshot.environments
+            else False
+        )
         submission = submit_source(self.repo, Source("submit_training", data, {}), merge=merge)
         return Run(self.repo, submission.experiment, submission.revision, submission.branch)
 
@@ -117,7 +123,12 @@ class PipelineClient:
         Raises:
             PipelineError: the run has no receipt, or fails a gate.
         """
-        promote(self.repo, model_id, environment=environment, rollout={"steps": steps_from(traffic_percentage)})
+        promote(
+            self.repo,
+            model_id,
+            environment=environment,
+            rollout={"steps": steps_from(traffic_percentage)},
+        )
 
 
 def _dataset(snapshot: Snapshot, name: str) -> dict[str, Any]:
@@ -127,14 +138,25 @@ def _dataset(snapshot: Snapshot, name: str) -> dict[str, Any]:
         if experiment.model.name == name:
             return experiment.dataset.model_dump(exclude_none=True)
     known = sorted({*BUNDLED, *(e.model.name for e in snapshot.experiments.values())})
-    raise PipelineError(f"dataset {name!r} is not declared by any experiment; known are {', '.join(known)}")
+    raise PipelineError(
+        f"dataset {name!r} is not declared by any experiment; known are {', '.join(known)}"
+    )
 
 
 def _environment(snapshot: Snapshot, data: Mapping[str, Any]) -> str:
     """The first environment, embedded ones before others, whose nodes hold what is asked."""
-    order = sorted(snapshot.environments.values(), key=lambda e: (e.runtime != "embedded", bool(e.promotes_from), e.name))
+    order = sorted(
+        snapshot.environments.values(),
+        key=lambda e: (e.runtime != "embedded", bool(e.promotes_from), e.name),
+    )
     for environment in order:
-        trial = Source("submit_training", {"image": f"sha256:{'0' * 64}", **data, "environment": environment.name}, {})
+        trial = Source(
+            "submit_training",
+            {"image": f"sha256:{'0' * 64}", **data, "environment": environment.name},
+            {},
+        )
         if pool_for(read_experiment(trial), environment):
             return environment.name
-    raise PipelineError(f"no environment has a node for {dict(data['resources'])}; ask for less, or add a pool to an environment.yaml")
+    raise PipelineError(
+        f"no environment has a node for {dict(data['resources'])}; ask for less, or add a pool to an environment.yaml"
+    )

@@ -31,8 +31,12 @@ def test_old_code_is_found_after_the_tree_has_moved_on(team, tmp_path):
     repository = Repository(team)
     old = digest_at(repository, "HEAD", "trainer")
     change(team, "trainer/config.py", "changed")
-    extract(repository, revision_of(repository, "HEAD", "trainer", old), "trainer", tmp_path / "image")
-    assert (tmp_path / "image/trainer/config.py").read_bytes() == (REPOSITORY / "trainer/config.py").read_bytes()
+    extract(
+        repository, revision_of(repository, "HEAD", "trainer", old), "trainer", tmp_path / "image"
+    )
+    assert (tmp_path / "image/trainer/config.py").read_bytes() == (
+        REPOSITORY / "trainer/config.py"
+    ).read_bytes()
 
 
 def test_unknown_digest_names_the_repair(team):

@@ -12,7 +12,9 @@ def test_facts_are_those_of_the_revision(team):
 
 
 def test_unknown_environment_names_the_known(team):
-    with pytest.raises(PipelineError, match="'moon' does not exist at HEAD; known are local, production, staging"):
+    with pytest.raises(
+        PipelineError, match="'moon' does not exist at HEAD; known are local, production, staging"
+    ):
         read_facts(Repository(team), "moon")
 
 

@@ -23,7 +23,10 @@ def test_revision_is_read_without_a_checkout(team, repository, files):
 def test_commit_touches_no_working_tree(team, repository):
     head = repository.revision("origin/main")
     revision = repository.commit(
-        head, Changes({"a/b.yaml": b"x\n"}, frozenset({"experiments/good/experiment.yaml"})), "Change\n\nBecause.", AUTOMATION
+        head,
+        Changes({"a/b.yaml": b"x\n"}, frozenset({"experiments/good/experiment.yaml"})),
+        "Change\n\nBecause.",
+        AUTOMATION,
     )
     assert git(team, "status", "--porcelain") == ""
     assert git(team, "show", f"{revision}:a/b.yaml") == "x"
@@ -31,7 +34,9 @@ def test_commit_touches_no_working_tree(team, repository):
 
 
 def test_automation_signs_its_commits(team, repository):
-    revision = repository.commit(repository.revision("origin/main"), Changes({"a": b"1"}), "Change", AUTOMATION)
+    revision = repository.commit(
+        repository.revision("origin/main"), Changes({"a": b"1"}), "Change", AUTOMATION
+    )
     assert git(team, "log", "-1", "--format=%an", revision) == "ml-pipeline"
 
 
@@ -57,7 +62,9 @@ def test_proposals_at_once_lose_nothing(team, repository):
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(propose, range(6)))
-    assert set(repository.listing(repository.fetch(), [f"n{n}" for n in range(6)])) == {f"n{n}" for n in range(6)}
+    assert set(repository.listing(repository.fetch(), [f"n{n}" for n in range(6)])) == {
+        f"n{n}" for n in range(6)
+    }
 
 
 def test_nothing_to_change_makes_no_commit(repository):

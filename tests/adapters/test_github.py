@@ -23,7 +23,11 @@ class StandIn:
     def get(self, path: str) -> list:
         query = dict(pair.split("=") for pair in path.partition("?")[2].split("&"))
         if "/pulls" in path:
-            found = [pull for pull in self.pulls if query["head"] == pull["head"]["label"].replace(":", "%3A")]
+            found = [
+                pull
+                for pull in self.pulls
+                if query["head"] == pull["head"]["label"].replace(":", "%3A")
+            ]
         else:
             found = self.comments
         at = (int(query["page"]) - 1) * int(query["per_page"])
@@ -47,7 +51,9 @@ def api(stand_in):
         def handle_it(self):
             if stand_in.fail or self.headers["Authorization"] != "Bearer t":
                 return self.answer(stand_in.fail or 401, {"message": "no"})
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+            body = json.loads(
+                self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}"
+            )
             if self.command == "GET":
                 return self.answer(200, stand_in.get(self.path))
             if self.command == "POST":
@@ -96,10 +102,14 @@ def test_pull_request_is_that_of_the_branch_at_the_commit(github):
 
 def test_refusal_is_one_line_with_what_to_check(github, stand_in):
     stand_in.fail = 403
-    with pytest.raises(PipelineError, match=r"GitHub answers 403 to GET /pulls: .*; check GITHUB_TOKEN's rights"):
+    with pytest.raises(
+        PipelineError, match=r"GitHub answers 403 to GET /pulls: .*; check GITHUB_TOKEN's rights"
+    ):
         github.pull_requests("a:b", "c")
 
 
 def test_no_answer_is_named():
-    with pytest.raises(UnavailableError, match="GitHub does not answer at http://127.0.0.1:1/repos/o/r"):
+    with pytest.raises(
+        UnavailableError, match="GitHub does not answer at http://127.0.0.1:1/repos/o/r"
+    ):
         GitHub("o/r", "t", "http://127.0.0.1:1").pull_requests("a:b", "c")

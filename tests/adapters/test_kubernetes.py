@@ -1,5 +1,12 @@
 import pytest
-from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS, Cluster, DeniedError, NotServedError
+from ml_pipeline.adapters.kubernetes import (
+    JOBS,
+    PODS,
+    SELDON_DEPLOYMENTS,
+    Cluster,
+    DeniedError,
+    NotServedError,
+)
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 
 PATH = "/apis/batch/v1/namespaces/t/jobs"
@@ -7,15 +14,27 @@ PATH = "/apis/batch/v1/namespaces/t/jobs"
 
 def test_objects_are_those_of_the_namespace_and_selector(api, cluster):
     api.put(JOBS, "t", {"metadata": {"name": "a"}})
-    assert [job["metadata"]["name"] for job in cluster.objects(JOBS, "t", "pipeline=ml-training")] == ["a"]
+    assert [
+        job["metadata"]["name"] for job in cluster.objects(JOBS, "t", "pipeline=ml-training")
+    ] == ["a"]
     assert api.asked == [(PATH, {"labelSelector": ["pipeline=ml-training"]})]
 
 
 @pytest.mark.parametrize(
     ("status", "said", "error", "text"),
     [
-        (401, "Unauthorized", UnavailableError, "does not accept the credentials (expired, or revoked); renew the kubeconfig"),
-        (403, 'jobs.batch is forbidden: User "x" cannot list.', DeniedError, 'User "x" cannot list; ask for the group ml-pipeline-readers'),
+        (
+            401,
+            "Unauthorized",
+            UnavailableError,
+            "does not accept the credentials (expired, or revoked); renew the kubeconfig",
+        ),
+        (
+            403,
+            'jobs.batch is forbidden: User "x" cannot list.',
+            DeniedError,
+            'User "x" cannot list; ask for the group ml-pipeline-readers',
+        ),
         (404, "not found", NotServedError, "is not there: not found; install what serves it"),
         (500, "etcd is slow", UnavailableError, "with 500: etcd is slow; try again"),
     ],
@@ -35,7 +54,10 @@ def test_silent_server_is_unavailable(tmp_path, api):
 
 
 def test_missing_kubeconfig_says_how_to_name_one(tmp_path):
-    with pytest.raises(PipelineError, match="no cluster to talk to: .*; set KUBECONFIG, or name a file with --kubeconfig"):
+    with pytest.raises(
+        PipelineError,
+        match="no cluster to talk to: .*; set KUBECONFIG, or name a file with --kubeconfig",
+    ):
         Cluster(tmp_path / "none").objects(JOBS, "t")
 
 
@@ -53,7 +75,9 @@ def test_log_comes_whole(api, cluster):
 def test_status_is_merged(api, cluster):
     cluster.patch_status(SELDON_DEPLOYMENTS, "s", "digits", {"state": "Available"})
     path = "/apis/machinelearning.seldon.io/v1/namespaces/s/seldondeployments/digits/status"
-    assert api.patched == [(path, "application/merge-patch+json", {"status": {"state": "Available"}})]
+    assert api.patched == [
+        (path, "application/merge-patch+json", {"status": {"state": "Available"}})
+    ]
 
 
 def test_annotations_are_merged(api, cluster):

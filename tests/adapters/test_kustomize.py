@@ -32,8 +32,14 @@ def tree(tmp_path, files) -> Path:
 
 
 def shipped() -> list[Path]:
-    overlays = [path.parent for path in REPOSITORY.glob("environments/*/*/*/kustomization.yaml") if path.parents[1].name != "rollouts"]
-    return sorted(overlays + [path.parent for path in REPOSITORY.glob("environments/*/*/kustomization.yaml")])
+    overlays = [
+        path.parent
+        for path in REPOSITORY.glob("environments/*/*/*/kustomization.yaml")
+        if path.parents[1].name != "rollouts"
+    ]
+    return sorted(
+        overlays + [path.parent for path in REPOSITORY.glob("environments/*/*/kustomization.yaml")]
+    )
 
 
 def invalid(thing: dict) -> list[str]:
@@ -59,7 +65,9 @@ def test_rendered_overlay_builds_and_is_valid(tree, overlay):
     assert [fault for thing in objects for fault in invalid(thing)] == []
 
 
-@pytest.mark.parametrize("platform", PARTS, ids=lambda path: path.relative_to(REPOSITORY / "base/platform").as_posix())
+@pytest.mark.parametrize(
+    "platform", PARTS, ids=lambda path: path.relative_to(REPOSITORY / "base/platform").as_posix()
+)
 def test_platform_part_builds_and_is_valid(platform):
     assert [fault for thing in build_objects(platform) for fault in invalid(thing)] == []
 
@@ -69,10 +77,17 @@ def job_with(tmp_path, files, options: str) -> dict:
     facts = "environments/staging/environment.yaml"
     files[facts] += b"kueue: true\n"
     path = "experiments/waiting/experiment.yaml"
-    text = files[path].decode().replace("environment: local", "environment: staging").replace("max_cost: 0.05", "max_cost: 50")
-    only = {p: raw for p, raw in files.items() if not p.startswith("experiments/") and "/local/" not in p} | {
-        path: f"{text}{options}\n".encode()
-    }
+    text = (
+        files[path]
+        .decode()
+        .replace("environment: local", "environment: staging")
+        .replace("max_cost: 0.05", "max_cost: 50")
+    )
+    only = {
+        p: raw
+        for p, raw in files.items()
+        if not p.startswith("experiments/") and "/local/" not in p
+    } | {path: f"{text}{options}\n".encode()}
     step = plan(load_snapshot(only), observed(only, "staging"))[0]
     tree = written(tmp_path, applied(only, step.changes))
     (overlay,) = tree.glob("environments/staging/training/waiting-*")
@@ -83,12 +98,17 @@ def job_with(tmp_path, files, options: str) -> dict:
     ("options", "expected"),
     [
         ("options: [spot]", {"nodeSelector": {"node.kubernetes.io/lifecycle": "spot"}}),
-        ("options: [gpu-shared]", {"nodeSelector": {"nvidia.com/gpu.sharing-strategy": "time-slicing"}}),
+        (
+            "options: [gpu-shared]",
+            {"nodeSelector": {"nvidia.com/gpu.sharing-strategy": "time-slicing"}},
+        ),
         ("options: [gpu-mig]", {"nodeSelector": {"nvidia.com/mig.capable": "true"}}),
     ],
 )
 def test_component_changes_the_pod(tmp_path, files, options, expected):
-    files["experiments/waiting/experiment.yaml"] = files["experiments/waiting/experiment.yaml"].replace(b"cpu: 1", b"gpus: 1, cpu: 1")
+    files["experiments/waiting/experiment.yaml"] = files[
+        "experiments/waiting/experiment.yaml"
+    ].replace(b"cpu: 1", b"gpus: 1, cpu: 1")
     job = job_with(tmp_path, files, options)["Job"]
     assert invalid(job) == []
     assert expected.items() <= job["spec"]["template"]["spec"].items()
@@ -127,7 +147,10 @@ def test_pods_are_restricted(tree):
 
 def test_known_codes_end_or_repeat_the_job(tree):
     (job,) = build_objects(tree / "environments/local/training/waiting-ddd4bf48a3")
-    rules = [(r["action"], r.get("onExitCodes", {}).get("values")) for r in job["spec"]["podFailurePolicy"]["rules"]]
+    rules = [
+        (r["action"], r.get("onExitCodes", {}).get("values"))
+        for r in job["spec"]["podFailurePolicy"]["rules"]
+    ]
     assert rules == [("FailJob", [42]), ("Ignore", None), ("Ignore", [143, 255])]
 
 
@@ -136,31 +159,54 @@ def test_overlay_that_does_not_build_is_an_error(tmp_path):
         build(tmp_path)
 
 
-@pytest.mark.skipif(not CRDS.exists(), reason="the CRDs are not at hand; they come with the cluster tests")
+@pytest.mark.skipif(
+    not CRDS.exists(), reason="the CRDs are not at hand; they come with the cluster tests"
+)
 def test_seldon_deployment_fits_its_crd(tree):
-    deployment = next(o for o in build_objects(tree / "environments/local/serving/digits") if o["kind"] == "SeldonDeployment")
-    crd = yaml.load((CRDS / "seldondeployments.machinelearning.seldon.io.yaml").read_bytes(), Loader=yaml.CSafeLoader)
-    schema = next(v for v in crd["spec"]["versions"] if v["name"] == "v1")["schema"]["openAPIV3Schema"]
+    deployment = next(
+        o
+        for o in build_objects(tree / "environments/local/serving/digits")
+        if o["kind"] == "SeldonDeployment"
+    )
+    crd = yaml.load(
+        (CRDS / "seldondeployments.machinelearning.seldon.io.yaml").read_bytes(),
+        Loader=yaml.CSafeLoader,
+    )
+    schema = next(v for v in crd["spec"]["versions"] if v["name"] == "v1")["schema"][
+        "openAPIV3Schema"
+    ]
     jsonschema.validate(deployment, schema)
     assert unknown(deployment["spec"], schema["properties"]["spec"], "spec") == []
 
 
 def unknown(value, schema: dict, at: str) -> list[str]:
     """Keys that a structural schema does not have."""
-    if schema.get("x-kubernetes-preserve-unknown-fields") or ("properties" not in schema and "items" not in schema):
+    if schema.get("x-kubernetes-preserve-unknown-fields") or (
+        "properties" not in schema and "items" not in schema
+    ):
         return []
     if isinstance(value, list):
-        return [fault for n, item in enumerate(value) for fault in unknown(item, schema["items"], f"{at}[{n}]")]
+        return [
+            fault
+            for n, item in enumerate(value)
+            for fault in unknown(item, schema["items"], f"{at}[{n}]")
+        ]
     found = [f"{at}.{key}" for key in value if key not in schema["properties"]]
     return found + [
-        f for key in value.keys() & schema["properties"].keys() for f in unknown(value[key], schema["properties"][key], f"{at}.{key}")
+        f
+        for key in value.keys() & schema["properties"].keys()
+        for f in unknown(value[key], schema["properties"][key], f"{at}.{key}")
     ]
 
 
 def test_repository_yaml_is_reachable():
     """Every manifest of base/ is named by a kustomization beside it."""
     loose = []
-    for path in (p for p in folder(REPOSITORY, "base") if p.endswith(".yaml") and not p.endswith("kustomization.yaml")):
+    for path in (
+        p
+        for p in folder(REPOSITORY, "base")
+        if p.endswith(".yaml") and not p.endswith("kustomization.yaml")
+    ):
         kustomization = (REPOSITORY / path).with_name("kustomization.yaml").read_text()
         loose += [] if Path(path).name in kustomization else [path]
     assert loose == []
@@ -173,7 +219,9 @@ def crd_schemas() -> dict[tuple[str, str], dict]:
     for path in [*CRDS.parent.glob("cluster-bin/crds/*.yaml"), *CRDS.glob("*kueue*.yaml")]:
         crd = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)["spec"]
         for version in crd["versions"]:
-            found[f"{crd['group']}/{version['name']}", crd["names"]["kind"]] = version["schema"]["openAPIV3Schema"]
+            found[f"{crd['group']}/{version['name']}", crd["names"]["kind"]] = version["schema"][
+                "openAPIV3Schema"
+            ]
     return found
 
 
@@ -187,12 +235,19 @@ def crd_faults(thing: dict) -> list[str]:
 
 
 def flux(environment: str) -> dict[tuple[str, str], dict]:
-    return {(o["kind"], o["metadata"]["name"]): o for o in build_objects(REPOSITORY / f"environments/{environment}/flux")}
+    return {
+        (o["kind"], o["metadata"]["name"]): o
+        for o in build_objects(REPOSITORY / f"environments/{environment}/flux")
+    }
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_flux_waits_for_serving_and_never_for_training_and_never_forces(environment):
-    specs = {name: thing["spec"] for (kind, name), thing in flux(environment).items() if kind == "Kustomization"}
+    specs = {
+        name: thing["spec"]
+        for (kind, name), thing in flux(environment).items()
+        if kind == "Kustomization"
+    }
     assert sorted(specs) == ["platform", "serving", "training"]
     assert (specs["training"]["wait"], specs["serving"]["wait"]) == (False, True)
     assert not any("force" in spec for spec in specs.values())
@@ -209,9 +264,16 @@ def test_flux_fetches_only_what_the_cluster_builds_from(environment):
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_everything_of_an_environment_carries_its_name(environment):
     """So that two environments can share a cluster and neither touches what is the other's."""
-    objects = [*flux(environment).values(), *build_objects(REPOSITORY / f"environments/{environment}/platform")]
+    objects = [
+        *flux(environment).values(),
+        *build_objects(REPOSITORY / f"environments/{environment}/platform"),
+    ]
     assert {o["metadata"]["labels"]["ml-pipeline/environment"] for o in objects} == {environment}
-    whole = [o["metadata"] for o in objects if "namespace" not in o["metadata"] and o["kind"] != "Namespace"]
+    whole = [
+        o["metadata"]
+        for o in objects
+        if "namespace" not in o["metadata"] and o["kind"] != "Namespace"
+    ]
     assert whole
     assert all(metadata["name"].startswith(f"{environment}-") for metadata in whole)
 
@@ -231,9 +293,16 @@ def test_options_of_the_source_are_rendered(tmp_path, files):
     new = b"source: {url: https://github.com/a/b.git, secret: deploy-key, decryption: sops-age, commit_status: token}\nkueue: true"
     files[path] = files[path].replace(old, new)
     tree = written(tmp_path, files)
-    objects = {(o["kind"], o["metadata"]["name"]): o["spec"] for o in build_objects(tree / "environments/staging/flux") if "spec" in o}
+    objects = {
+        (o["kind"], o["metadata"]["name"]): o["spec"]
+        for o in build_objects(tree / "environments/staging/flux")
+        if "spec" in o
+    }
     assert objects["GitRepository", "ml-pipeline"]["secretRef"] == {"name": "deploy-key"}
-    assert objects["Kustomization", "platform"]["decryption"] == {"provider": "sops", "secretRef": {"name": "sops-age"}}
+    assert objects["Kustomization", "platform"]["decryption"] == {
+        "provider": "sops",
+        "secretRef": {"name": "sops-age"},
+    }
     assert objects["Provider", "commit-status"]["address"] == "https://github.com/a/b"
     platform = build_objects(tree / "environments/staging/platform")
     assert [fault for thing in platform for fault in invalid(thing)] == []

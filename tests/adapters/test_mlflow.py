@@ -18,7 +18,9 @@ class Server(BaseHTTPRequestHandler):
             self.answer({"experiments": [{"experiment_id": "1", "name": "digits"}]})
         else:
             found = IDENTITY in body["filter"]
-            self.answer({"runs": [{"info": {"run_id": "r1", "experiment_id": "1"}}]} if found else {})
+            self.answer(
+                {"runs": [{"info": {"run_id": "r1", "experiment_id": "1"}}]} if found else {}
+            )
 
     def do_GET(self):
         self.answer({"signature": True})
@@ -43,7 +45,9 @@ def tracking():
 
 
 def test_finished_runs_come_with_their_receipt(tracking):
-    assert tracking.results({IDENTITY}) == {IDENTITY: {"signature": True, "run_id": "r1", "experiment": "digits"}}
+    assert tracking.results({IDENTITY}) == {
+        IDENTITY: {"signature": True, "run_id": "r1", "experiment": "digits"}
+    }
 
 
 def test_unfinished_runs_are_absent(tracking):

@@ -14,7 +14,9 @@ def test_output_is_returned(tmp_path):
 
 def test_failure_carries_command_code_and_message():
     with pytest.raises(processes.ProgramError, match="ended with 3: gone wrong") as error:
-        processes.run([sys.executable, "-c", "import sys; sys.exit(sys.stderr.write('gone wrong') and 3)"])
+        processes.run(
+            [sys.executable, "-c", "import sys; sys.exit(sys.stderr.write('gone wrong') and 3)"]
+        )
     assert (error.value.code, error.value.command[0]) == (3, sys.executable)
 
 
@@ -37,10 +39,15 @@ def test_descendants_include_grandchildren():
 
 def test_processes_are_found_by_their_mark(tmp_path):
     environ = {**os.environ, "MARK_OF_TEST": str(tmp_path)}
-    child = processes.spawn(["sleep", "30"], cwd=tmp_path, env=environ, log=tmp_path / "logs" / "sleep.log")
+    child = processes.spawn(
+        ["sleep", "30"], cwd=tmp_path, env=environ, log=tmp_path / "logs" / "sleep.log"
+    )
     try:
         end = time.monotonic() + 10
-        while not (found := processes.with_variable("MARK_OF_TEST", str(tmp_path))) and time.monotonic() < end:
+        while (
+            not (found := processes.with_variable("MARK_OF_TEST", str(tmp_path)))
+            and time.monotonic() < end
+        ):
             time.sleep(0.02)
         assert found == [child.pid]
         assert processes.is_alive(child.pid)

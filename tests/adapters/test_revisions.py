@@ -109,7 +109,9 @@ def test_bare_repository_can_be_read(team, files):
 
 
 def test_folder_without_git_is_named(tmp_path):
-    with pytest.raises(PipelineError, match="is not in a git repository; run the command in a clone"):
+    with pytest.raises(
+        PipelineError, match="is not in a git repository; run the command in a clone"
+    ):
         Revisions(tmp_path)
 
 
@@ -122,7 +124,9 @@ def test_unknown_revision_is_named(team, name):
 def test_many_blobs_are_read_in_one_go(team, files):
     revisions = Revisions(team)
     listed = revisions.listing("HEAD", ["experiments"])
-    assert revisions.blobs([blob for blob, _ in listed.values()]) == [files[path] for path in listed]
+    assert revisions.blobs([blob for blob, _ in listed.values()]) == [
+        files[path] for path in listed
+    ]
     assert revisions.blobs([]) == []
 
 

@@ -38,7 +38,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
                 "REMOTE_ADDR": self.client_address[0],
             }
-            answer = subprocess.run(["git", "http-backend"], stdin=body, capture_output=True, env=environ).stdout
+            answer = subprocess.run(
+                ["git", "http-backend"], stdin=body, capture_output=True, env=environ
+            ).stdout
         self._send(answer)
 
     do_POST = do_GET

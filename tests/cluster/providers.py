@@ -20,7 +20,9 @@ HOW = "set CLUSTER_BIN to a cluster-bin folder, install kind and flux, or set KU
 
 
 def run(*command: str, **options) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, **options
+    )
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
 
@@ -58,7 +60,12 @@ class Provider(ABC):
         return None
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        return run(REPOSITORY / ".venv/bin/kubectl", f"--kubeconfig={self.kubeconfig}", *arguments, input=stdin)
+        return run(
+            REPOSITORY / ".venv/bin/kubectl",
+            f"--kubeconfig={self.kubeconfig}",
+            *arguments,
+            input=stdin,
+        )
 
 
 class ClusterBin(Provider):
@@ -69,7 +76,11 @@ class ClusterBin(Provider):
     def __init__(self, mode: str = "--with-node") -> None:
         self.mode, self.has_node = mode, mode == "--with-node"
         self.kept = self.has_node and bool(os.environ.get("CLUSTER_DIR"))
-        self.dir = Path(os.environ["CLUSTER_DIR"]) if self.kept else Path(tempfile.mkdtemp(prefix="ml-", dir="/tmp"))
+        self.dir = (
+            Path(os.environ["CLUSTER_DIR"])
+            if self.kept
+            else Path(tempfile.mkdtemp(prefix="ml-", dir="/tmp"))
+        )
         if not (self.kept and self.dir.exists()):
             self.call("up", mode)
         status = json.loads(self.call("status", "--json", check=False))
@@ -102,7 +113,15 @@ class ClusterBin(Provider):
                 "--entrypoint",
                 '["python","-m","trainer"]',
             ]
-            command = [str(BUNDLE / "cluster"), "image", "build", name, *options, "--dir", str(self.dir)]
+            command = [
+                str(BUNDLE / "cluster"),
+                "image",
+                "build",
+                name,
+                *options,
+                "--dir",
+                str(self.dir),
+            ]
             record.write_text(run(*command, cwd=REPOSITORY).splitlines()[0])
             for archive in record.parent.glob("trainer*.tar"):
                 archive.unlink()
@@ -139,21 +158,59 @@ class Kind(Provider):
 
     def __init__(self) -> None:
         self.kubeconfig = Path(tempfile.mkdtemp(prefix="ml-kind-")) / "kubeconfig"
-        run("kind", "create", "cluster", "--name", self.cluster, "--kubeconfig", self.kubeconfig, "--wait", "120s")
+        run(
+            "kind",
+            "create",
+            "cluster",
+            "--name",
+            self.cluster,
+            "--kubeconfig",
+            self.kubeconfig,
+            "--wait",
+            "120s",
+        )
         run("flux", "install", f"--kubeconfig={self.kubeconfig}")
         networks = json.loads(run("docker", "network", "inspect", "kind"))
-        self.address = next(c["Gateway"] for c in networks[0]["IPAM"]["Config"] if "." in c.get("Gateway", ""))
+        self.address = next(
+            c["Gateway"] for c in networks[0]["IPAM"]["Config"] if "." in c.get("Gateway", "")
+        )
         self.forward = subprocess.Popen(
-            ["kubectl", f"--kubeconfig={self.kubeconfig}", "-n", "flux-system", "port-forward", "svc/webhook-receiver", "9292:80"]
+            [
+                "kubectl",
+                f"--kubeconfig={self.kubeconfig}",
+                "-n",
+                "flux-system",
+                "port-forward",
+                "svc/webhook-receiver",
+                "9292:80",
+            ]
         )
 
     def image(self) -> str:
-        base = os.environ["TRAINER_BASE_IMAGE"]  # python:3.11-slim-bookworm@sha256:..., whoever runs the tests decides
+        base = os.environ[
+            "TRAINER_BASE_IMAGE"
+        ]  # python:3.11-slim-bookworm@sha256:..., whoever runs the tests decides
         file = str(REPOSITORY / "trainer/Dockerfile")
-        run("docker", "build", "--file", file, "--build-arg", f"PYTHON={base}", "--tag", "ml/trainer:test", str(REPOSITORY))
+        run(
+            "docker",
+            "build",
+            "--file",
+            file,
+            "--build-arg",
+            f"PYTHON={base}",
+            "--tag",
+            "ml/trainer:test",
+            str(REPOSITORY),
+        )
         run("kind", "load", "docker-image", "ml/trainer:test", "--name", self.cluster)
-        listed = run("docker", "exec", f"{self.cluster}-control-plane", "crictl", "images", "-o", "json")
-        image = next(i for i in json.loads(listed)["images"] if any("ml/trainer" in tag for tag in i["repoTags"]))
+        listed = run(
+            "docker", "exec", f"{self.cluster}-control-plane", "crictl", "images", "-o", "json"
+        )
+        image = next(
+            i
+            for i in json.loads(listed)["images"]
+            if any("ml/trainer" in tag for tag in i["repoTags"])
+        )
         return image["repoDigests"][0] if image["repoDigests"] else ""
 
     def receiver(self) -> str:

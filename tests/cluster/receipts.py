@@ -19,10 +19,14 @@ def settle(team: Team) -> None:
         for path in (FIXTURES / "valid/experiments" / name).rglob("*.yaml"):
             target = team.clone / path.relative_to(FIXTURES / "valid")
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(path.read_text().replace("environment: local", f"environment: {team.name}"))
+            target.write_text(
+                path.read_text().replace("environment: local", f"environment: {team.name}")
+            )
     rollouts = team.clone / f"environments/{team.name}/rollouts/digits/kustomization.yaml"
     rollouts.parent.mkdir(parents=True)
-    rollouts.write_bytes((FIXTURES / "valid/environments/local/rollouts/digits/kustomization.yaml").read_bytes())
+    rollouts.write_bytes(
+        (FIXTURES / "valid/environments/local/rollouts/digits/kustomization.yaml").read_bytes()
+    )
     team.commit("Settle two runs")
 
 
@@ -31,7 +35,9 @@ def promotion(team: Team, run: str, baseline: str | None = None) -> None:
     path = team.clone / f"environments/{team.name}/promotions/digits.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     replaced = f"baseline: {baseline}\n" if baseline else ""
-    path.write_text(f"apiVersion: ml-pipeline/v1\nkind: Promotion\nmodel: digits\nrun: {run}\n{replaced}")
+    path.write_text(
+        f"apiVersion: ml-pipeline/v1\nkind: Promotion\nmodel: digits\nrun: {run}\n{replaced}"
+    )
     team.pipeline("render")
 
 
@@ -40,8 +46,16 @@ def prepared_data(team: Team, name: str) -> None:
     experiment = load_snapshot(folder(team.clone, "experiments")).experiments[name]
     identity = data_identity(experiment)
     known = {"uri": "data/x.npz", "sha256": "a" * 64, "bytes": 1}
-    head = {"apiVersion": API_VERSION, "kind": "DataVersion", "id": identity[:SHORT], "identity": identity, "environment": team.name}
+    head = {
+        "apiVersion": API_VERSION,
+        "kind": "DataVersion",
+        "id": identity[:SHORT],
+        "identity": identity,
+        "environment": team.name,
+    }
     body = {**head, "source": experiment.dataset.uri, "image": experiment.image, "data": known}
     path = f"experiments/{name}/data/{identity[:SHORT]}.yaml"
     (team.clone / path).parent.mkdir(parents=True, exist_ok=True)
-    (team.clone / path).write_bytes(to_document(path, DataVersion.model_validate(body, strict=False)))
+    (team.clone / path).write_bytes(
+        to_document(path, DataVersion.model_validate(body, strict=False))
+    )

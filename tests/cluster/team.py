@@ -46,12 +46,27 @@ class Services:
     mlflow_port: int = 0
 
     def start(self) -> list[subprocess.Popen]:
-        self.git_port, self.mlflow_port = free_port(self.provider.address), free_port(self.provider.address)
+        self.git_port, self.mlflow_port = (
+            free_port(self.provider.address),
+            free_port(self.provider.address),
+        )
         (self.folder / "git").mkdir()
         self.artifacts.mkdir(parents=True)
         self.artifacts.chmod(0o777)
-        server = [sys.executable, str(Path(__file__).with_name("git_server.py")), str(self.folder / "git"), self.provider.address]
-        mlflow = [str(Path(sys.executable).with_name("mlflow")), "server", "--host", self.provider.address, "--port", str(self.mlflow_port)]
+        server = [
+            sys.executable,
+            str(Path(__file__).with_name("git_server.py")),
+            str(self.folder / "git"),
+            self.provider.address,
+        ]
+        mlflow = [
+            str(Path(sys.executable).with_name("mlflow")),
+            "server",
+            "--host",
+            self.provider.address,
+            "--port",
+            str(self.mlflow_port),
+        ]
         mlflow += ["--workers", "1", "--allowed-hosts", "*", "--serve-artifacts"]
         mlflow += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
         mlflow += ["--artifacts-destination", (self.artifacts / "mlflow").as_uri()]
@@ -64,7 +79,9 @@ class Services:
         with (self.folder / "mlflow.log").open("ab") as log:
             started = [
                 subprocess.Popen([*server, str(self.git_port)], start_new_session=True),
-                subprocess.Popen(mlflow, env=environ, stdout=log, stderr=log, start_new_session=True),
+                subprocess.Popen(
+                    mlflow, env=environ, stdout=log, stderr=log, start_new_session=True
+                ),
             ]
         wait("MLflow", lambda: answers(f"{self.mlflow}/health"))
         return started
@@ -94,13 +111,27 @@ class Team:
         return self.folder / "clone"
 
     def pipeline(self, *arguments: str, code: int | None = 0) -> str:
-        done = subprocess.run([sys.executable, "-m", "ml_pipeline.cli", *arguments], cwd=self.clone, capture_output=True, text=True)
-        assert code is None or done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        done = subprocess.run(
+            [sys.executable, "-m", "ml_pipeline.cli", *arguments],
+            cwd=self.clone,
+            capture_output=True,
+            text=True,
+        )
+        assert code is None or done.returncode == code, (
+            f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return (done.stdout + done.stderr).strip()
 
     def on_cluster(self, command: str, *arguments: str, code: int | None = 0) -> str:
         """A command with this environment and the administrator's kubeconfig."""
-        return self.pipeline(command, *arguments, "--env", self.name, f"--kubeconfig={self.provider.kubeconfig}", code=code)
+        return self.pipeline(
+            command,
+            *arguments,
+            "--env",
+            self.name,
+            f"--kubeconfig={self.provider.kubeconfig}",
+            code=code,
+        )
 
     def begin(self) -> None:
         """Make repository and environment, and connect the cluster."""
@@ -121,17 +152,33 @@ class Team:
         self.commit("Add the environment")
         self.on_cluster("bootstrap", "--apply")
         self.volumes()
-        secret = json.loads(self.kubectl("get", "secret", "receiver-token", "-o", "json", part="platform"))
-        self.token = subprocess.run(["base64", "-d"], input=secret["data"]["token"], capture_output=True, text=True).stdout
+        secret = json.loads(
+            self.kubectl("get", "secret", "receiver-token", "-o", "json", part="platform")
+        )
+        self.token = subprocess.run(
+            ["base64", "-d"], input=secret["data"]["token"], capture_output=True, text=True
+        ).stdout
 
     def end(self) -> None:
         """Take the environment out of the cluster: Flux prunes what it has applied, then the namespaces go."""
-        self.kubectl("delete", "kustomizations.kustomize.toolkit.fluxcd.io", "--all", "--timeout=60s", part="platform")
+        self.kubectl(
+            "delete",
+            "kustomizations.kustomize.toolkit.fluxcd.io",
+            "--all",
+            "--timeout=60s",
+            part="platform",
+        )
         namespaces = [f"{self.name}-{part}" for part in ("platform", "training", "serving")]
         self.provider.kubectl("delete", "namespaces", *namespaces, "--wait=false")
         selector = f"--selector=ml-pipeline/environment={self.name}"
         self.provider.kubectl("delete", "clusterroles,clusterrolebindings", selector)
-        self.provider.kubectl("delete", "persistentvolumes", f"{self.name}-checkpoints", f"{self.name}-artifacts", "--wait=false")
+        self.provider.kubectl(
+            "delete",
+            "persistentvolumes",
+            f"{self.name}-checkpoints",
+            f"{self.name}-artifacts",
+            "--wait=false",
+        )
 
     def facts(self, serving: str) -> str:
         repository, _, digest = self.image.partition("@")
@@ -170,7 +217,10 @@ spec:
   claimRef: {{namespace: {self.name}-training, name: {claim}}}
   hostPath: {{path: {path}}}
 """
-                for claim, path in (("checkpoints", checkpoints), ("artifacts", self.services.artifacts))
+                for claim, path in (
+                    ("checkpoints", checkpoints),
+                    ("artifacts", self.services.artifacts),
+                )
             ),
         )
         self.provider.kubectl(
@@ -209,13 +259,24 @@ spec:
     def revert(self, grep: str) -> None:
         """Plain git: pull, revert the newest commit whose subject matches, push."""
         self.pull()
-        git(self.clone, "revert", "--no-edit", git(self.clone, "log", "-1", "--format=%H", f"--grep={grep}"))
+        git(
+            self.clone,
+            "revert",
+            "--no-edit",
+            git(self.clone, "log", "-1", "--format=%H", f"--grep={grep}"),
+        )
         self.push()
 
     def remove(self, *names: str) -> None:
         """Take experiments out again; what they run is cancelled."""
         self.pull()
-        git(self.clone, "rm", "--quiet", "-r", *(f"experiments/{name}/experiment.yaml" for name in names))
+        git(
+            self.clone,
+            "rm",
+            "--quiet",
+            "-r",
+            *(f"experiments/{name}/experiment.yaml" for name in names),
+        )
         self.pipeline("render")
         self.commit(f"Remove {', '.join(names)[:50]}")
 
@@ -227,13 +288,17 @@ spec:
         signature = "sha256=" + hmac.new(self.token.encode(), body, hashlib.sha256).hexdigest()
         url = self.provider.receiver() + hook_path(self.token, f"{self.name}-platform")
         request = urllib.request.Request(url, body, {"X-Signature": signature})
-        with contextlib.suppress(OSError):  # a forge does not wait for Flux either; the interval catches up
+        with contextlib.suppress(
+            OSError
+        ):  # a forge does not wait for Flux either; the interval catches up
             urllib.request.urlopen(request, timeout=5).close()
 
     def submit(self, name: str, *settings: str) -> str:
         draft = self.folder / f"{name}.yaml"
         draft.write_text(EXPERIMENT.format(name=name, environment=self.name))
-        said = self.pipeline("submit", str(draft), "--merge", *(part for s in settings for part in ("--set", s)))
+        said = self.pipeline(
+            "submit", str(draft), "--merge", *(part for s in settings for part in ("--set", s))
+        )
         self.hook()
         return said
 
@@ -265,12 +330,32 @@ spec:
 
     def ready(self, part: str, revision: str = "") -> bool:
         """Whether a Kustomization is Ready, at a revision if one is named."""
-        thing = json.loads(self.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io", part, "-o", "json", part="platform"))
+        thing = json.loads(
+            self.kubectl(
+                "get",
+                "kustomizations.kustomize.toolkit.fluxcd.io",
+                part,
+                "-o",
+                "json",
+                part="platform",
+            )
+        )
         conditions = {c["type"]: c["status"] for c in thing.get("status", {}).get("conditions", ())}
-        return conditions.get("Ready") == "True" and revision in thing["status"].get("lastAppliedRevision", "")
+        return conditions.get("Ready") == "True" and revision in thing["status"].get(
+            "lastAppliedRevision", ""
+        )
 
     def applied(self, part: str) -> str:
-        thing = json.loads(self.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io", part, "-o", "json", part="platform"))
+        thing = json.loads(
+            self.kubectl(
+                "get",
+                "kustomizations.kustomize.toolkit.fluxcd.io",
+                part,
+                "-o",
+                "json",
+                part="platform",
+            )
+        )
         return thing.get("status", {}).get("lastAppliedRevision", "").rpartition(":")[2]
 
     def account(self, name: str) -> Path:
@@ -286,7 +371,9 @@ spec:
     def reconcile(self, *arguments: str, code: int | None = 0) -> str:
         """One pass of automation, with the rights that it has in the cluster and no others."""
         reach = f"--kubeconfig={self.account('reconcile')}"
-        said = self.pipeline("reconcile", "--once", "--env", self.name, reach, *arguments, code=code)
+        said = self.pipeline(
+            "reconcile", "--once", "--env", self.name, reach, *arguments, code=code
+        )
         self.hook()
         return said
 
@@ -301,10 +388,23 @@ spec:
         """The models of this environment on this machine, as long as the block lasts."""
         self.bridge_state.root.mkdir()
         (self.bridge_state.root / "volumes").symlink_to(self.services.folder / "volumes")
-        command = [sys.executable, "-m", "ml_pipeline.cli", "bridge", "--env", self.name, "--state", str(self.bridge_state.root)]
+        command = [
+            sys.executable,
+            "-m",
+            "ml_pipeline.cli",
+            "bridge",
+            "--env",
+            self.name,
+            "--state",
+            str(self.bridge_state.root),
+        ]
         with (self.folder / "bridge.log").open("ab") as log:
             process = subprocess.Popen(
-                [*command, f"--kubeconfig={self.provider.kubeconfig}"], cwd=self.clone, stdout=log, stderr=log, start_new_session=True
+                [*command, f"--kubeconfig={self.provider.kubeconfig}"],
+                cwd=self.clone,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             yield
@@ -330,8 +430,16 @@ spec:
 
     def report(self) -> str:
         """What a person would look at."""
-        parts = [self.provider.kubectl("get", "events", "-n", f"{self.name}-training", "--sort-by=.lastTimestamp")[-3000:]]
-        parts.append(self.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io,gitrepositories", part="platform"))
+        parts = [
+            self.provider.kubectl(
+                "get", "events", "-n", f"{self.name}-training", "--sort-by=.lastTimestamp"
+            )[-3000:]
+        ]
+        parts.append(
+            self.kubectl(
+                "get", "kustomizations.kustomize.toolkit.fluxcd.io,gitrepositories", part="platform"
+            )
+        )
         parts.append(self.kubectl("get", "jobs,pods"))
         return "\n".join(parts)
 

@@ -19,7 +19,9 @@ def team(training_team):
 @pytest.fixture(scope="module")
 def jobs(team):
     """Every Job of the environment that the API server ever has."""
-    with Watch(team.provider.kubeconfig, f"/apis/batch/v1/namespaces/{team.name}-training/jobs") as watch:
+    with Watch(
+        team.provider.kubeconfig, f"/apis/batch/v1/namespaces/{team.name}-training/jobs"
+    ) as watch:
         time.sleep(0.5)
         yield watch
 
@@ -41,7 +43,14 @@ def poke(team, *, count: int) -> int:
     done = 0
     for _ in range(count):
         mark = requested(team)
-        team.kubectl("annotate", "--overwrite", "kustomizations.kustomize.toolkit.fluxcd.io", "training", mark, part="platform")
+        team.kubectl(
+            "annotate",
+            "--overwrite",
+            "kustomizations.kustomize.toolkit.fluxcd.io",
+            "training",
+            mark,
+            part="platform",
+        )
         wanted = mark.partition("=")[2]
         team.wait("Flux to look", lambda w=wanted: handled(team) == w, 60)
         done += 1
@@ -50,7 +59,9 @@ def poke(team, *, count: int) -> int:
 
 def handled(team) -> str:
     path = "jsonpath={.status.lastHandledReconcileAt}"
-    return team.kubectl("get", "kustomizations.kustomize.toolkit.fluxcd.io", "training", "-o", path, part="platform")
+    return team.kubectl(
+        "get", "kustomizations.kustomize.toolkit.fluxcd.io", "training", "-o", path, part="platform"
+    )
 
 
 def test_hundreds_of_reconciliations_make_one_job(once, jobs, capsys):
@@ -61,7 +72,9 @@ def test_hundreds_of_reconciliations_make_one_job(once, jobs, capsys):
     once.wait("the receipt", lambda: once.reconcile() and once.run_of("once"))
     made = {name: len(uids) for name, uids in jobs.names().items()}
     with capsys.disabled():
-        print(f"\n{looked} reconciliations of the training Kustomization, {len(CONTROLLERS)} controllers killed: Jobs created {made}")
+        print(
+            f"\n{looked} reconciliations of the training Kustomization, {len(CONTROLLERS)} controllers killed: Jobs created {made}"
+        )
     assert sorted(made.values()) == [1, 1]
     assert once.trained().count(once.run_of("once").identity) == 1
 
@@ -79,7 +92,12 @@ def test_reordered_keys_and_a_comment_create_nothing(once, jobs):
     comment, *lines = path.read_text().splitlines()
     top = [n for n, line in enumerate(lines) if line and not line.startswith((" ", "-"))]
     blocks = [lines[a:b] for a, b in zip(top, [*top[1:], len(lines)], strict=True)]
-    path.write_text("\n".join([comment, "# in another order", *(line for block in reversed(blocks) for line in block)]) + "\n")
+    path.write_text(
+        "\n".join(
+            [comment, "# in another order", *(line for block in reversed(blocks) for line in block)]
+        )
+        + "\n"
+    )
     once.pipeline("render")
     once.commit("Reorder the keys")
     settled(once, jobs, before)
@@ -108,12 +126,19 @@ def test_overlay_of_a_finished_run_brought_back_trains_nothing(once, jobs):
 
 def test_changed_memory_is_another_job_for_the_same_run(once, jobs):
     once.submit("sized", "seed=12", "parameters.epochs=2000")
-    (first,) = once.wait("the Job", lambda: [name for name in once.jobs() if name.startswith("sized")])
+    (first,) = once.wait(
+        "the Job", lambda: [name for name in once.jobs() if name.startswith("sized")]
+    )
     once.wait(
-        "a checkpoint", lambda: any(once.folder.glob("checkpoints/*/newest.pt")) and len(list(once.folder.glob("checkpoints/*"))) == 2
+        "a checkpoint",
+        lambda: any(once.folder.glob("checkpoints/*/newest.pt"))
+        and len(list(once.folder.glob("checkpoints/*"))) == 2,
     )
     once.submit("sized", "seed=12", "parameters.epochs=2000", "resources.memory=1200Mi")
-    (second,) = once.wait("the other Job", lambda: [name for name in once.jobs() if name.startswith("sized") and name != first])
+    (second,) = once.wait(
+        "the other Job",
+        lambda: [name for name in once.jobs() if name.startswith("sized") and name != first],
+    )
     once.wait("it to resume", lambda: "resuming at epoch" in log_of(once, second))
     once.remove("sized")
     once.wait("the Jobs to go", lambda: not once.jobs())

@@ -53,7 +53,11 @@ def add_experiment(team, number: int) -> None:
     first = (team.clone / "experiments/first/experiment.yaml").read_text()
     path = team.clone / f"experiments/bench-{number}/experiment.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(first.replace("name: first", f"name: bench-{number}").replace("seed: 100", f"seed: {1000 + number}"))
+    path.write_text(
+        first.replace("name: first", f"name: bench-{number}").replace(
+            "seed: 100", f"seed: {1000 + number}"
+        )
+    )
     team.pipeline("render")
 
 
@@ -73,7 +77,9 @@ def test_push_to_running_pod(training, capsys):
             team.push()
             revision = git(team.clone, "rev-parse", "HEAD")
             steps = (
-                lambda s=start, r=revision: sources.first(s, lambda _, thing: r in revision_of(thing)),
+                lambda s=start, r=revision: sources.first(
+                    s, lambda _, thing: r in revision_of(thing)
+                ),
                 lambda s=start: jobs.first(s, lambda kind, _: kind == "ADDED"),
                 lambda s=start: pods.first(s, running),
             )
@@ -124,7 +130,10 @@ def serving(team):
 def make_available(team) -> None:
     """The status that the operator writes once every predictor is ready."""
     (thing,) = team.objects("seldondeployments.machinelearning.seldon.io", "serving")
-    there = {f"digits-{p['name']}-0-digits": {"replicas": 1, "availableReplicas": 1} for p in thing["spec"]["predictors"]}
+    there = {
+        f"digits-{p['name']}-0-digits": {"replicas": 1, "availableReplicas": 1}
+        for p in thing["spec"]["predictors"]
+    }
     status = json.dumps({"status": {"state": "Available", "deploymentStatus": there}})
     team.kubectl(
         "patch",
@@ -146,15 +155,25 @@ def test_revert_to_previous_spec(serving, capsys, healthy):
         for _ in range(TRIES):
             promotion(team, NEW, OLD)
             revision = team.commit("Promote the new run")
-            team.wait("the canary", lambda: team.declared() == {OLD_PREDICTOR: 90, NEW_PREDICTOR: 10})
+            team.wait(
+                "the canary", lambda: team.declared() == {OLD_PREDICTOR: 90, NEW_PREDICTOR: 10}
+            )
             if healthy:
                 make_available(team)
                 team.wait("Flux's health check", lambda r=revision: team.ready("serving", r))
             git(team.clone, "revert", "--no-edit", "HEAD")
             start = time.monotonic()
             team.push()
-            team.wait("the old spec", lambda s=start: watch.first(s, lambda kind, thing: len(thing["spec"]["predictors"]) == 1))
-            seconds.append(watch.first(start, lambda kind, thing: len(thing["spec"]["predictors"]) == 1) - start)
+            team.wait(
+                "the old spec",
+                lambda s=start: watch.first(
+                    s, lambda kind, thing: len(thing["spec"]["predictors"]) == 1
+                ),
+            )
+            seconds.append(
+                watch.first(start, lambda kind, thing: len(thing["spec"]["predictors"]) == 1)
+                - start
+            )
     with capsys.disabled():
         print(
             f"\nrevert pushed -> previous spec in the API server, {'healthy' if healthy else 'while a health check waits'}: {shown(seconds)}"

@@ -21,7 +21,14 @@ from tests.cluster.watch import Watch
 from tests.conftest import git
 
 KILLS = int(os.environ.get("KILLS", "12"))
-PLANE = ("source-controller", "kustomize-controller", "kube-apiserver", "etcd", "kubelet", "kube-controller-manager")
+PLANE = (
+    "source-controller",
+    "kustomize-controller",
+    "kube-apiserver",
+    "etcd",
+    "kubelet",
+    "kube-controller-manager",
+)
 EPOCHS = 150
 
 
@@ -31,7 +38,9 @@ def team(training_team):
         pytest.skip("only cluster-bin lets a test kill its control plane")
     training_team.submit("data", "seed=21", "parameters.epochs=1")
     training_team.wait("the data receipt", lambda: "Record data" in training_team.reconcile())
-    training_team.wait("the receipt", lambda: training_team.reconcile() and training_team.run_of("data"))
+    training_team.wait(
+        "the receipt", lambda: training_team.reconcile() and training_team.run_of("data")
+    )
     return training_team
 
 
@@ -43,10 +52,20 @@ class Automation:
 
     def keep(self) -> None:
         if self.process is None or self.process.poll() is not None:
-            command = [sys.executable, "-m", "ml_pipeline.cli", "reconcile", "--env", self.team.name]
+            command = [
+                sys.executable,
+                "-m",
+                "ml_pipeline.cli",
+                "reconcile",
+                "--env",
+                self.team.name,
+            ]
             with (self.team.folder / "reconcile.log").open("ab") as log:
                 self.process = subprocess.Popen(
-                    [*command, f"--kubeconfig={self.team.account('reconcile')}"], cwd=self.team.clone, stdout=log, stderr=log
+                    [*command, f"--kubeconfig={self.team.account('reconcile')}"],
+                    cwd=self.team.clone,
+                    stdout=log,
+                    stderr=log,
                 )
 
     def kill(self) -> None:
@@ -66,7 +85,11 @@ def run_in(pid: int) -> str:
     """Identity of the run that a process trains."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as source:
-            return dict(line.split(b"=", 1) for line in source.read().split(b"\0") if b"=" in line).get(b"IDENTITY", b"").decode()
+            return (
+                dict(line.split(b"=", 1) for line in source.read().split(b"\0") if b"=" in line)
+                .get(b"IDENTITY", b"")
+                .decode()
+            )
     except OSError:
         return ""
 
@@ -89,10 +112,16 @@ def kill(team, automation: Automation, target: str) -> bool:
         automation.kill()
         return True
     if target in ("trainer", "shim"):
-        trainers = [pid for pid in pods_of_trainer() if target == "shim" or automation.killed[run_in(pid)] < 2]
+        trainers = [
+            pid
+            for pid in pods_of_trainer()
+            if target == "shim" or automation.killed[run_in(pid)] < 2
+        ]
         if trainers:
             automation.killed[run_in(trainers[0])] += target == "trainer"
-            processes.send([trainers[0] if target == "trainer" else parent(trainers[0])], signal.SIGKILL)
+            processes.send(
+                [trainers[0] if target == "trainer" else parent(trainers[0])], signal.SIGKILL
+            )
         return bool(trainers)
     team.provider.restart(target)
     return True
@@ -147,17 +176,23 @@ def test_kills_leave_no_trace(team, capsys):
     trained = team.trained()
     runs = {name: team.run_of(name) for name in names}
     assert {name: run.outcome for name, run in runs.items()} == dict.fromkeys(names, "succeeded")
-    assert {name: trained.count(run.identity) for name, run in runs.items()} == dict.fromkeys(names, 1)
+    assert {name: trained.count(run.identity) for name, run in runs.items()} == dict.fromkeys(
+        names, 1
+    )
     assert all(len(uids) == 1 for uids in jobs.names().values())
     git(team.clone, "fetch", "--quiet", "origin")
     assert "error" not in git(team.clone, "fsck", "--no-progress")
     with capsys.disabled():
-        print(f"\n{sum(killed.values())} kills {dict(killed)}: {len(runs)} runs, 0 double trainings, 0 orphaned pods")
+        print(
+            f"\n{sum(killed.values())} kills {dict(killed)}: {len(runs)} runs, 0 double trainings, 0 orphaned pods"
+        )
 
 
 def test_losses_are_those_of_an_undisturbed_run(team):
     """The same training under another identity: the layout of images matters on a GPU only."""
-    team.submit("undisturbed", "seed=100", f"parameters.epochs={EPOCHS}", "parameters.channels_last=false")
+    team.submit(
+        "undisturbed", "seed=100", f"parameters.epochs={EPOCHS}", "parameters.channels_last=false"
+    )
     team.wait("the receipt", lambda: team.reconcile() and team.run_of("undisturbed"), 300)
     killed, quiet = team.run_of("k0").metrics, team.run_of("undisturbed").metrics
     exact = {name for name in quiet if "loss" in name or name == "holdout_accuracy"}
@@ -169,11 +204,18 @@ def test_killed_trainer_loses_at_most_one_checkpoint_interval(team):
     team.submit("lost", "seed=200", "parameters.epochs=3000")
     (job,) = team.wait("the Job", team.jobs)
     team.wait(
-        "some epochs", lambda: "epoch 20/" in team.on_cluster("logs", team.jobs()[job]["metadata"]["labels"]["ml-pipeline/run"], code=None)
+        "some epochs",
+        lambda: "epoch 20/"
+        in team.on_cluster(
+            "logs", team.jobs()[job]["metadata"]["labels"]["ml-pipeline/run"], code=None
+        ),
     )
     processes.send(pods_of_trainer(), signal.SIGKILL)
     identity = team.jobs()[job]["metadata"]["labels"]["ml-pipeline/run"]
-    said = team.wait("it to resume", lambda: "resuming at" in (text := team.on_cluster("logs", identity, code=None)) and text)
+    said = team.wait(
+        "it to resume",
+        lambda: "resuming at" in (text := team.on_cluster("logs", identity, code=None)) and text,
+    )
     ((reached, began),) = pairs(said)
     assert reached <= began <= reached + 2
     team.remove("lost")

@@ -8,7 +8,11 @@ from tests.rules.test_pods import FAILED, RUN, job, killed, pod
 
 def two_tries(api):
     first, second = pod("Failed", killed(1)), pod("Running", {"running": {}})
-    second["metadata"] = {**second["metadata"], "name": "j-y", "creationTimestamp": "2026-01-01T00:01:00Z"}
+    second["metadata"] = {
+        **second["metadata"],
+        "name": "j-y",
+        "creationTimestamp": "2026-01-01T00:01:00Z",
+    }
     api.put(JOBS, "t", job(FAILED))
     api.put(PODS, "t", second, first)
     api.objects["/api/v1/namespaces/t/pods/j-x/log"] = b"epoch 1\n"
@@ -36,5 +40,7 @@ def test_pod_that_goes_meanwhile_is_passed_over(api, cluster):
 def test_run_without_pods_says_where_its_traces_are(api, cluster):
     api.put(JOBS, "t")
     api.put(PODS, "t")
-    with pytest.raises(PipelineError, match="no pod of 'ddd4bf48a3' is there; .* metrics and plots are in MLflow"):
+    with pytest.raises(
+        PipelineError, match="no pod of 'ddd4bf48a3' is there; .* metrics and plots are in MLflow"
+    ):
         list(read(cluster, "t", RUN, follow=True))

@@ -9,7 +9,9 @@ from tests.rules.test_pods import FAILED, RUN, job, killed, pod
 
 @pytest.fixture(autouse=True)
 def mlflow(monkeypatch):
-    monkeypatch.setattr(Tracking, "results", lambda self, awaited: {identity: {} for identity in awaited})
+    monkeypatch.setattr(
+        Tracking, "results", lambda self, awaited: {identity: {} for identity in awaited}
+    )
 
 
 @pytest.fixture
@@ -30,15 +32,25 @@ def test_failed_jobs_have_their_reason_by_identity(empty, cluster, snapshot):
 
 def test_only_jobs_of_the_pipeline_are_asked_for(empty, cluster, snapshot):
     observe(cluster, snapshot, "staging", set(), {})
-    assert ("/apis/batch/v1/namespaces/staging-training/jobs", {"labelSelector": ["pipeline=ml-training"]}) in empty.asked
+    assert (
+        "/apis/batch/v1/namespaces/staging-training/jobs",
+        {"labelSelector": ["pipeline=ml-training"]},
+    ) in empty.asked
 
 
 def test_model_is_judged_by_what_was_measured_of_its_own_rollout(empty, cluster, snapshot):
     deployment = {"metadata": {"name": "digits", "annotations": {"ml-pipeline/target": "aaaa"}}}
     empty.put(SELDON_DEPLOYMENTS, "staging-serving", deployment)
     measured = {"rollout": "aaaa", "routed": {}, "evidence": []}
-    assert observe(cluster, snapshot, "staging", set(), {"digits": measured}).serving == {"digits": measured}
-    assert observe(cluster, snapshot, "staging", set(), {"digits": {**measured, "rollout": "bbbb"}}).serving == {}
+    assert observe(cluster, snapshot, "staging", set(), {"digits": measured}).serving == {
+        "digits": measured
+    }
+    assert (
+        observe(
+            cluster, snapshot, "staging", set(), {"digits": {**measured, "rollout": "bbbb"}}
+        ).serving
+        == {}
+    )
     assert observe(cluster, snapshot, "staging", set(), {}).serving == {}
 
 
@@ -58,6 +70,8 @@ def test_silent_mlflow_is_held(empty, cluster, snapshot, monkeypatch):
 
 
 def test_mlflow_can_have_another_address_here(snapshot, monkeypatch):
-    assert tracking_uri(snapshot.environments["staging"]) == "http://mlflow.staging-platform.svc:5000"
+    assert (
+        tracking_uri(snapshot.environments["staging"]) == "http://mlflow.staging-platform.svc:5000"
+    )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert tracking_uri(snapshot.environments["staging"]) == "http://127.0.0.1:5000"

@@ -23,13 +23,21 @@ PATHS = {
 def team(team):
     """An environment like staging: its registry and its largest node."""
     path = team.clone / f"environments/{team.name}/environment.yaml"
-    text = path.read_text().replace("cpu: 64, memory: 256Gi,", "cpu: 64, memory: 256Gi, gpus: 4, gpu_type: A100,")
-    lines = [line.replace("repository: serving", "repository: registry.example.com/ml/serving") for line in text.splitlines()]
+    text = path.read_text().replace(
+        "cpu: 64, memory: 256Gi,", "cpu: 64, memory: 256Gi, gpus: 4, gpu_type: A100,"
+    )
+    lines = [
+        line.replace("repository: serving", "repository: registry.example.com/ml/serving")
+        for line in text.splitlines()
+    ]
     path.write_text("\n".join(lines) + "\n")
     team.pipeline("render")
     revision = team.commit("Look like staging")
     team.wait("the policies", lambda: team.ready("platform", revision))
-    team.wait("the policies to be enforced", lambda: refused(team, EXAMPLES[0].parents[1] / "rejected/other-registry.yaml"))
+    team.wait(
+        "the policies to be enforced",
+        lambda: refused(team, EXAMPLES[0].parents[1] / "rejected/other-registry.yaml"),
+    )
     return team
 
 
@@ -42,7 +50,12 @@ def post(team, thing: dict) -> str:
     try:
         path = PATHS[thing["kind"]].format(team.name)
         api.call_api(
-            path, "POST", query_params=[("dryRun", "All")], body=thing, auth_settings=["BearerToken"], response_types_map={201: "object"}
+            path,
+            "POST",
+            query_params=[("dryRun", "All")],
+            body=thing,
+            auth_settings=["BearerToken"],
+            response_types_map={201: "object"},
         )
     except ApiException as error:
         return json.loads(error.body)["message"]
@@ -55,8 +68,12 @@ def refused(team, example: Path) -> str:
 
 def test_there_are_enough_examples():
     assert len(EXAMPLES) >= 60
-    policies = {path.stem for path in (REPOSITORY / "base/platform/policies").glob("*.yaml")} - {"kustomization"}
-    assert {example.parents[1].name for example in EXAMPLES} == {name for name in policies if not name.endswith("-binding")}
+    policies = {path.stem for path in (REPOSITORY / "base/platform/policies").glob("*.yaml")} - {
+        "kustomization"
+    }
+    assert {example.parents[1].name for example in EXAMPLES} == {
+        name for name in policies if not name.endswith("-binding")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +83,39 @@ def policies(team):
     return policies_of(files, Snapshot(files).environments[team.name])
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:]))
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:])
+)
 def test_verdict_without_a_cluster_is_that_of_the_api_server(team, policies, example):
     thing = yaml.safe_load(example.read_text())
-    thing["metadata"]["namespace"] = f"{team.name}-{'training' if thing['kind'] == 'Job' else 'serving'}"
-    mine, said = [f"'{denial.policy}'" + denial.message for denial in policies.denials(thing)], refused(team, example)
+    thing["metadata"]["namespace"] = (
+        f"{team.name}-{'training' if thing['kind'] == 'Job' else 'serving'}"
+    )
+    mine, said = (
+        [f"'{denial.policy}'" + denial.message for denial in policies.denials(thing)],
+        refused(team, example),
+    )
     if not said:
         assert mine == []
     else:
-        found = re.search(r"ValidatingAdmissionPolicy ('[^']+') with binding '[^']+' denied request: (.*)", said)
+        found = re.search(
+            r"ValidatingAdmissionPolicy ('[^']+') with binding '[^']+' denied request: (.*)", said
+        )
         assert "".join(found.groups()) in mine
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:]))
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:])
+)
 def test_example_gets_its_verdict(team, example):
     said = refused(team, example)
     if example.parent.name == "accepted":
         assert said == ""
         return
-    policy, message = example.parents[1].name, example.read_text().splitlines()[0].removeprefix("# message: ")
+    policy, message = (
+        example.parents[1].name,
+        example.read_text().splitlines()[0].removeprefix("# message: "),
+    )
     assert f"ValidatingAdmissionPolicy '{team.name}-{policy}'" in said
     assert said.endswith(f"denied request: {message}")
 
@@ -98,5 +129,11 @@ def test_what_the_renderer_makes_is_accepted(team):
 
 
 def test_other_namespaces_are_left_alone(team):
-    job = yaml.safe_load(next(e for e in EXAMPLES if e.parent.name == "rejected" and "Job" in e.read_text()).read_text())
-    team.provider.kubectl("create", "--dry-run=server", "-n", "default", "-f", "-", stdin=json.dumps(job))
+    job = yaml.safe_load(
+        next(
+            e for e in EXAMPLES if e.parent.name == "rejected" and "Job" in e.read_text()
+        ).read_text()
+    )
+    team.provider.kubectl(
+        "create", "--dry-run=server", "-n", "default", "-f", "-", stdin=json.dumps(job)
+    )

@@ -6,18 +6,59 @@ from itertools import product
 
 import pytest
 
-VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "bind", "escalate", "impersonate")
+VERBS = (
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "bind",
+    "escalate",
+    "impersonate",
+)
 SEE, ALL = {"get", "list", "watch"}, {"get", "list", "watch", "create", "update", "patch", "delete"}
 PARTS = ("platform", "training", "serving")
 GROUPS = ["system:serviceaccounts", "system:authenticated"]
 
 _people = {
-    **dict.fromkeys(("/events", "/limitranges", "/persistentvolumeclaims", "/pods", "/pods/log", "/resourcequotas"), SEE),
-    **dict.fromkeys(("/serviceaccounts", "/services", "batch/jobs", "machinelearning.seldon.io/seldondeployments"), SEE),
-    **dict.fromkeys(("policy/poddisruptionbudgets", "source.toolkit.fluxcd.io/gitrepositories"), SEE),
-    **dict.fromkeys(("kustomize.toolkit.fluxcd.io/kustomizations", "notification.toolkit.fluxcd.io/receivers"), SEE),
+    **dict.fromkeys(
+        (
+            "/events",
+            "/limitranges",
+            "/persistentvolumeclaims",
+            "/pods",
+            "/pods/log",
+            "/resourcequotas",
+        ),
+        SEE,
+    ),
+    **dict.fromkeys(
+        (
+            "/serviceaccounts",
+            "/services",
+            "batch/jobs",
+            "machinelearning.seldon.io/seldondeployments",
+        ),
+        SEE,
+    ),
+    **dict.fromkeys(
+        ("policy/poddisruptionbudgets", "source.toolkit.fluxcd.io/gitrepositories"), SEE
+    ),
+    **dict.fromkeys(
+        ("kustomize.toolkit.fluxcd.io/kustomizations", "notification.toolkit.fluxcd.io/receivers"),
+        SEE,
+    ),
 }
-_kept = ("/resourcequotas", "/limitranges", "/persistentvolumeclaims", "/secrets", "networking.k8s.io/networkpolicies")
+_kept = (
+    "/resourcequotas",
+    "/limitranges",
+    "/persistentvolumeclaims",
+    "/secrets",
+    "networking.k8s.io/networkpolicies",
+)
 _whole = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
 _platform = {**dict.fromkeys(_kept, ALL), "kueue.x-k8s.io/localqueues": ALL}
 _look = {"/pods": {"get", "list"}}
@@ -28,12 +69,23 @@ MAY = {
         **dict.fromkeys(PARTS, _platform),
         "": {
             **{f"admissionregistration.k8s.io/{name}": ALL for name in _whole},
-            **dict.fromkeys(("scheduling.k8s.io/priorityclasses", "kueue.x-k8s.io/clusterqueues", "kueue.x-k8s.io/resourceflavors"), ALL),
+            **dict.fromkeys(
+                (
+                    "scheduling.k8s.io/priorityclasses",
+                    "kueue.x-k8s.io/clusterqueues",
+                    "kueue.x-k8s.io/resourceflavors",
+                ),
+                ALL,
+            ),
         },
     },
     "training": {"training": {"batch/jobs": ALL, "/services": ALL, "/serviceaccounts": ALL}},
     "serving": {
-        "serving": {"machinelearning.seldon.io/seldondeployments": ALL, "policy/poddisruptionbudgets": ALL, "/serviceaccounts": ALL}
+        "serving": {
+            "machinelearning.seldon.io/seldondeployments": ALL,
+            "policy/poddisruptionbudgets": ALL,
+            "/serviceaccounts": ALL,
+        }
     },
     "reconcile": {
         "training": {"batch/jobs": {"get", "list"}, **_look},
@@ -55,27 +107,52 @@ def resources(provider) -> list[tuple[str, bool]]:
     """Every resource that the API server has, as group/name, and whether it lives in a namespace."""
     found = []
     groups = json.loads(provider.kubectl("get", "--raw", "/apis"))["groups"]
-    paths = [(group["name"], f"/apis/{group['preferredVersion']['groupVersion']}") for group in groups]
+    paths = [
+        (group["name"], f"/apis/{group['preferredVersion']['groupVersion']}") for group in groups
+    ]
     for name, path in [("", "/api/v1"), *paths]:
-        found += [(f"{name}/{r['name']}", r["namespaced"]) for r in json.loads(provider.kubectl("get", "--raw", path))["resources"]]
+        found += [
+            (f"{name}/{r['name']}", r["namespaced"])
+            for r in json.loads(provider.kubectl("get", "--raw", path))["resources"]
+        ]
     return found
 
 
 def subject(team, role: str) -> dict:
     if role == "people":
         return {"user": "ada", "groups": ["ml-pipeline-readers", "system:authenticated"]}
-    namespace, account = (f"{team.name}-training", "trainer") if role == "pods" else (f"{team.name}-platform", role)
-    return {"user": f"system:serviceaccount:{namespace}:{account}", "groups": [*GROUPS, f"system:serviceaccounts:{namespace}"]}
+    namespace, account = (
+        (f"{team.name}-training", "trainer") if role == "pods" else (f"{team.name}-platform", role)
+    )
+    return {
+        "user": f"system:serviceaccount:{namespace}:{account}",
+        "groups": [*GROUPS, f"system:serviceaccounts:{namespace}"],
+    }
 
 
 def allowed(api, who: dict, namespace: str, resource: str, verb: str) -> bool:
     group, _, name = resource.partition("/")
     name, _, sub = name.partition("/")
-    asked = {"namespace": namespace, "verb": verb, "group": group, "resource": name, "subresource": sub}
-    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {**who, "resourceAttributes": asked}}
+    asked = {
+        "namespace": namespace,
+        "verb": verb,
+        "group": group,
+        "resource": name,
+        "subresource": sub,
+    }
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {**who, "resourceAttributes": asked},
+    }
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
     answer = api.call_api(
-        path, "POST", body=body, auth_settings=["BearerToken"], response_types_map={201: "object"}, _return_http_data_only=True
+        path,
+        "POST",
+        body=body,
+        auth_settings=["BearerToken"],
+        response_types_map={201: "object"},
+        _return_http_data_only=True,
     )
     return answer["status"]["allowed"]
 
@@ -83,7 +160,11 @@ def allowed(api, who: dict, namespace: str, resource: str, verb: str) -> bool:
 def everything(api, team, who: dict, resources) -> dict[tuple[str, str], set[str]]:
     """All that somebody may do, by place and resource; places are the environment's namespaces, another one, and the whole cluster."""
     names = {part: f"{team.name}-{part}" for part in PARTS} | {"elsewhere": "kube-system", "": ""}
-    questions = [(place, r, verb) for place, (r, inside), verb in product(names, resources, VERBS) if inside or place == ""]
+    questions = [
+        (place, r, verb)
+        for place, (r, inside), verb in product(names, resources, VERBS)
+        if inside or place == ""
+    ]
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda q: allowed(api, who, names[q[0]], q[1], q[2]), questions)
         found: dict[tuple[str, str], set[str]] = {}
@@ -96,20 +177,33 @@ def everything(api, team, who: dict, resources) -> dict[tuple[str, str], set[str
 @pytest.fixture(scope="module")
 def anybody(api, team, resources):
     """What every account of any cluster may do."""
-    return everything(api, team, {"user": "system:serviceaccount:default:nobody", "groups": GROUPS}, resources)
+    return everything(
+        api, team, {"user": "system:serviceaccount:default:nobody", "groups": GROUPS}, resources
+    )
 
 
 @pytest.mark.parametrize("role", MAY)
 def test_role_may_do_this_and_nothing_else(api, team, resources, anybody, role):
     found = everything(api, team, subject(team, role), resources)
     more = {place: verbs - anybody.get(place, set()) for place, verbs in found.items()}
-    expected = {(place, resource): verbs for place, wanted in MAY[role].items() for resource, verbs in wanted.items()}
+    expected = {
+        (place, resource): verbs
+        for place, wanted in MAY[role].items()
+        for resource, verbs in wanted.items()
+    }
     assert {place: verbs for place, verbs in more.items() if verbs} == expected
 
 
 def pod(**spec) -> str:
     container = {"name": "main", "image": "registry.example.com/x@sha256:" + "a" * 64}
-    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container], **spec}})
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "p"},
+            "spec": {"containers": [container], **spec},
+        }
+    )
 
 
 RESTRICTED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -117,17 +211,24 @@ RESTRICTED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}
 
 def refusal(team, part: str, manifest: str) -> str:
     try:
-        team.provider.kubectl("-n", f"{team.name}-{part}", "create", "--dry-run=server", "-f", "-", stdin=manifest)
+        team.provider.kubectl(
+            "-n", f"{team.name}-{part}", "create", "--dry-run=server", "-f", "-", stdin=manifest
+        )
     except AssertionError as error:
         return str(error)
     return ""
 
 
 def test_training_pods_are_restricted(team):
-    assert 'violates PodSecurity "restricted' in refusal(team, "training", pod(securityContext=RESTRICTED))
+    assert 'violates PodSecurity "restricted' in refusal(
+        team, "training", pod(securityContext=RESTRICTED)
+    )
     contained = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     image = "registry.example.com/x@sha256:" + "a" * 64
-    whole = pod(securityContext=RESTRICTED, containers=[{"name": "main", "image": image, "securityContext": contained}])
+    whole = pod(
+        securityContext=RESTRICTED,
+        containers=[{"name": "main", "image": image, "securityContext": contained}],
+    )
     assert refusal(team, "training", whole) == ""
 
 
@@ -140,7 +241,9 @@ def test_platform_is_in_place(team):
     team.wait("the platform", lambda: team.ready("platform"))
     quota = {q["metadata"]["name"]: q["spec"]["hard"] for q in team.objects("resourcequotas")}
     assert quota["pools"]["requests.cpu"] == "64"
-    assert {"closed", "dns"} <= {p["metadata"]["name"] for p in team.objects("networkpolicies", "serving")}
+    assert {"closed", "dns"} <= {
+        p["metadata"]["name"] for p in team.objects("networkpolicies", "serving")
+    }
     assert f"{team.name}-training" in team.provider.kubectl("get", "priorityclasses", "-o", "name")
 
 
@@ -148,7 +251,11 @@ def test_networks_are_closed_but_for_what_is_needed(team):
     policies = {p["metadata"]["name"]: p["spec"] for p in team.objects("networkpolicies")}
     assert policies["closed"]["podSelector"] == {}
     assert sorted(policies["closed"]["policyTypes"]) == ["Egress", "Ingress"]
-    ports = [port["port"] for rule in policies["tracking-and-storage"]["egress"] for port in rule["ports"]]
+    ports = [
+        port["port"]
+        for rule in policies["tracking-and-storage"]["egress"]
+        for port in rule["ports"]
+    ]
     assert ports == [5000, 443]
 
 
@@ -160,6 +267,14 @@ def test_queue_is_taken_by_the_api_server(team):
     team.wait("the platform", lambda: team.ready("platform", revision))
     (queue,) = team.objects("localqueues.kueue.x-k8s.io")
     assert queue["spec"]["clusterQueue"] == f"{team.name}-training"
-    cluster = json.loads(team.provider.kubectl("get", "clusterqueues.kueue.x-k8s.io", queue["spec"]["clusterQueue"], "-o", "json"))
+    cluster = json.loads(
+        team.provider.kubectl(
+            "get", "clusterqueues.kueue.x-k8s.io", queue["spec"]["clusterQueue"], "-o", "json"
+        )
+    )
     (flavor,) = cluster["spec"]["resourceGroups"][0]["flavors"]
-    assert {r["name"]: r["nominalQuota"] for r in flavor["resources"]} == {"cpu": "64", "memory": "262144Mi", "nvidia.com/gpu": "0"}
+    assert {r["name"]: r["nominalQuota"] for r in flavor["resources"]} == {
+        "cpu": "64",
+        "memory": "262144Mi",
+        "nvidia.com/gpu": "0",
+    }

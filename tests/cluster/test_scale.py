@@ -44,7 +44,10 @@ def teams(kwok, tmp_path_factory):
 def memory_mib(provider: ClusterBin, component: str) -> int:
     """Most memory that a component has held."""
     status = Path(f"/proc/{provider.pid(component)}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) // 1024
+    return (
+        int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
+        // 1024
+    )
 
 
 def merge(team: Team, count: int) -> None:
@@ -59,7 +62,11 @@ def merge(team: Team, count: int) -> None:
         )
         path.write_text(f"{text}image: {team.image.partition('@')[2]}\nseed: {number}\n")
     prepared_data(team, "e0000")
-    files = folder(team.clone, "experiments") | folder(team.clone, "base") | folder(team.clone, "environments")
+    files = (
+        folder(team.clone, "experiments")
+        | folder(team.clone, "base")
+        | folder(team.clone, "environments")
+    )
     files = {path.removeprefix("./"): raw for path, raw in files.items()}
     for path, raw in drift(load_snapshot(files)).write.items():
         (team.clone / path).parent.mkdir(parents=True, exist_ok=True)
@@ -79,13 +86,27 @@ def test_experiments_merged_at_once(kwok, teams, count, capsys):
     team.push()
     wait("the Jobs", lambda: number_of(team, "jobs") >= count, 900)
     created = time.monotonic() - start
-    wait("their end", lambda: number_of(team, "jobs", "--field-selector=status.successful=1") >= count, 900)
+    wait(
+        "their end",
+        lambda: number_of(team, "jobs", "--field-selector=status.successful=1") >= count,
+        900,
+    )
     finished = time.monotonic() - start
     head = git(team.clone, "rev-parse", "HEAD")
-    wait("Flux to be done", lambda: all(applied.endswith(head) for applied in training(team, "lastAppliedRevision")), 900)
+    wait(
+        "Flux to be done",
+        lambda: all(applied.endswith(head) for applied in training(team, "lastAppliedRevision")),
+        900,
+    )
     again = time.monotonic()
-    parts = [name for name in team.kubectl("get", KUSTOMIZATIONS, "-o", "name", part="platform").split() if "/training" in name]
-    team.kubectl("annotate", "--overwrite", *parts, "reconcile.fluxcd.io/requestedAt=again", part="platform")
+    parts = [
+        name
+        for name in team.kubectl("get", KUSTOMIZATIONS, "-o", "name", part="platform").split()
+        if "/training" in name
+    ]
+    team.kubectl(
+        "annotate", "--overwrite", *parts, "reconcile.fluxcd.io/requestedAt=again", part="platform"
+    )
     wait("another look", lambda: set(training(team, "lastHandledReconcileAt")) == {"again"}, 900)
     names = [job["metadata"]["name"] for job in team.objects("jobs")]
     with capsys.disabled():
@@ -105,7 +126,11 @@ def number_of(team: Team, kind: str, *more: str) -> int:
 def training(team: Team, field: str) -> list[str]:
     """A field of the status of each Kustomization that trains."""
     found = team.objects(KUSTOMIZATIONS, "platform")
-    return [thing.get("status", {}).get(field, "") for thing in found if thing["metadata"]["name"].startswith("training")]
+    return [
+        thing.get("status", {}).get(field, "")
+        for thing in found
+        if thing["metadata"]["name"].startswith("training")
+    ]
 
 
 def shard(team: Team) -> None:
@@ -127,7 +152,11 @@ def builds(team: Team) -> float:
         generated = root / "kustomization.yaml"
         generated.write_text(yaml.safe_dump({"resources": [*mine, "serviceaccount.yaml"]}))
         start = time.monotonic()
-        subprocess.run([str(REPOSITORY / ".venv/bin/kubectl"), "kustomize", str(root)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [str(REPOSITORY / ".venv/bin/kubectl"), "kustomize", str(root)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         seconds += time.monotonic() - start
         generated.unlink()
     return seconds

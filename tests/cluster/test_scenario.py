@@ -37,7 +37,10 @@ def first(team, timeline):
     timeline.mark("Flux has created the data Job")
     team.wait("the data receipt", lambda: "Record data" in team.reconcile())
     timeline.mark("data prepared, its receipt pushed with the training overlay")
-    team.wait("the pod that trains", lambda: any(p["status"]["phase"] == "Running" for p in team.objects("pods", "training")))
+    team.wait(
+        "the pod that trains",
+        lambda: any(p["status"]["phase"] == "Running" for p in team.objects("pods", "training")),
+    )
     timeline.mark("the training pod runs")
     found = team.wait("the receipt", lambda: team.reconcile() and team.run_of("first"))
     timeline.mark("trained, receipt pushed, overlay retired")
@@ -58,7 +61,9 @@ def serving(team, timeline, first):
     """The first run in service."""
     team.promote("first")
     timeline.mark("promotion of `first` pushed")
-    found = team.wait("the first model", lambda: team.serving().get("state") == "Available" and team.serving())
+    found = team.wait(
+        "the first model", lambda: team.serving().get("state") == "Available" and team.serving()
+    )
     timeline.mark("`first` serves")
     return found
 
@@ -99,12 +104,23 @@ def test_promotion_reaches_the_api_server_and_flux_is_ready(team, first, serving
 def test_canary_advances_and_a_revert_takes_it_back(team, timeline, first, second, serving):
     load = Load(serving["url"], (1, 8, 8), 60)
     load.start()
-    team.promote("second", "--steps", "20,100", "--min-requests", "60", "--max-p99-increase", "1000")
+    team.promote(
+        "second", "--steps", "20,100", "--min-requests", "60", "--max-p99-increase", "1000"
+    )
     timeline.mark("promotion of `second` pushed")
-    team.wait("the canary", lambda: team.serving().get("routed") == {reference(first): 80, reference(second): 20})
+    team.wait(
+        "the canary",
+        lambda: team.serving().get("routed") == {reference(first): 80, reference(second): 20},
+    )
     timeline.mark("canary at 20 %")
-    team.wait("the end of the rollout", lambda: "Finish the rollout" in team.reconcile("--state", str(team.bridge_state.root), code=None))
-    team.wait("all of the traffic", lambda: team.serving().get("routed") == {reference(second): 100})
+    team.wait(
+        "the end of the rollout",
+        lambda: "Finish the rollout"
+        in team.reconcile("--state", str(team.bridge_state.root), code=None),
+    )
+    team.wait(
+        "all of the traffic", lambda: team.serving().get("routed") == {reference(second): 100}
+    )
     timeline.mark("rollout finished by reconcile: 100 %")
     team.revert("^Promote digits to second")
     timeline.mark("revert pushed")
@@ -139,7 +155,11 @@ def test_timeline_is_printed(timeline, capsys, first, second, serving):
 
 def test_killed_for_memory_says_limit_peak_and_line(team, first, capsys):
     team.submit("greedy", "seed=4", "resources.memory=200Mi")
-    said = team.wait("the kernel", lambda: "OOMKilled" in (said := team.on_cluster("status", code=None)) and said, 180)
+    said = team.wait(
+        "the kernel",
+        lambda: "OOMKilled" in (said := team.on_cluster("status", code=None)) and said,
+        180,
+    )
     line = next(line for line in said.splitlines() if "OOMKilled" in line)
     with capsys.disabled():
         print(f"\n{line}")

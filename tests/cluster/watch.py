@@ -40,7 +40,9 @@ class Watch:
 
     def first(self, since: float, holds) -> float | None:
         """When something was first true of an object after a moment; None while it was not."""
-        return next((at for at, kind, thing in list(self.seen) if at >= since and holds(kind, thing)), None)
+        return next(
+            (at for at, kind, thing in list(self.seen) if at >= since and holds(kind, thing)), None
+        )
 
     def _follow(self) -> None:
         from kubernetes import config

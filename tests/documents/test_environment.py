@@ -7,7 +7,9 @@ from tests.conftest import REPOSITORY, folder
 def shipped():
     from ml_pipeline.documents.snapshot import load_snapshot
 
-    return load_snapshot(folder(REPOSITORY, "environments") | folder(REPOSITORY, "experiments")).environments
+    return load_snapshot(
+        folder(REPOSITORY, "environments") | folder(REPOSITORY, "experiments")
+    ).environments
 
 
 def test_three_environments_ship(shipped):
@@ -19,5 +21,8 @@ def test_only_local_is_embedded(shipped):
 
 
 def test_namespaces_and_stores_are_not_shared(shipped):
-    facts = [(e.namespaces.training, e.namespaces.serving, e.artifacts.uri, e.tracking.uri) for e in shipped.values()]
+    facts = [
+        (e.namespaces.training, e.namespaces.serving, e.artifacts.uri, e.tracking.uri)
+        for e in shipped.values()
+    ]
     assert all(len({fact[n] for fact in facts}) == 3 for n in range(4))

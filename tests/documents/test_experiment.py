@@ -14,7 +14,9 @@ FROZEN = {
 
 
 def test_defaults_of_parameters_are_frozen():
-    assert {name: field.default for name, field in Parameters.model_fields.items() if name != "epochs"} == FROZEN
+    assert {
+        name: field.default for name, field in Parameters.model_fields.items() if name != "epochs"
+    } == FROZEN
 
 
 def test_keys_of_an_experiment_are_frozen():
@@ -24,4 +26,8 @@ def test_keys_of_an_experiment_are_frozen():
 
 def test_gates_are_on_by_default(snapshot):
     gates = Experiment.model_fields["gates"].default
-    assert (gates.min_accuracy, gates.max_latency_p99_ms, gates.max_memory_mb) == (0.8, 50.0, 2048.0)
+    assert (gates.min_accuracy, gates.max_latency_p99_ms, gates.max_memory_mb) == (
+        0.8,
+        50.0,
+        2048.0,
+    )

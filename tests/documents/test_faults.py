@@ -11,4 +11,7 @@ def test_fault_of_a_whole_file_has_no_key():
 
 def test_error_lists_each_fault_once_in_order():
     first, second = Fault("a.yaml", 2, "x", "t"), Fault("b.yaml", 1, "y", "t")
-    assert str(InvalidDocumentsError([second, first, second])).splitlines() == [str(first), str(second)]
+    assert str(InvalidDocumentsError([second, first, second])).splitlines() == [
+        str(first),
+        str(second),
+    ]

@@ -2,7 +2,9 @@ import pytest
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
 
 
-@pytest.mark.parametrize(("quantity", "expected"), [("1Mi", 2**20), ("32Gi", 32 * 2**30), ("2Ti", 2 * 2**40)])
+@pytest.mark.parametrize(
+    ("quantity", "expected"), [("1Mi", 2**20), ("32Gi", 32 * 2**30), ("2Ti", 2 * 2**40)]
+)
 def test_memory_is_counted_in_bytes(quantity, expected):
     assert memory_bytes(quantity) == expected
 
@@ -18,6 +20,8 @@ def test_cpu_is_counted_in_cores(quantity, expected):
     assert cpu_cores(quantity) == expected
 
 
-@pytest.mark.parametrize(("duration", "expected"), [("90s", 90), ("30m", 1800), ("12h", 43200), ("2d", 172800)])
+@pytest.mark.parametrize(
+    ("duration", "expected"), [("90s", 90), ("30m", 1800), ("12h", 43200), ("2d", 172800)]
+)
 def test_duration_is_counted_in_seconds(duration, expected):
     assert seconds(duration) == expected

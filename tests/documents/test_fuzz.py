@@ -25,9 +25,15 @@ from tests.many import rendered, valid_tree
 
 SECONDS, SEED = float(os.environ.get("FUZZ_SECONDS", "4")), int(os.environ.get("SEED", "0"))
 TOKENS = [
-    *(b"{} [] {a: [} : - -- --- ... ? | > |- >+9 & &a *a ! !!str !!binary !!python/object:os.system << <<: # % @ `".split()),
-    *(b'null ~ true yes on 0 -0 1e999 -1 0x1 010 .inf .nan 99999999999999999999 1_000 2026-01-01 12:30:45 \'\' "" "\\x00" \\'.split()),
-    *(b"apiVersion kind name metadata spec path value op target patch resources components patches namespace run baseline".split()),
+    *(
+        b"{} [] {a: [} : - -- --- ... ? | > |- >+9 & &a *a ! !!str !!binary !!python/object:os.system << <<: # % @ `".split()
+    ),
+    *(
+        b'null ~ true yes on 0 -0 1e999 -1 0x1 010 .inf .nan 99999999999999999999 1_000 2026-01-01 12:30:45 \'\' "" "\\x00" \\'.split()
+    ),
+    *(
+        b"apiVersion kind name metadata spec path value op target patch resources components patches namespace run baseline".split()
+    ),
     *(
         b"../../.. . / a/b $(x) ; <<<<<<< >>>>>>> \xff \xfe\xff \xc0\x80 \x00 \xef\xbb\xbf \xe2\x80\xa8 \xf0\x9f\x98\x80 \t \r\n \n".split(
             b" "
@@ -50,16 +56,32 @@ def mutated(numbers: random.Random, raw: bytes, others: list[bytes]) -> bytes:
         elif kind == 3:
             raw = b"".join([*lines, lines[line]][: len(lines) + 1])
         elif kind == 4:
-            raw = b"".join([*lines[:line], b"  " * numbers.randint(0, 3) + lines[line].lstrip(), *lines[line + 1 :]])
+            raw = b"".join(
+                [
+                    *lines[:line],
+                    b"  " * numbers.randint(0, 3) + lines[line].lstrip(),
+                    *lines[line + 1 :],
+                ]
+            )
         elif kind == 5:
             key, colon, _ = lines[line].partition(b": ")
-            raw = b"".join([*lines[:line], key + (colon or b": ") + numbers.choice(TOKENS) + b"\n", *lines[line + 1 :]])
+            raw = b"".join(
+                [
+                    *lines[:line],
+                    key + (colon or b": ") + numbers.choice(TOKENS) + b"\n",
+                    *lines[line + 1 :],
+                ]
+            )
         elif kind == 6:
             other = numbers.choice(others)
             start = numbers.randrange(len(other) + 1)
             raw = raw[:at] + other[start : start + numbers.randint(1, 200)] + raw[at:]
         else:
-            raw = raw[:at] + bytes(numbers.randrange(256) for _ in range(numbers.randint(1, 4))) + raw[at + 1 :]
+            raw = (
+                raw[:at]
+                + bytes(numbers.randrange(256) for _ in range(numbers.randint(1, 4)))
+                + raw[at + 1 :]
+            )
     return raw
 
 
@@ -112,16 +134,37 @@ def test_whole_answer_knows_one_error(capsys):
     while time.monotonic() < end:
         path = numbers.choice(paths)
         changed = {**files, path: mutated(numbers, files[path], others)}
-        taken += documented(lambda changed=changed, path=path: whole_answer(before, changed, path), path, changed[path])
+        taken += documented(
+            lambda changed=changed, path=path: whole_answer(before, changed, path),
+            path,
+            changed[path],
+        )
         runs += 1
     with capsys.disabled():
-        print(f"\n{runs} trees with a mutated file, {taken} of them still valid, seed {SEED}", end=" ")
+        print(
+            f"\n{runs} trees with a mutated file, {taken} of them still valid, seed {SEED}", end=" "
+        )
     assert taken
 
 
 @pytest.mark.parametrize(
-    "path", ["experiments/a/experiment.yaml", "environments/local/environment.yaml", "environments/local/promotions/m.yaml"]
+    "path",
+    [
+        "experiments/a/experiment.yaml",
+        "environments/local/environment.yaml",
+        "environments/local/promotions/m.yaml",
+    ],
 )
-@pytest.mark.parametrize("raw", [b"[" * 100_000, b"{a: " * 50_000, b"- " * 100_000, b"a: &a [*a]\n", b"? " * 5000, b"'" + b"x" * 200_000])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 100_000,
+        b"{a: " * 50_000,
+        b"- " * 100_000,
+        b"a: &a [*a]\n",
+        b"? " * 5000,
+        b"'" + b"x" * 200_000,
+    ],
+)
 def test_deep_and_endless_files_are_faults(path, raw):
     assert isinstance(read(path, raw), list)

@@ -31,7 +31,12 @@ def test_valid_experiment_is_read(files):
 
 
 def test_all_faults_of_a_file_are_reported_at_once(files):
-    raw = files[PATH].replace(b"epochs: 30", b"epochs: 0").replace(b"vision", b"Vision").replace(b"2Gi", b"2G")
+    raw = (
+        files[PATH]
+        .replace(b"epochs: 30", b"epochs: 0")
+        .replace(b"vision", b"Vision")
+        .replace(b"2Gi", b"2G")
+    )
     assert len(read(PATH, raw)) == 3
 
 

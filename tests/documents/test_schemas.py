@@ -32,7 +32,9 @@ def test_every_key_says_what_it_is_for_and_whether_it_is_required(kind):
     lacking = [
         (title, name)
         for title, name, key in keys(schema)
-        if not any(w in key.get("description", "") for w in ("required", "default", "pins", "cannot be"))
+        if not any(
+            w in key.get("description", "") for w in ("required", "default", "pins", "cannot be")
+        )
     ]
     assert not lacking
 
@@ -47,7 +49,9 @@ def test_unknown_keys_are_refused_in_every_part():
     assert not open_parts
 
 
-@pytest.mark.parametrize("path", sorted(p.relative_to(REPOSITORY).as_posix() for p in REPOSITORY.glob("e*/*/e*.yaml")))
+@pytest.mark.parametrize(
+    "path", sorted(p.relative_to(REPOSITORY).as_posix() for p in REPOSITORY.glob("e*/*/e*.yaml"))
+)
 def test_documents_begin_with_the_editor_comment(path):
     first = (REPOSITORY / path).read_text().splitlines()[0]
     schema = (REPOSITORY / path).parent / first.removeprefix("# yaml-language-server: $schema=")

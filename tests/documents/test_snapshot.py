@@ -22,4 +22,7 @@ def test_faults_of_all_files_come_in_one_error(files):
     files |= {"experiments/a/experiment.yaml": b"", "experiments/b/experiment.yaml": b"- 1\n"}
     with pytest.raises(InvalidDocumentsError) as error:
         load_snapshot(files)
-    assert {fault.path for fault in error.value.faults} == {"experiments/a/experiment.yaml", "experiments/b/experiment.yaml"}
+    assert {fault.path for fault in error.value.faults} == {
+        "experiments/a/experiment.yaml",
+        "experiments/b/experiment.yaml",
+    }

@@ -22,14 +22,31 @@ def test_missing_key_has_line_of_its_parent():
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("on", "on"), ("yes", "yes"), ("010", "010"), ("1_000", "1_000"), ("2026-01-01", "2026-01-01"), ("0x1F", "0x1F")]
+    ("text", "value"),
+    [
+        ("on", "on"),
+        ("yes", "yes"),
+        ("010", "010"),
+        ("1_000", "1_000"),
+        ("2026-01-01", "2026-01-01"),
+        ("0x1F", "0x1F"),
+    ],
 )
 def test_yaml_1_1_surprises_stay_text(text, value):
     assert data(f"key: {text}")["key"] == value
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1", 1), ("-3", -3), ("0.5", 0.5), ("1e-3", 0.001), ("true", True), ("null", None), ("", None)]
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("-3", -3),
+        ("0.5", 0.5),
+        ("1e-3", 0.001),
+        ("true", True),
+        ("null", None),
+        ("", None),
+    ],
 )
 def test_plain_values_are_what_they_look_like(text, value):
     assert data(f"key: {text}")["key"] == value

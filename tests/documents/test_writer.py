@@ -6,8 +6,12 @@ from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.documents.writer import to_document, to_yaml
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text("abc 0123456789:-_#'e.", max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcdef", min_size=1, max_size=5), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**9), 10**9)
+    | st.text("abc 0123456789:-_#'e.", max_size=12),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text("abcdef", min_size=1, max_size=5), inner, max_size=3),
     max_leaves=12,
 )
 

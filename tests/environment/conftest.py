@@ -33,15 +33,26 @@ class Environment:
         return State(self.clone / ".ml-pipeline")
 
     def pipeline(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run([sys.executable, "-m", "ml_pipeline.cli", *arguments], cwd=self.clone, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "ml_pipeline.cli", *arguments],
+            cwd=self.clone,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return (done.stdout + done.stderr).strip()
 
     def submit(self, name: str, *settings: str) -> None:
         draft = self.clone.parent / f"{name}.yaml"
-        kept = [line for line in EXPERIMENT.replace("name: digits-mlp", f"name: {name}").splitlines() if not line.startswith("image:")]
+        kept = [
+            line
+            for line in EXPERIMENT.replace("name: digits-mlp", f"name: {name}").splitlines()
+            if not line.startswith("image:")
+        ]
         draft.write_text("\n".join(kept) + "\n")
-        self.pipeline("submit", str(draft), "--merge", *(part for s in settings for part in ("--set", s)))
+        self.pipeline(
+            "submit", str(draft), "--merge", *(part for s in settings for part in ("--set", s))
+        )
 
     def head(self) -> Snapshot:
         repository = Repository(self.state.origin)
@@ -56,7 +67,11 @@ class Environment:
 
     def tail(self) -> str:
         logs = [self.state.log("supervisor"), *self.state.root.glob("pods/*/log")]
-        return "\n".join(f"--- {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-5:]) for log in logs if log.exists())
+        return "\n".join(
+            f"--- {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            for log in logs
+            if log.exists()
+        )
 
     def run_of(self, name: str):
         """The receipt of an experiment's run, None while there is none."""
@@ -66,9 +81,21 @@ class Environment:
         """Plain git: pull, revert the newest commit whose subject matches, push."""
         git(self.clone, "fetch", "--quiet", "local")
         git(self.clone, "checkout", "--quiet", "--detach", "local/main")
-        git(self.clone, "revert", "--no-edit", git(self.clone, "log", "-1", "--format=%H", f"--grep={grep}"))
+        git(
+            self.clone,
+            "revert",
+            "--no-edit",
+            git(self.clone, "log", "-1", "--format=%H", f"--grep={grep}"),
+        )
         for _ in range(5):
-            if subprocess.run(["git", "push", "--quiet", "local", "HEAD:main"], cwd=self.clone, capture_output=True).returncode == 0:
+            if (
+                subprocess.run(
+                    ["git", "push", "--quiet", "local", "HEAD:main"],
+                    cwd=self.clone,
+                    capture_output=True,
+                ).returncode
+                == 0
+            ):
                 return
             git(self.clone, "fetch", "--quiet", "local")
             git(self.clone, "rebase", "--quiet", "local/main")
@@ -86,7 +113,11 @@ class Environment:
             processes.send([pid], signal.SIGKILL)
 
     def alive(self) -> list[int]:
-        return [pid for pid in processes.with_variable(MARKER, str(self.state.root)) if processes.is_alive(pid)]
+        return [
+            pid
+            for pid in processes.with_variable(MARKER, str(self.state.root))
+            if processes.is_alive(pid)
+        ]
 
     def finished_runs(self) -> list[str]:
         return finished_runs(f"http://127.0.0.1:{self.state.read('endpoints')['mlflow']}")
@@ -96,13 +127,27 @@ def finished_runs(uri: str) -> list[str]:
     """Identities of all MLflow runs that have finished, from the real server."""
 
     def post(method, body):
-        request = urllib.request.Request(f"{uri}/api/2.0/mlflow/{method}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{uri}/api/2.0/mlflow/{method}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
 
-    experiments = [e["experiment_id"] for e in post("experiments/search", {"max_results": 100})["experiments"]]
-    runs = post("runs/search", {"experiment_ids": experiments, "filter": "tags.settled = 'true'", "max_results": 500})
-    return sorted(tag["value"] for run in runs.get("runs", ()) for tag in run["data"]["tags"] if tag["key"] == "identity")
+    experiments = [
+        e["experiment_id"] for e in post("experiments/search", {"max_results": 100})["experiments"]
+    ]
+    runs = post(
+        "runs/search",
+        {"experiment_ids": experiments, "filter": "tags.settled = 'true'", "max_results": 500},
+    )
+    return sorted(
+        tag["value"]
+        for run in runs.get("runs", ())
+        for tag in run["data"]["tags"]
+        if tag["key"] == "identity"
+    )
 
 
 def make_clone(folder: Path) -> Path:
@@ -110,8 +155,14 @@ def make_clone(folder: Path) -> Path:
     clone = folder / "team"
     clone.mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch=main", str(clone))
-    for path in git(REPOSITORY, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if not path.startswith(("experiments/", "tests/")) and "/training/data-" not in path and (REPOSITORY / path).is_file():
+    for path in git(
+        REPOSITORY, "ls-files", "--cached", "--others", "--exclude-standard"
+    ).splitlines():
+        if (
+            not path.startswith(("experiments/", "tests/"))
+            and "/training/data-" not in path
+            and (REPOSITORY / path).is_file()
+        ):
             (clone / path).parent.mkdir(parents=True, exist_ok=True)
             (clone / path).write_bytes((REPOSITORY / path).read_bytes())
     git(clone, "add", "--all")
@@ -127,7 +178,9 @@ def pin_serving(clone: Path) -> None:
     path = clone / "environments/local/environment.yaml"
     digest = digest_at(Repository(clone), "HEAD", "serving")
     lines = [
-        f'  serving: {{repository: serving, digest: "{digest}"}}' if "repository: serving" in line else line
+        f'  serving: {{repository: serving, digest: "{digest}"}}'
+        if "repository: serving" in line
+        else line
         for line in path.read_text().splitlines()
     ]
     path.write_text("\n".join(lines) + "\n")

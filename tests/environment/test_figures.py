@@ -31,11 +31,20 @@ def summary(values: list[float]) -> str:
     return f"p50 {quantile(values, 0.5):.2f} s, p95 {quantile(values, 0.95):.2f} s, max {max(values):.2f} s of {len(values)}"
 
 
-@pytest.mark.parametrize("command", [["--help"], ["validate"], ["render", "--check"]], ids=lambda command: command[0].strip("-"))
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["validate"], ["render", "--check"]],
+    ids=lambda command: command[0].strip("-"),
+)
 def test_command_line(say, command):
     def once() -> float:
         begun = time.perf_counter()
-        subprocess.run([sys.executable.replace("python", "ml-pipeline"), *command], cwd=REPOSITORY, capture_output=True, check=True)
+        subprocess.run(
+            [sys.executable.replace("python", "ml-pipeline"), *command],
+            cwd=REPOSITORY,
+            capture_output=True,
+            check=True,
+        )
         return time.perf_counter() - begun
 
     say(f"ml-pipeline {' '.join(command)}: {summary([once() for _ in range(11)])}, whole process")
@@ -50,13 +59,21 @@ def test_merge_to_training_process(environment, runs, say):
         pod = environment.wait(
             "the process",
             lambda name=name: next(
-                (s for p in environment.state.root.glob(f"pods/{name}-train-*") if (s := read_json(p / "status.json")) and s.get("pid")),
+                (
+                    s
+                    for p in environment.state.root.glob(f"pods/{name}-train-*")
+                    if (s := read_json(p / "status.json")) and s.get("pid")
+                ),
                 None,
             ),
         )
         taken.append(pod["started"] - pushed)
         environment.revert(f"^Train {name}")
-        environment.wait("the Job to be pruned", lambda name=name: not any(j.startswith(name) for j in environment.state.names("jobs")), 60)
+        environment.wait(
+            "the Job to be pruned",
+            lambda name=name: not any(j.startswith(name) for j in environment.state.names("jobs")),
+            60,
+        )
     say(f"merge pushed -> training process running: {summary(taken)}")
     assert len(taken) == 20
 
@@ -68,10 +85,14 @@ def test_revert_during_a_rollout(environment, runs, say):
     taken = []
     for _ in range(20):
         environment.pipeline("promote", second, "--min-requests", "1000000")
-        environment.wait("the canary", lambda: environment.serving().get("routed") == {first: 90, second: 10})
+        environment.wait(
+            "the canary", lambda: environment.serving().get("routed") == {first: 90, second: 10}
+        )
         environment.revert("^Promote digits to second")
         pushed = time.monotonic()
-        environment.wait("the old version", lambda: environment.serving().get("routed") == {first: 100})
+        environment.wait(
+            "the old version", lambda: environment.serving().get("routed") == {first: 100}
+        )
         taken.append(time.monotonic() - pushed)
     say(f"revert pushed during a rollout -> old version has all traffic: {summary(taken)}")
     assert len(taken) == 20
@@ -81,10 +102,22 @@ def test_ten_thousand_requests_across_promotion_steps_and_revert(environment, ru
     first, second = runs
     load = Load(environment.serving()["url"], (1, 8, 8), 130)
     load.start()
-    environment.pipeline("promote", second, "--steps", "10,50,100", "--min-requests", "400", "--max-p99-increase", "1000")
+    environment.pipeline(
+        "promote",
+        second,
+        "--steps",
+        "10,50,100",
+        "--min-requests",
+        "400",
+        "--max-p99-increase",
+        "1000",
+    )
     splits = []
     for percent in (10, 50):
-        environment.wait(f"{percent} %", lambda percent=percent: environment.serving().get("routed", {}).get(second) == percent)
+        environment.wait(
+            f"{percent} %",
+            lambda percent=percent: environment.serving().get("routed", {}).get(second) == percent,
+        )
         before = load.by_predictor.copy()
         during = before
         while environment.serving().get("routed", {}).get(second) == percent:
@@ -92,7 +125,14 @@ def test_ten_thousand_requests_across_promotion_steps_and_revert(environment, ru
             time.sleep(0.02)
         counted = during - before
         share = counted[f"digits-run-{second[-10:]}"] / counted.total()
-        splits.append((percent, share, counted.total(), sqrt(percent / 100 * (1 - percent / 100) / counted.total())))
+        splits.append(
+            (
+                percent,
+                share,
+                counted.total(),
+                sqrt(percent / 100 * (1 - percent / 100) / counted.total()),
+            )
+        )
     environment.wait("the end", lambda: environment.serving().get("routed") == {second: 100})
     environment.wait("the old server to end", lambda: not environment.servers(first[-10:]), 60)
     environment.revert("^Promote digits to second")
@@ -105,7 +145,11 @@ def test_ten_thousand_requests_across_promotion_steps_and_revert(environment, ru
         say(
             f"declared {percent} %, measured {100 * share:.2f} % of {total} requests, {abs(share - percent / 100) / error:.2f} standard errors off"
         )
-    say(f"revert pushed after the end of a rollout -> old version serves: {back:.1f} s, its server started anew")
-    say(f"{len(load.failed)} of {load.sent} requests failed, {load.per_second:.0f} a second asked for")
+    say(
+        f"revert pushed after the end of a rollout -> old version serves: {back:.1f} s, its server started anew"
+    )
+    say(
+        f"{len(load.failed)} of {load.sent} requests failed, {load.per_second:.0f} a second asked for"
+    )
     assert load.failed == []
     assert all(abs(share - percent / 100) < 4.5 * error for percent, share, _, error in splits)

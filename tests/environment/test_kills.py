@@ -13,7 +13,14 @@ from tests.environment.conftest import Environment, identify, make_clone
 
 pytestmark = pytest.mark.slow
 
-EXPERIMENTS = {f"steady-{n}": (f"parameters.learning_rate=0.00{n}", "parameters.epochs=150", "parameters.dropout=0.1") for n in range(1, 7)}
+EXPERIMENTS = {
+    f"steady-{n}": (
+        f"parameters.learning_rate=0.00{n}",
+        "parameters.epochs=150",
+        "parameters.dropout=0.1",
+    )
+    for n in range(1, 7)
+}
 KILLS = {"supervisor": 14, "reconcile": 16, "trainer": 10, "mlflow": 4, "envoy": 3, "server": 5}
 
 
@@ -47,8 +54,20 @@ def promote(environment) -> None:
 def outcome(environment) -> dict:
     """What must be the same: who was trained with which result, and every path on the branch."""
     head = environment.head()
-    results = {run.experiment: (run.id, run.outcome, run.metrics["train_loss"], run.metrics["holdout_loss"]) for run in head.runs.values()}
-    return {"results": results, "paths": sorted(head.files), "routed": environment.serving()["routed"]}
+    results = {
+        run.experiment: (
+            run.id,
+            run.outcome,
+            run.metrics["train_loss"],
+            run.metrics["holdout_loss"],
+        )
+        for run in head.runs.values()
+    }
+    return {
+        "results": results,
+        "paths": sorted(head.files),
+        "routed": environment.serving()["routed"],
+    }
 
 
 def target(environment, kind: str) -> int | None:
@@ -57,7 +76,10 @@ def target(environment, kind: str) -> int | None:
     if kind == "supervisor":
         return (state.read("supervisor") or {}).get("pid")
     pattern = {"trainer": "*-train-*", "server": "digits-run-*"}.get(kind, kind)
-    pids = [(read_json(folder / "status.json") or {}).get("pid") for folder in sorted(state.root.glob(f"pods/{pattern}"))]
+    pids = [
+        (read_json(folder / "status.json") or {}).get("pid")
+        for folder in sorted(state.root.glob(f"pods/{pattern}"))
+    ]
     alive = [pid for pid in pids if pid and processes.is_alive(pid)]
     return alive[0] if alive else None
 
@@ -68,7 +90,9 @@ def kill(environment, kind: str) -> bool:
         return False
     environment.kill(pid)
     if kind == "supervisor":
-        environment.wait("every process to end with its environment", lambda: environment.alive() == [], 15)
+        environment.wait(
+            "every process to end with its environment", lambda: environment.alive() == [], 15
+        )
         environment.pipeline("up")
     return True
 
@@ -77,7 +101,12 @@ def job_is_nearly_out_of_tries(environment, pid: int) -> bool:
     """A Job whose pods were killed more often than its backoffLimit has failed, as on Kubernetes; that is not tested here."""
     for name in environment.state.names("jobs"):
         record = environment.state.read(f"jobs/{name}")
-        if record and record.get("pod") and (read_json(environment.state.pod(record["pod"]) / "status.json") or {}).get("pid") == pid:
+        if (
+            record
+            and record.get("pod")
+            and (read_json(environment.state.pod(record["pod"]) / "status.json") or {}).get("pid")
+            == pid
+        ):
             return record["failures"] >= 2
     return True
 
@@ -117,13 +146,23 @@ def survive(environment) -> dict[str, int]:
     choose = random.Random(20)
     begin(environment)
     killed = disturb(
-        environment, choose, {k: n for k, n in KILLS.items() if k != "server"}, lambda: len(environment.head().runs) == len(EXPERIMENTS)
+        environment,
+        choose,
+        {k: n for k, n in KILLS.items() if k != "server"},
+        lambda: len(environment.head().runs) == len(EXPERIMENTS),
     )
     environment.wait("all receipts", lambda: len(environment.head().runs) == len(EXPERIMENTS), 300)
     promote(environment)
     left = {kind: n - killed.get(kind, 0) for kind, n in KILLS.items() if kind != "trainer"}
-    more = disturb(environment, choose, left | {"server": KILLS["server"] + KILLS["trainer"] - killed["trainer"]}, lambda: False)
-    environment.wait("the model again", lambda: environment.serving().get("state") == "Available", 120)
+    more = disturb(
+        environment,
+        choose,
+        left | {"server": KILLS["server"] + KILLS["trainer"] - killed["trainer"]},
+        lambda: False,
+    )
+    environment.wait(
+        "the model again", lambda: environment.serving().get("state") == "Available", 120
+    )
     return {kind: killed.get(kind, 0) + more.get(kind, 0) for kind in KILLS}
 
 

@@ -32,7 +32,10 @@ def second(environment, first):
 def serving(environment, first):
     """The first run in service."""
     environment.pipeline("promote", "first")
-    return environment.wait("the first model", lambda: environment.serving().get("state") == "Available" and environment.serving())
+    return environment.wait(
+        "the first model",
+        lambda: environment.serving().get("state") == "Available" and environment.serving(),
+    )
 
 
 def reference(run) -> str:
@@ -40,13 +43,17 @@ def reference(run) -> str:
 
 
 def post(url: str, body: bytes):
-    with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=10) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=10
+    ) as answer:
         return json.loads(answer.read()), answer.headers["x-predictor"]
 
 
 def test_merged_experiment_is_trained_and_settled(environment, first):
     assert first.outcome == "succeeded"
-    assert {gate.name: gate.passed for gate in first.gates} == dict.fromkeys(("quality", "latency", "memory", "signature"), True)
+    assert {gate.name: gate.passed for gate in first.gates} == dict.fromkeys(
+        ("quality", "latency", "memory", "signature"), True
+    )
     assert first.artifact.uri.startswith("mlflow/")
     assert first.cost.amount > 0
 
@@ -81,7 +88,11 @@ def test_changed_comment_and_key_order_train_nothing(environment, first, second)
     before = environment.finished_runs()
     environment.submit("first", "parameters.epochs=8", "owner=speech")
     assert "trained already" in environment.pipeline(
-        "submit", str(environment.clone.parent / "first.yaml"), "--merge", "--set", "parameters.epochs=8"
+        "submit",
+        str(environment.clone.parent / "first.yaml"),
+        "--merge",
+        "--set",
+        "parameters.epochs=8",
     )
     time.sleep(2)
     assert environment.state.names("jobs") == []
@@ -98,7 +109,13 @@ def test_revert_and_revert_of_the_experiment_train_nothing(environment, second):
 
 
 def test_promoted_model_answers(environment, serving):
-    body = json.dumps({"inputs": [{"name": "rows", "shape": [2, 1, 8, 8], "datatype": "FP32", "data": [1.0] * 128}]}).encode()
+    body = json.dumps(
+        {
+            "inputs": [
+                {"name": "rows", "shape": [2, 1, 8, 8], "datatype": "FP32", "data": [1.0] * 128}
+            ]
+        }
+    ).encode()
     answer, predictor = post(serving["url"], body)
     assert answer["outputs"][0]["shape"] == [2, 10]
     assert serving["predictors"][0]["name"].startswith(predictor)
@@ -108,9 +125,22 @@ def test_canary_advances_and_a_revert_takes_it_back(environment, first, second, 
     old, new = reference(first), reference(second)
     load = Load(serving["url"], (1, 8, 8), 60)
     load.start()
-    environment.pipeline("promote", "second", "--steps", "20,100", "--min-requests", "60", "--max-p99-increase", "1000")
-    environment.wait("the canary", lambda: environment.serving().get("routed") == {old: 80, new: 20})
-    environment.wait("the end of the rollout", lambda: environment.serving().get("routed") == {new: 100})
+    environment.pipeline(
+        "promote",
+        "second",
+        "--steps",
+        "20,100",
+        "--min-requests",
+        "60",
+        "--max-p99-increase",
+        "1000",
+    )
+    environment.wait(
+        "the canary", lambda: environment.serving().get("routed") == {old: 80, new: 20}
+    )
+    environment.wait(
+        "the end of the rollout", lambda: environment.serving().get("routed") == {new: 100}
+    )
     environment.revert("^Promote digits to second")
     environment.wait("the old version", lambda: environment.serving().get("routed") == {old: 100})
     load.stop()
@@ -136,15 +166,23 @@ def test_damaged_model_is_not_served(environment, first, second, serving):
     weights.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     environment.pipeline("promote", "second", "--steps", "100")
     refused = environment.wait(
-        "the refusal", lambda: any("refused to serve" in p["message"] for p in environment.serving().get("predictors", ()))
+        "the refusal",
+        lambda: any(
+            "refused to serve" in p["message"] for p in environment.serving().get("predictors", ())
+        ),
     )
     assert refused
     assert environment.serving()["routed"] == {reference(first): 100}
     weights.write_bytes(raw)
-    environment.wait("the restored model", lambda: environment.serving().get("routed") == {reference(second): 100})
+    environment.wait(
+        "the restored model",
+        lambda: environment.serving().get("routed") == {reference(second): 100},
+    )
 
 
-def test_changed_resources_replace_the_server_without_a_lost_request(environment, first, second, serving):
+def test_changed_resources_replace_the_server_without_a_lost_request(
+    environment, first, second, serving
+):
     (before,) = environment.servers(second.id)
     load = Load(serving["url"], (1, 8, 8), 40)
     load.start()
@@ -156,7 +194,10 @@ def test_changed_resources_replace_the_server_without_a_lost_request(environment
     git(environment.clone, "add", "--all")
     git(environment.clone, "commit", "--quiet", "--message", "Give digits more memory")
     git(environment.clone, "push", "--quiet", "local", "HEAD:main")
-    environment.wait("the new server alone", lambda: len(now := environment.servers(second.id)) == 1 and now != [before])
+    environment.wait(
+        "the new server alone",
+        lambda: len(now := environment.servers(second.id)) == 1 and now != [before],
+    )
     load.stop()
     assert load.failed == []
 
@@ -166,10 +207,21 @@ def test_a_hundred_applied_revisions_start_nothing(environment, first, second):
     for number in range(100):
         git(environment.clone, "fetch", "--quiet", "local")
         git(environment.clone, "checkout", "--quiet", "--detach", "local/main")
-        git(environment.clone, "commit", "--quiet", "--allow-empty", "--message", f"Nothing {number}")
+        git(
+            environment.clone,
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--message",
+            f"Nothing {number}",
+        )
         git(environment.clone, "push", "--quiet", "local", "HEAD:main")
     head = git(environment.clone, "rev-parse", "HEAD")
-    environment.wait("the last revision", lambda: (environment.state.read("revision") or {}).get("applied") == head, 30)
+    environment.wait(
+        "the last revision",
+        lambda: (environment.state.read("revision") or {}).get("applied") == head,
+        30,
+    )
     assert environment.state.names("jobs") == []
     assert environment.finished_runs() == before
 
@@ -180,7 +232,9 @@ def test_unused_endpoint_says_not_found(environment, serving):
 
 
 def test_bad_configuration_fails_for_good_with_the_reason(environment, first):
-    environment.submit("impossible", "model.type=cnn", "dataset.uri=bundled://iris", "model.name=iris")
+    environment.submit(
+        "impossible", "model.type=cnn", "dataset.uri=bundled://iris", "model.name=iris"
+    )
     run = environment.wait("the failed receipt", lambda: environment.run_of("impossible"))
     assert run.outcome == "failed"
     assert "exit code 42" in run.reason
@@ -207,7 +261,11 @@ def test_everything_listens_on_loopback_only(environment, serving):
         own |= descriptors(pid)
     addresses = {inodes[i] for i in own & inodes.keys()}
     assert addresses
-    assert addresses <= {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+    assert addresses <= {
+        "0100007F",
+        "00000000000000000000000001000000",
+        "0000000000000000FFFF00000100007F",
+    }
 
 
 def descriptors(pid: int) -> set[str]:

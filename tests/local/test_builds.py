@@ -31,7 +31,9 @@ def test_every_overlay_is_built(builds):
 
 def test_unchanged_overlays_are_built_once(builds, monkeypatch):
     first = builds.objects("HEAD")
-    monkeypatch.setattr(module, "build_objects", lambda folder: pytest.fail(f"built {folder} again"))
+    monkeypatch.setattr(
+        module, "build_objects", lambda folder: pytest.fail(f"built {folder} again")
+    )
     assert builds.objects("HEAD") == first
 
 
@@ -58,10 +60,14 @@ def test_one_broken_overlay_fails_the_revision(builds, team):
         builds.objects("HEAD")
 
 
-@pytest.mark.parametrize(("old", "new"), [("memory: 2Gi", "memory: lots"), ("      resources:", "      resource:")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("memory: 2Gi", "memory: lots"), ("      resources:", "      resource:")]
+)
 def test_overlay_edited_by_hand_is_refused_by_name(builds, team, old, new):
     (path,) = team.glob("environments/local/training/waiting-*/job.yaml")
     path.write_text(re.sub(old, new, path.read_text()))
     git(team, "commit", "--quiet", "--all", "--message", "Edit")
-    with pytest.raises(PipelineError, match=r"Job waiting-train-\w+ lacks or misspells .*; render it anew"):
+    with pytest.raises(
+        PipelineError, match=r"Job waiting-train-\w+ lacks or misspells .*; render it anew"
+    ):
         builds.objects("HEAD")

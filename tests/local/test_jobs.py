@@ -16,7 +16,12 @@ def manifest(name: str, cpu: str = "1", memory: str = "1Gi", **spec) -> dict:
     amounts = {"cpu": cpu, "memory": memory}
     container = {"name": "trainer", "resources": {"requests": amounts, "limits": amounts}}
     labels = {"pipeline": "ml-training", "ml-pipeline/experiment": name}
-    whole = {"backoffLimit": 1, "podFailurePolicy": {"rules": RULES}, "template": {"spec": {"containers": [container]}}, **spec}
+    whole = {
+        "backoffLimit": 1,
+        "podFailurePolicy": {"rules": RULES},
+        "template": {"spec": {"containers": [container]}},
+        **spec,
+    }
     return {"kind": "Job", "metadata": {"name": name, "labels": labels}, "spec": whole}
 
 
@@ -36,7 +41,12 @@ class FakePods:
         return self.ends.get(name, {"phase": "Running"})
 
     def end(self, name, code, reason="Error"):
-        self.ends[name] = {"phase": "Ended", "exit_code": code, "reason": reason, "peak_bytes": 2**30}
+        self.ends[name] = {
+            "phase": "Ended",
+            "exit_code": code,
+            "reason": reason,
+            "peak_bytes": 2**30,
+        }
 
     def stop(self, name):
         self.stopped.append(name)
@@ -94,7 +104,13 @@ def test_template_under_a_known_name_is_not_applied(jobs, pods):
 
 @pytest.mark.parametrize(
     ("code", "reason", "action"),
-    [(42, "Error", "FailJob"), (143, "Error", "Ignore"), (137, "Lost", "Ignore"), (1, "Error", "Count"), (137, "OOMKilled", "Count")],
+    [
+        (42, "Error", "FailJob"),
+        (143, "Error", "Ignore"),
+        (137, "Lost", "Ignore"),
+        (1, "Error", "Count"),
+        (137, "OOMKilled", "Count"),
+    ],
 )
 def test_pod_failure_policy_decides(code, reason, action):
     assert failure_action(manifest("a")["spec"], {"exit_code": code, "reason": reason}) == action
@@ -109,7 +125,11 @@ def test_code_42_fails_the_job_at_once(jobs, pods):
     run(jobs)
     pods.end("a-1", 42)
     run(jobs, 3)
-    assert (record(jobs)["phase"], record(jobs)["reason"], pods.started) == ("Failed", "PodFailurePolicy", ["a-1"])
+    assert (record(jobs)["phase"], record(jobs)["reason"], pods.started) == (
+        "Failed",
+        "PodFailurePolicy",
+        ["a-1"],
+    )
 
 
 def test_failures_count_to_the_backoff_limit(jobs, pods):
@@ -177,7 +197,10 @@ def test_image_that_is_not_there_is_said(jobs, pods):
     pods.refuses = "no commit holds trainer/"
     jobs.apply([manifest("a")])
     run(jobs)
-    assert (record(jobs)["phase"], record(jobs)["message"]) == ("Pending", "no commit holds trainer/")
+    assert (record(jobs)["phase"], record(jobs)["message"]) == (
+        "Pending",
+        "no commit holds trainer/",
+    )
 
 
 def test_another_controller_goes_on_from_the_files(jobs, pods, tmp_path):
@@ -192,4 +215,7 @@ def test_another_controller_goes_on_from_the_files(jobs, pods, tmp_path):
 def test_memory_kill_names_the_line_to_change():
     whole = {"manifest": copy.deepcopy(manifest("digits")), "name": "digits"}
     text = explain(whole, {"reason": "OOMKilled", "exit_code": 137, "peak_bytes": 1100 * 2**20})
-    assert text == "OOMKilled: used 1100 MiB, the limit is 1Gi; raise resources.memory in experiments/digits/experiment.yaml"
+    assert (
+        text
+        == "OOMKilled: used 1100 MiB, the limit is 1Gi; raise resources.memory in experiments/digits/experiment.yaml"
+    )

@@ -14,7 +14,12 @@ def state(tmp_path) -> State:
     ):
         found.write(
             f"jobs/{name}",
-            {"phase": phase, "reason": "BackoffLimitExceeded", "message": "failed 4 times", "manifest": {"metadata": {"labels": labels}}},
+            {
+                "phase": phase,
+                "reason": "BackoffLimitExceeded",
+                "message": "failed 4 times",
+                "manifest": {"metadata": {"labels": labels}},
+            },
         )
     return found
 

@@ -13,7 +13,9 @@ from tests.conftest import until
 
 @pytest.fixture
 def pods(tmp_path):
-    found = Pods(State(tmp_path / "state"), None, {"http://mlflow.svc:5000": "http://127.0.0.1:1234"})
+    found = Pods(
+        State(tmp_path / "state"), None, {"http://mlflow.svc:5000": "http://127.0.0.1:1234"}
+    )
     found.state.root.mkdir()
     yield found
     for name in found.names():
@@ -44,7 +46,9 @@ def test_pod_whose_shim_is_gone_is_lost(pods, tmp_path):
 
 def test_stopped_pod_can_start_again_and_stop_again(pods, tmp_path):
     for _ in range(2):
-        pods.run("a", ["sleep", "60"], dict(os.environ), cwd=tmp_path, limits=Limits(grace_seconds=1))
+        pods.run(
+            "a", ["sleep", "60"], dict(os.environ), cwd=tmp_path, limits=Limits(grace_seconds=1)
+        )
         until(lambda: (pods.status("a") or {}).get("pid"))
         until(lambda: pods.stop("a"))
 

@@ -24,13 +24,21 @@ def test_everything_listens_on_loopback(router):
 def test_weights_become_weighted_clusters(router):
     router.set_routes([Route("/seldon/ns/digits/", {"a": 90, "b": 10})])
     (route,) = written(router, "rds")["resources"][0]["virtual_hosts"][0]["routes"]
-    assert {c["name"]: c["weight"] for c in route["route"]["weighted_clusters"]["clusters"]} == {"a": 90, "b": 10}
+    assert {c["name"]: c["weight"] for c in route["route"]["weighted_clusters"]["clusters"]} == {
+        "a": 90,
+        "b": 10,
+    }
 
 
 def test_clusters_point_to_ports(router):
     router.set_clusters({"a": 5001})
     (found,) = written(router, "cds")["resources"]
-    assert found["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] == 5001
+    assert (
+        found["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"][
+            "socket_address"
+        ]["port_value"]
+        == 5001
+    )
 
 
 def test_idle_connections_end_before_the_server_ends_them(router):

@@ -45,8 +45,12 @@ def test_clusters_carry_model_and_predictor():
 
 
 def test_weight_is_no_part_of_a_server():
-    assert cluster("digits", {"name": "a", "traffic": 10}) == cluster("digits", {"name": "a", "traffic": 50})
+    assert cluster("digits", {"name": "a", "traffic": 10}) == cluster(
+        "digits", {"name": "a", "traffic": 50}
+    )
 
 
 def test_another_template_is_another_server():
-    assert cluster("digits", {"name": "a", "graph": {"modelUri": "x"}}) != cluster("digits", {"name": "a", "graph": {"modelUri": "y"}})
+    assert cluster("digits", {"name": "a", "graph": {"modelUri": "x"}}) != cluster(
+        "digits", {"name": "a", "graph": {"modelUri": "y"}}
+    )

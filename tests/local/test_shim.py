@@ -28,7 +28,10 @@ def start(tmp_path):
             "cpus": [0],
         }
         (tmp_path / "spec.json").write_text(json.dumps({**whole, **spec}))
-        shim = subprocess.Popen([sys.executable, "-m", "ml_pipeline.local.shim", str(tmp_path)], stderr=subprocess.DEVNULL)
+        shim = subprocess.Popen(
+            [sys.executable, "-m", "ml_pipeline.local.shim", str(tmp_path)],
+            stderr=subprocess.DEVNULL,
+        )
         started.append(shim)
         return shim
 
@@ -53,7 +56,10 @@ def ended(folder, shim) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("code", "reason"), [(0, "Completed"), (3, "Error"), (42, "Error")])
 def test_exit_code_is_recorded(tmp_path, start, code, reason):
-    assert ended(tmp_path, start(sys.executable, "-c", f"raise SystemExit({code})")) == (code, reason)
+    assert ended(tmp_path, start(sys.executable, "-c", f"raise SystemExit({code})")) == (
+        code,
+        reason,
+    )
 
 
 def test_missing_program_is_code_127(tmp_path, start):
@@ -83,18 +89,30 @@ def test_stop_kills_what_does_not_listen(tmp_path, start):
 
 
 def test_memory_over_the_limit_is_stopped_and_named(tmp_path, start):
-    shim = start(sys.executable, "-c", "import time; x = b'1' * 200_000_000; time.sleep(60)", memory_bytes=100 * 2**20)
+    shim = start(
+        sys.executable,
+        "-c",
+        "import time; x = b'1' * 200_000_000; time.sleep(60)",
+        memory_bytes=100 * 2**20,
+    )
     assert ended(tmp_path, shim) == (137, "OOMKilled")
     assert read_json(tmp_path / "status.json")["peak_bytes"] > 100 * 2**20
 
 
 def test_memory_of_the_whole_tree_counts(tmp_path, start):
     script = "import subprocess, sys; subprocess.run([sys.executable, '-c', \"import time; x = b'1' * 200_000_000; time.sleep(60)\"])"
-    assert ended(tmp_path, start(sys.executable, "-c", script, memory_bytes=100 * 2**20))[1] == "OOMKilled"
+    assert (
+        ended(tmp_path, start(sys.executable, "-c", script, memory_bytes=100 * 2**20))[1]
+        == "OOMKilled"
+    )
 
 
 def test_grandchildren_end_with_the_container(tmp_path, start):
-    shim = start(sys.executable, "-c", "import subprocess; subprocess.Popen(['sleep', '61'], start_new_session=True)")
+    shim = start(
+        sys.executable,
+        "-c",
+        "import subprocess; subprocess.Popen(['sleep', '61'], start_new_session=True)",
+    )
     ended(tmp_path, shim)
     assert processes.descendants(shim.pid) == []
 
@@ -132,5 +150,13 @@ def test_container_does_not_start_without_its_environment(tmp_path, start):
 
 def test_cpus_are_limited(tmp_path, start):
     core = min(os.sched_getaffinity(0))
-    ended(tmp_path, start(sys.executable, "-c", "import os; open('cpus', 'w').write(str(os.sched_getaffinity(0)))", cpus=[core]))
+    ended(
+        tmp_path,
+        start(
+            sys.executable,
+            "-c",
+            "import os; open('cpus', 'w').write(str(os.sched_getaffinity(0)))",
+            cpus=[core],
+        ),
+    )
     assert (tmp_path / "cpus").read_text() == str({core})

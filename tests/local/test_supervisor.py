@@ -16,7 +16,10 @@ def test_facts_come_from_the_branch(team):
     assert read_environment(Repository(team), "local").name == "local"
 
 
-@pytest.mark.parametrize(("name", "message"), [("staging", "runtime is not embedded"), ("moon", "does not exist at main")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("staging", "runtime is not embedded"), ("moon", "does not exist at main")],
+)
 def test_other_environments_are_refused(team, name, message):
     with pytest.raises(PipelineError, match=message):
         read_environment(Repository(team), name)

@@ -44,20 +44,32 @@ def test_settled_run_waits_no_more_and_has_been_paid(files):
 
 
 def test_same_run_asked_for_twice_is_paid_once(files):
-    files["experiments/also/experiment.yaml"] = files[WAITING].replace(b"name: waiting", b"name: also")
+    files["experiments/also/experiment.yaml"] = files[WAITING].replace(
+        b"name: waiting", b"name: also"
+    )
     assert len(month(files).waiting) == 1
 
 
 def test_budget_that_a_change_uses_up_is_named(files):
     before = edited(files, ENVIRONMENT, "monthly: 100", "monthly: 58.5")
     after = dict(before)
-    text = before[WAITING].decode().replace("max_duration: 15m", "max_duration: 9h").replace("bundled://digits", "bundled://wine")
+    text = (
+        before[WAITING]
+        .decode()
+        .replace("max_duration: 15m", "max_duration: 9h")
+        .replace("bundled://digits", "bundled://wine")
+    )
     after["experiments/more/experiment.yaml"] = (
-        text.replace("name: waiting", "name: more").replace("max_cost: 0.05", "max_cost: 5").encode()
+        text.replace("name: waiting", "name: more")
+        .replace("max_cost: 0.05", "max_cost: 5")
+        .encode()
     )
     (fault,) = faults(before, after)
     assert fault.startswith("environments/local/environment.yaml:")
-    assert "budget.monthly: '58.5' is less than 58.76 USD expected in 2026-01, 0.36 more than before; ask for less" in fault
+    assert (
+        "budget.monthly: '58.5' is less than 58.76 USD expected in 2026-01, 0.36 more than before; ask for less"
+        in fault
+    )
 
 
 def test_budget_already_spent_stops_nothing_that_makes_it_no_worse(files):
@@ -66,7 +78,9 @@ def test_budget_already_spent_stops_nothing_that_makes_it_no_worse(files):
 
 
 def test_dearer_nodes_use_up_a_budget_too(files):
-    (fault,) = faults(files, edited(files, ENVIRONMENT, "price_per_hour: 0.08", "price_per_hour: 0.8"))
+    (fault,) = faults(
+        files, edited(files, ENVIRONMENT, "price_per_hour: 0.08", "price_per_hour: 0.8")
+    )
     assert "'100' is less than 584." in fault
 
 
@@ -84,14 +98,24 @@ def hints(files, name: str = "waiting") -> list[str]:
 
 
 def test_advice_has_amounts_of_money():
-    files = edited(like_runs(5200.0), WAITING, "max_duration: 15m, max_cost: 0.05", "max_duration: 2d, max_cost: 900")
+    files = edited(
+        like_runs(5200.0),
+        WAITING,
+        "max_duration: 15m, max_cost: 0.05",
+        "max_duration: 2d, max_cost: 900",
+    )
     spot, memory = hints(files)
     assert spot == "spot saves 65.45 USD a run; add it to options"
     assert memory == "600Gi asked, 5.1Gi used in 3 runs: memory 7Gi saves 96.31 USD a run"
 
 
 def test_memory_that_is_used_is_not_advised_against():
-    files = edited(like_runs(400_000.0), WAITING, "max_duration: 15m, max_cost: 0.05", "max_duration: 2d, max_cost: 900")
+    files = edited(
+        like_runs(400_000.0),
+        WAITING,
+        "max_duration: 15m, max_cost: 0.05",
+        "max_duration: 2d, max_cost: 900",
+    )
     assert [said for said in hints(files) if "memory" in said] == []
 
 

@@ -19,16 +19,32 @@ from tests.many import experiments, rendered, roomy_tree, valid_tree, with_exper
 
 BATCHES, AT_ONCE = int(os.environ.get("BATCHES", "5")), 20
 ROOTED = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-TREES = {"shipped": lambda: folder(REPOSITORY, "environments") | folder(REPOSITORY, "base"), "fixtures": lambda: rendered(valid_tree())}
+TREES = {
+    "shipped": lambda: folder(REPOSITORY, "environments") | folder(REPOSITORY, "base"),
+    "fixtures": lambda: rendered(valid_tree()),
+}
 
 
 def in_order(objects) -> list:
-    return sorted(objects, key=lambda thing: (thing["kind"], thing["metadata"].get("namespace", ""), thing["metadata"]["name"]))
+    return sorted(
+        objects,
+        key=lambda thing: (
+            thing["kind"],
+            thing["metadata"].get("namespace", ""),
+            thing["metadata"]["name"],
+        ),
+    )
 
 
 def folders(files, below: str = "environments/") -> list[str]:
-    found = [path.rpartition("/")[0] for path in files if path.startswith(below) and path.endswith("/kustomization.yaml")]
-    return sorted(path for path in found if b"kind: Kustomization" in files[f"{path}/kustomization.yaml"])
+    found = [
+        path.rpartition("/")[0]
+        for path in files
+        if path.startswith(below) and path.endswith("/kustomization.yaml")
+    ]
+    return sorted(
+        path for path in found if b"kind: Kustomization" in files[f"{path}/kustomization.yaml"]
+    )
 
 
 def by_kustomize(path: Path, files, entries: list[str]) -> list:
@@ -62,7 +78,11 @@ def test_flux_folders_are_left_to_kustomize():
 def test_random_experiments_are_what_kustomize_builds(tmp_path_factory, documents, claim):
     facts = {} if claim else {"artifacts": {"uri": "s3://bucket"}}
     files = with_experiments(roomy_tree(**facts), documents)
-    entries = [path for path in folders(files, "environments/local/training/") if "/e" in path or "/data-" in path]
+    entries = [
+        path
+        for path in folders(files, "environments/local/training/")
+        if "/e" in path or "/data-" in path
+    ]
     builder = Builder(files)
     mine = [thing for path in entries for thing in builder.build(path)]
     assert in_order(mine) == by_kustomize(tmp_path_factory.mktemp("tree"), files, entries)
@@ -82,7 +102,9 @@ spec:
       tolerations: [{key: k, operator: Exists}]
 """
 env = st.lists(
-    st.fixed_dictionaries({"name": st.sampled_from("ABCD"), "value": st.sampled_from(["1", "on", "null", "x y"])}),
+    st.fixed_dictionaries(
+        {"name": st.sampled_from("ABCD"), "value": st.sampled_from(["1", "on", "null", "x y"])}
+    ),
     max_size=3,
     unique_by=lambda item: item["name"],
 )
@@ -94,12 +116,18 @@ containers = st.lists(
             "env": env,
             "args": st.lists(st.sampled_from("ab"), max_size=2),
             "volumeMounts": st.lists(
-                st.fixed_dictionaries({"name": st.just("v"), "mountPath": st.sampled_from(["/v", "/w"])}),
+                st.fixed_dictionaries(
+                    {"name": st.just("v"), "mountPath": st.sampled_from(["/v", "/w"])}
+                ),
                 max_size=2,
                 unique_by=lambda item: item["mountPath"],
             ),
             "resources": st.fixed_dictionaries(
-                {"limits": st.dictionaries(st.sampled_from(["cpu", "memory"]), st.sampled_from(["1", "2"]))}
+                {
+                    "limits": st.dictionaries(
+                        st.sampled_from(["cpu", "memory"]), st.sampled_from(["1", "2"])
+                    )
+                }
             ),
         },
     ),
@@ -112,7 +140,9 @@ pods = st.fixed_dictionaries(
     optional={
         "volumes": st.just([{"name": "w", "emptyDir": {}}]),
         "tolerations": st.just([{"key": "l", "operator": "Exists"}]),
-        "nodeSelector": st.dictionaries(st.sampled_from("ab"), st.sampled_from(["true", "1"]), max_size=2),
+        "nodeSelector": st.dictionaries(
+            st.sampled_from("ab"), st.sampled_from(["true", "1"]), max_size=2
+        ),
     },
 )
 
@@ -130,11 +160,18 @@ def patched_tree(patch: bytes, **more) -> dict[str, bytes]:
 @settings(max_examples=BATCHES * 6, deadline=None, phases=[Phase.generate])
 @given(pods)
 def test_random_partial_objects_are_merged_as_kustomize_does(tmp_path_factory, pod):
-    patch = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "train"}, "spec": {"template": {"spec": pod}}}
+    patch = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "train"},
+        "spec": {"template": {"spec": pod}},
+    }
     files = patched_tree(yaml.safe_dump(patch).encode())
     path = tmp_path_factory.mktemp("tree")
     write_changes(path, Changes(files))
-    assert in_order(Builder(files).build("environments/o")) == in_order(build_objects(path / "environments/o"))
+    assert in_order(Builder(files).build("environments/o")) == in_order(
+        build_objects(path / "environments/o")
+    )
 
 
 CONTAINER = "/spec/template/spec/containers"
@@ -174,7 +211,10 @@ def test_random_json_patches_do_what_kustomize_does_or_are_left_to_it(tmp_path_f
 
 def overlay(**body) -> dict[str, bytes]:
     files = patched_tree(JOB.encode())
-    return files | {"environments/o/kustomization.yaml": ROOTED.encode() + yaml.safe_dump({"resources": ["../../base/x"], **body}).encode()}
+    return files | {
+        "environments/o/kustomization.yaml": ROOTED.encode()
+        + yaml.safe_dump({"resources": ["../../base/x"], **body}).encode()
+    }
 
 
 NOT_COVERED = {
@@ -186,12 +226,26 @@ NOT_COVERED = {
     "twice": {**overlay(), "base/x/job.yaml": JOB.encode() + b"---\n" + JOB.encode()},
     "key twice": {**overlay(), "base/x/job.yaml": JOB.encode() + b"spec: {}\n"},
     "not yaml": {**overlay(), "base/x/job.yaml": b"a: [\n"},
-    "no target": overlay(patches=[{"patch": "apiVersion: batch/v1\nkind: Job\nmetadata: {name: other}\n"}]),
-    "directive": overlay(patches=[{"patch": JOB.replace("volumes:", "$patch: delete\n      volumes:")}]),
-    "selector": overlay(patches=[{"patch": "[]", "target": {"kind": "Job", "labelSelector": "a in (b, c)"}}]),
-    "secret renamed": {**overlay(namePrefix="x-"), "base/x/job.yaml": b"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"},
-    "another version": {**overlay(), "environments/o/kustomization.yaml": b"kind: Kustomization\nresources: [../../base/x]\n"},
-    "replacement": overlay(replacements=[{"source": {"kind": "Job", "fieldPath": "spec.x"}, "targets": []}]),
+    "no target": overlay(
+        patches=[{"patch": "apiVersion: batch/v1\nkind: Job\nmetadata: {name: other}\n"}]
+    ),
+    "directive": overlay(
+        patches=[{"patch": JOB.replace("volumes:", "$patch: delete\n      volumes:")}]
+    ),
+    "selector": overlay(
+        patches=[{"patch": "[]", "target": {"kind": "Job", "labelSelector": "a in (b, c)"}}]
+    ),
+    "secret renamed": {
+        **overlay(namePrefix="x-"),
+        "base/x/job.yaml": b"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
+    },
+    "another version": {
+        **overlay(),
+        "environments/o/kustomization.yaml": b"kind: Kustomization\nresources: [../../base/x]\n",
+    },
+    "replacement": overlay(
+        replacements=[{"source": {"kind": "Job", "fieldPath": "spec.x"}, "targets": []}]
+    ),
 }
 
 

@@ -19,7 +19,9 @@ def faults(files) -> list[str]:
 
 def declared(raw: bytes) -> tuple[str, list[str]]:
     """Where the fixture belongs in the valid tree, and the messages that it must give."""
-    head = [line.decode() for line in raw.splitlines() if line.startswith((b"# path: ", b"# message: "))]
+    head = [
+        line.decode() for line in raw.splitlines() if line.startswith((b"# path: ", b"# message: "))
+    ]
     return head[0].removeprefix("# path: "), [line.removeprefix("# message: ") for line in head[1:]]
 
 
@@ -28,7 +30,16 @@ def test_valid_tree_has_no_fault(files):
 
 
 def test_shipped_tree_has_no_fault():
-    assert faults({k: v for part in ("experiments", "environments", "base") for k, v in folder(REPOSITORY, part).items()}) == []
+    assert (
+        faults(
+            {
+                k: v
+                for part in ("experiments", "environments", "base")
+                for k, v in folder(REPOSITORY, part).items()
+            }
+        )
+        == []
+    )
 
 
 def test_there_are_enough_invalid_fixtures():
@@ -52,7 +63,9 @@ def test_message_has_place_rule_and_no_full_stop(fixture):
 
 def test_most_messages_name_the_repair():
     messages = [message for fixture in INVALID for message in declared(fixture.read_bytes())[1]]
-    assert sum(";" in message or "did you mean" in message or "such as" in message for message in messages) >= 0.9 * len(messages)
+    assert sum(
+        ";" in message or "did you mean" in message or "such as" in message for message in messages
+    ) >= 0.9 * len(messages)
 
 
 def test_faults_of_all_files_come_in_one_run(files):

@@ -12,7 +12,11 @@ def rendered(files):
 
 def said(before, after) -> list[tuple[str, str]]:
     old, new = rendered(before), rendered(after)
-    changed = {path for path in old.files.keys() | new.files.keys() if old.files.get(path) != new.files.get(path)}
+    changed = {
+        path
+        for path in old.files.keys() | new.files.keys()
+        if old.files.get(path) != new.files.get(path)
+    }
     return [(c.kind, c.text) for c in consequences(old, new, changed)]
 
 
@@ -29,18 +33,29 @@ def test_new_experiment_on_prepared_data_trains_and_says_what_it_costs(files):
     before = {p: raw for p, raw in files.items() if p != WAITING}
     ((kind, text),) = said(before, files)
     assert kind == "trains"
-    assert text == "trains waiting/ddd4bf48a3: 0.0007 USD (p90 0.0009) in 60 s (p90 78 s) on laptop, from 3 like runs"
+    assert (
+        text
+        == "trains waiting/ddd4bf48a3: 0.0007 USD (p90 0.0009) in 60 s (p90 78 s) on laptop, from 3 like runs"
+    )
 
 
 def test_new_experiment_on_new_data_prepares_it_first(files):
-    ((kind, text),) = said({p: raw for p, raw in files.items() if p != WAITING}, edited(files, WAITING, "digits}", "wine}"))
+    ((kind, text),) = said(
+        {p: raw for p, raw in files.items() if p != WAITING},
+        edited(files, WAITING, "digits}", "wine}"),
+    )
     assert kind == "prepares"
-    assert text.startswith("trains waiting after preparing its data: at most 0.0100 USD in 15 min on laptop, ")
+    assert text.startswith(
+        "trains waiting after preparing its data: at most 0.0100 USD in 15 min on laptop, "
+    )
 
 
 def test_experiment_that_was_trained_is_reused(files):
     path = "experiments/good/experiment.yaml"
-    after = {**files, "experiments/again/experiment.yaml": files[path].replace(b"name: good", b"name: again")}
+    after = {
+        **files,
+        "experiments/again/experiment.yaml": files[path].replace(b"name: good", b"name: again"),
+    }
     ((kind, text),) = said(files, after)
     assert kind == "reuses"
     assert text.endswith("is trained already: its receipt is reused, nothing runs")
@@ -54,28 +69,51 @@ def test_changed_seed_cancels_one_run_and_trains_another(files):
 def test_changed_memory_restarts_the_run_from_its_checkpoint(files):
     ((kind, text),) = said(files, edited(files, WAITING, "memory: 2Gi", "memory: 3Gi"))
     assert kind == "restarts"
-    assert text.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job: 0.0007 USD ")
+    assert text.startswith(
+        "restarts waiting/ddd4bf48a3 from its checkpoint in another Job: 0.0007 USD "
+    )
 
 
 def test_changed_base_restarts_what_is_waiting(files):
     path = "base/training-job/job.yaml"
-    ((kind, text),) = said(files, edited(files, path, "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90"))
+    ((kind, text),) = said(
+        files,
+        edited(
+            files, path, "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90"
+        ),
+    )
     assert kind == "restarts"
-    assert text.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job: 0.0007 USD ")
+    assert text.startswith(
+        "restarts waiting/ddd4bf48a3 from its checkpoint in another Job: 0.0007 USD "
+    )
 
 
 def test_second_experiment_on_data_that_is_asked_for_waits_for_it(files):
     before = edited(files, WAITING, "digits}", "wine}")
-    after = {**before, "experiments/also/experiment.yaml": before[WAITING].replace(b"name: waiting", b"name: also")}
+    after = {
+        **before,
+        "experiments/also/experiment.yaml": before[WAITING].replace(
+            b"name: waiting", b"name: also"
+        ),
+    }
     ((kind, text),) = said(before, after)
     assert kind == "prepares"
-    assert text.startswith("trains also once its data is there, which is asked for already: at most ")
+    assert text.startswith(
+        "trains also once its data is there, which is asked for already: at most "
+    )
 
 
 def test_changed_base_of_data_jobs_restarts_a_preparation_once(files):
     before = edited(files, WAITING, "digits}", "wine}")
-    before |= {"experiments/also/experiment.yaml": before[WAITING].replace(b"name: waiting", b"name: also")}
-    after = edited(before, "base/data-job/job.yaml", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90")
+    before |= {
+        "experiments/also/experiment.yaml": before[WAITING].replace(b"name: waiting", b"name: also")
+    }
+    after = edited(
+        before,
+        "base/data-job/job.yaml",
+        "terminationGracePeriodSeconds: 60",
+        "terminationGracePeriodSeconds: 90",
+    )
     ((kind, text),) = said(before, after)
     assert kind == "restarts"
     assert text.startswith("restarts the preparation of the data of also in another Job")
@@ -88,13 +126,19 @@ def test_changed_gate_of_a_run_that_goes_on_is_no_news(files):
 
 def test_deleted_experiment_cancels_its_run(files):
     after = {p: raw for p, raw in files.items() if p != WAITING}
-    assert said(files, after) == [("cancels", "cancels the run ddd4bf48a3 of waiting, running or not")]
+    assert said(files, after) == [
+        ("cancels", "cancels the run ddd4bf48a3 of waiting, running or not")
+    ]
 
 
 def test_promotion_says_from_what_to_what(files):
     before = {p: raw for p, raw in files.items() if p != PROMOTION}
-    assert said(before, files) == [("traffic", "digits in local: from nothing to 90 % good/31a4e76e1a, 10 % better/c39d9a14b0")]
-    assert said(files, before) == [("traffic", "digits in local: from 90 % good/31a4e76e1a, 10 % better/c39d9a14b0 to nothing")]
+    assert said(before, files) == [
+        ("traffic", "digits in local: from nothing to 90 % good/31a4e76e1a, 10 % better/c39d9a14b0")
+    ]
+    assert said(files, before) == [
+        ("traffic", "digits in local: from 90 % good/31a4e76e1a, 10 % better/c39d9a14b0 to nothing")
+    ]
 
 
 def test_largest_consequences_come_first(files):

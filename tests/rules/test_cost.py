@@ -1,6 +1,14 @@
 import pytest
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.cost import duration, gpu_hours, money, month_cost, node_share, pool_for, run_cost
+from ml_pipeline.rules.cost import (
+    duration,
+    gpu_hours,
+    money,
+    month_cost,
+    node_share,
+    pool_for,
+    run_cost,
+)
 
 from tests.conftest import REPOSITORY, folder
 
@@ -27,7 +35,10 @@ def test_small_run_takes_the_cheapest_share(shipped):
 
 
 def test_what_no_pool_holds_has_no_cost(shipped):
-    assert run_cost(shipped.experiments["imagenet-resnet50"], shipped.environments["local"], 60) is None
+    assert (
+        run_cost(shipped.experiments["imagenet-resnet50"], shipped.environments["local"], 60)
+        is None
+    )
 
 
 def shared(shipped, gpus: int, option: str):
@@ -58,7 +69,9 @@ def test_served_model_costs_its_share_of_a_node_for_a_month(snapshot):
     assert month_cost(promotion, local, 2) == pytest.approx(2 * 0.5 * 0.08 * 730)
 
 
-@pytest.mark.parametrize(("amount", "text"), [(0, "0.00"), (0.0007, "0.0007"), (0.05, "0.0500"), (12.345, "12.35")])
+@pytest.mark.parametrize(
+    ("amount", "text"), [(0, "0.00"), (0.0007, "0.0007"), (0.05, "0.0500"), (12.345, "12.35")]
+)
 def test_small_amounts_keep_their_digits(amount, text):
     assert money(amount) == text
 

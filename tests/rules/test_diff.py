@@ -5,7 +5,12 @@ from ml_pipeline.rules.diff import ABSENT, object_changes
 
 
 def thing(name: str = "j", **spec) -> dict:
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": "t"}, "spec": spec}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "t"},
+        "spec": spec,
+    }
 
 
 def fields(before: dict, after: dict) -> list[tuple]:
@@ -19,7 +24,10 @@ def test_same_objects_in_another_order_change_nothing():
 
 def test_objects_come_and_go():
     changes = object_changes([thing("old")], [thing("new")])
-    assert [(c.action, c.title) for c in changes] == [("create", "Job t/new"), ("delete", "Job t/old")]
+    assert [(c.action, c.title) for c in changes] == [
+        ("create", "Job t/new"),
+        ("delete", "Job t/old"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,15 +52,22 @@ def test_lists_of_named_items_are_compared_by_name():
 
 
 def test_item_that_leaves_a_named_list_is_named():
-    (change,) = object_changes([thing(env=[{"name": "A"}, {"name": "B"}])], [thing(env=[{"name": "A"}])])
+    (change,) = object_changes(
+        [thing(env=[{"name": "A"}, {"name": "B"}])], [thing(env=[{"name": "A"}])]
+    )
     assert [f.key for f in change.fields] == ["spec.env[B]"]
 
 
 values = st.recursive(
-    st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=3), inner, max_size=3),
 )
 
 
-@given(st.dictionaries(st.text(max_size=3), values, max_size=4), st.dictionaries(st.text(max_size=3), values, max_size=4))
+@given(
+    st.dictionaries(st.text(max_size=3), values, max_size=4),
+    st.dictionaries(st.text(max_size=3), values, max_size=4),
+)
 def test_there_is_a_change_just_where_objects_differ(before, after):
     assert bool(object_changes([thing(x=before)], [thing(x=after)])) == (before != after)

@@ -21,7 +21,9 @@ def noise() -> list[float]:
     by_epochs = defaultdict(list)
     for run in json.loads((FIXTURES / "durations.json").read_text()):
         by_epochs[run["epochs"]].append(run["duration_s"])
-    return [duration / statistics.median(group) for group in by_epochs.values() for duration in group]
+    return [
+        duration / statistics.median(group) for group in by_epochs.values() for duration in group
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,9 @@ def simulated(snapshot, experiment, noise, known: int) -> list[tuple[float, floa
         def took(epochs: int, start=start, step=step) -> float:
             return (start + step * epochs) * numbers.choice(noise)
 
-        runs = [run_of(snapshot, epochs, took(epochs)) for epochs in numbers.choices(choices, k=known)]
+        runs = [
+            run_of(snapshot, epochs, took(epochs)) for epochs in numbers.choices(choices, k=known)
+        ]
         epochs = numbers.choice(choices)
         estimate = estimated(runs, asking(experiment, epochs))
         found.append((estimate.p50_s, estimate.p90_s, took(epochs)))
@@ -68,12 +72,17 @@ def simulated(snapshot, experiment, noise, known: int) -> list[tuple[float, floa
 
 
 @pytest.mark.parametrize("known", [3, 5, 10, 30])
-def test_median_error_is_below_a_fifth_once_three_like_runs_are_known(snapshot, experiment, noise, known, capsys):
+def test_median_error_is_below_a_fifth_once_three_like_runs_are_known(
+    snapshot, experiment, noise, known, capsys
+):
     found = simulated(snapshot, experiment, noise, known)
     error = statistics.median(abs(p50 - truth) / truth for p50, _, truth in found)
     covered = sum(truth <= p90 for _, p90, truth in found) / len(found)
     with capsys.disabled():
-        print(f"\n{len(found)} simulated runs, {known} like runs known: median error {error:.1%}, {covered:.0%} below p90", end=" ")
+        print(
+            f"\n{len(found)} simulated runs, {known} like runs known: median error {error:.1%}, {covered:.0%} below p90",
+            end=" ",
+        )
     assert error <= 0.2
     assert covered >= 0.85
 
@@ -111,7 +120,11 @@ def test_waiting_is_the_median_of_like_runs(snapshot, experiment):
 def test_like_runs_share_architecture_data_and_workers(files):
     snapshot = Snapshot(files)
     history = History(snapshot)
-    assert {run.experiment for run in history.like(snapshot.experiments["waiting"])} == {"good", "better", "weak"}
+    assert {run.experiment for run in history.like(snapshot.experiments["waiting"])} == {
+        "good",
+        "better",
+        "weak",
+    }
     other = snapshot.experiments["waiting"].model_copy(
         update={"model": snapshot.experiments["waiting"].model.model_copy(update={"type": "cnn"})}
     )
@@ -126,7 +139,9 @@ def test_data_that_is_not_prepared_has_no_like_run(files):
 
 def test_price_has_both_kinds_of_node(files):
     path = "environments/local/environment.yaml"
-    files[path] = files[path].replace(b"price_per_hour: 0.08", b"price_per_hour: 0.08, spot_price_per_hour: 0.02")
+    files[path] = files[path].replace(
+        b"price_per_hour: 0.08", b"price_per_hour: 0.08, spot_price_per_hour: 0.02"
+    )
     snapshot = Snapshot(files)
     price = priced(snapshot, History(snapshot), snapshot.experiments["waiting"])
     assert price.spot == pytest.approx(price.on_demand / 4)

@@ -16,16 +16,27 @@ def sharded(files, count: int) -> dict[str, bytes]:
 
 def patterns(raw: bytes) -> list[str]:
     """The gitignore patterns by which a source sees training overlays."""
-    source = next(p for p in yaml.safe_load(raw)["patches"] if p["target"]["kind"] == "GitRepository")
-    ignore = next(o["value"] for o in yaml.safe_load(source["patch"]) if o["path"] == "/spec/ignore")
-    return [line[1:].rstrip("/") for line in ignore.splitlines() if line.startswith("!") and "-[" in line]
+    source = next(
+        p for p in yaml.safe_load(raw)["patches"] if p["target"]["kind"] == "GitRepository"
+    )
+    ignore = next(
+        o["value"] for o in yaml.safe_load(source["patch"]) if o["path"] == "/spec/ignore"
+    )
+    return [
+        line[1:].rstrip("/")
+        for line in ignore.splitlines()
+        if line.startswith("!") and "-[" in line
+    ]
 
 
 @pytest.mark.parametrize("count", [2, 4, 8, 16])
 def test_each_overlay_belongs_to_one_shard(files, count):
     rendered = sharded(files, count)
     sources = ["platform", *(f"shard-{n}" for n in range(1, count))]
-    seen = [patterns(rendered[f"environments/staging/flux/{source}/kustomization.yaml"]) for source in sources]
+    seen = [
+        patterns(rendered[f"environments/staging/flux/{source}/kustomization.yaml"])
+        for source in sources
+    ]
     for digit in "0123456789abcdef":
         overlay = f"/environments/staging/training/digits-mlp-{digit}123456789"
         assert sum(fnmatch(overlay, pattern) for mine in seen for pattern in mine) == 1
@@ -40,11 +51,17 @@ def test_one_shard_is_the_plain_folder(files):
 def test_webhook_reaches_every_source(files):
     raw = sharded(files, 4)["environments/staging/flux/platform/kustomization.yaml"]
     receiver = next(p for p in yaml.safe_load(raw)["patches"] if p["target"]["kind"] == "Receiver")
-    assert [o["value"]["name"] for o in yaml.safe_load(receiver["patch"])] == ["ml-pipeline-1", "ml-pipeline-2", "ml-pipeline-3"]
+    assert [o["value"]["name"] for o in yaml.safe_load(receiver["patch"])] == [
+        "ml-pipeline-1",
+        "ml-pipeline-2",
+        "ml-pipeline-3",
+    ]
 
 
 def test_embedded_environment_has_no_flux(files):
-    assert not any(path.startswith("environments/local/") for path in flux_overlays(load_snapshot(files)))
+    assert not any(
+        path.startswith("environments/local/") for path in flux_overlays(load_snapshot(files))
+    )
 
 
 def test_hook_path_is_the_one_of_notification_controller():

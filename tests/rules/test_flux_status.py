@@ -2,9 +2,15 @@ import pytest
 from ml_pipeline.rules.flux_status import applied, flux_findings
 
 
-def source(reason: str = "Succeeded", message: str = "", *, ready: str = "True", **metadata) -> dict:
+def source(
+    reason: str = "Succeeded", message: str = "", *, ready: str = "True", **metadata
+) -> dict:
     condition = {"type": "Ready", "status": ready, "reason": reason, "message": message}
-    return {"metadata": {"name": "ml-pipeline", **metadata}, "spec": {"url": "https://x/y.git"}, "status": {"conditions": [condition]}}
+    return {
+        "metadata": {"name": "ml-pipeline", **metadata},
+        "spec": {"url": "https://x/y.git"},
+        "status": {"conditions": [condition]},
+    }
 
 
 def part(reason: str, message: str, name: str = "training", **spec) -> dict:
@@ -18,7 +24,9 @@ def only(thing: dict) -> str:
 
 
 def test_no_source_means_it_was_never_connected():
-    assert flux_findings(None, []) == ["Flux has no GitRepository ml-pipeline here; run `ml-pipeline bootstrap --apply`"]
+    assert flux_findings(None, []) == [
+        "Flux has no GitRepository ml-pipeline here; run `ml-pipeline bootstrap --apply`"
+    ]
 
 
 @pytest.mark.parametrize("reason", ["Progressing", "DependencyNotReady"])
@@ -33,13 +41,22 @@ def test_what_is_under_way_is_no_finding(reason):
             "kustomize build failed: accumulating resources: accumulation err='accumulating resources from './a': read /tmp/kustomization-1/a: is a directory': x: accumulation err='accumulating resources from 'gone.yaml': open /tmp/kustomization-1/base/gone.yaml: no such file or directory': must build at directory: y",
             "does not build: accumulating resources from 'gone.yaml': open base/gone.yaml: no such file or directory; render it anew with `ml-pipeline render`, or revert",
         ),
-        ("kustomize build failed: invalid name", "does not build: invalid name; render it anew with `ml-pipeline render`, or revert"),
-        ('namespaces "s-serving" not found', "the namespace s-serving is gone; run `ml-pipeline bootstrap --apply`"),
+        (
+            "kustomize build failed: invalid name",
+            "does not build: invalid name; render it anew with `ml-pipeline render`, or revert",
+        ),
+        (
+            'namespaces "s-serving" not found',
+            "the namespace s-serving is gone; run `ml-pipeline bootstrap --apply`",
+        ),
         (
             'SeldonDeployment/s/digits dry-run failed: no matches for kind "SeldonDeployment" in version "machinelearning.seldon.io/v1"',
             "SeldonDeployment (machinelearning.seldon.io/v1) is not installed; install its CRDs, then Flux goes on",
         ),
-        ('secrets "sops-age" not found', "the Secret sops-age that it needs is missing; make it, see docs/tasks/connect-a-cluster.md"),
+        (
+            'secrets "sops-age" not found',
+            "the Secret sops-age that it needs is missing; make it, see docs/tasks/connect-a-cluster.md",
+        ),
         (
             "failed to decrypt and format 'x.yaml': cannot get sops data key: Error getting data key: 0 successful groups required",
             "a secret does not decrypt with this age key; encrypt it for the key of this environment, or restore the key",
@@ -56,7 +73,10 @@ def test_what_is_under_way_is_no_finding(reason):
             'Secret/t/x dry-run failed (Forbidden): secrets "x" is forbidden: User "system:serviceaccount:p:training" cannot patch resource "secrets"',
             '"x": p:training may not, it cannot patch resource "secrets"; run `ml-pipeline bootstrap --apply`',
         ),
-        ("something else\nmore", "ReconciliationFailed: something else; correct it in git, or revert"),
+        (
+            "something else\nmore",
+            "ReconciliationFailed: something else; correct it in git, or revert",
+        ),
     ],
 )
 def test_cause_and_repair_are_one_line(message, text):
@@ -77,23 +97,37 @@ def test_health_check_names_the_model():
 
 
 def test_suspended_part_says_how_to_resume():
-    assert only(part("x", "", suspend=True)) == "Kustomization training is suspended; resume it with `flux resume kustomization training`"
+    assert (
+        only(part("x", "", suspend=True))
+        == "Kustomization training is suspended; resume it with `flux resume kustomization training`"
+    )
 
 
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        ("failed to checkout: authentication required", "https://x/y.git refuses the credentials; renew the Secret of source.secret"),
-        ("repository not found", "repository not found; check source.url and the branch in environment.yaml"),
+        (
+            "failed to checkout: authentication required",
+            "https://x/y.git refuses the credentials; renew the Secret of source.secret",
+        ),
+        (
+            "repository not found",
+            "repository not found; check source.url and the branch in environment.yaml",
+        ),
     ],
 )
 def test_source_that_cannot_be_fetched(message, text):
-    assert flux_findings(source("GitOperationFailed", message, ready="False"), []) == [f"GitRepository ml-pipeline: {text}"]
+    assert flux_findings(source("GitOperationFailed", message, ready="False"), []) == [
+        f"GitRepository ml-pipeline: {text}"
+    ]
 
 
 def test_second_cluster_is_a_finding():
     (line,) = flux_findings(source(annotations={"ml-pipeline/cluster": "b"}), [], "a")
-    assert line == "this cluster is b, the environment belongs to a: two would train it; disconnect one of them"
+    assert (
+        line
+        == "this cluster is b, the environment belongs to a: two would train it; disconnect one of them"
+    )
 
 
 def test_applied_revision_is_the_sha():

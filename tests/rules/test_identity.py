@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ml_pipeline.documents.reader import read
-from ml_pipeline.rules.identity import data_identity, digest_of, rollout_id, run_identity, run_inputs
+from ml_pipeline.rules.identity import (
+    data_identity,
+    digest_of,
+    rollout_id,
+    run_identity,
+    run_inputs,
+)
 
 PATH = "experiments/waiting/experiment.yaml"
 SHA = "c" * 64
@@ -35,7 +41,13 @@ def test_what_does_not_decide_the_result_keeps_the_identity(files, old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("seed: 7", "seed: 8"), ("epochs: 30", "epochs: 31"), ("type: mlp", "type: cnn"), ("aaaa", "aaab")]
+    ("old", "new"),
+    [
+        ("seed: 7", "seed: 8"),
+        ("epochs: 30", "epochs: 31"),
+        ("type: mlp", "type: cnn"),
+        ("aaaa", "aaab"),
+    ],
 )
 def test_what_decides_the_result_makes_another_run(files, old, new):
     assert changed(files, old, new)[1] != identities(files[PATH])[1]

@@ -9,12 +9,23 @@ def test_requests_equal_limits():
 
 @pytest.mark.parametrize(
     ("options", "name"),
-    [((), "nvidia.com/gpu"), (("gpu-shared",), "nvidia.com/gpu.shared"), (("spot", "gpu-mig"), "nvidia.com/mig-1g.10gb")],
+    [
+        ((), "nvidia.com/gpu"),
+        (("gpu-shared",), "nvidia.com/gpu.shared"),
+        (("spot", "gpu-mig"), "nvidia.com/mig-1g.10gb"),
+    ],
 )
 def test_gpu_resource_follows_the_option(options, name):
     assert resources("1", "1Gi", 2, options)["limits"][name] == "2"
 
 
 def test_pods_are_told_where_tracking_and_artifacts_are(snapshot):
-    names = {row["name"]: row["value"] for row in environment_variables(snapshot.environments["staging"], {"X": "1"})}
-    assert names == {"MLFLOW_TRACKING_URI": "http://mlflow.staging-platform.svc:5000", "ARTIFACTS_URI": "s3://ml-staging", "X": "1"}
+    names = {
+        row["name"]: row["value"]
+        for row in environment_variables(snapshot.environments["staging"], {"X": "1"})
+    }
+    assert names == {
+        "MLFLOW_TRACKING_URI": "http://mlflow.staging-platform.svc:5000",
+        "ARTIFACTS_URI": "s3://ml-staging",
+        "X": "1",
+    }

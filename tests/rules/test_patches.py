@@ -10,7 +10,10 @@ JOB = {
     "apiVersion": "batch/v1",
     "kind": "Job",
     "metadata": {"name": "train", "labels": {"a": "b"}, "annotations": {"t": "1"}},
-    "spec": {"containers": [{"name": "one", "args": ["a"]}, {"name": "two"}], "volumes": [{"name": "v", "emptyDir": {}}]},
+    "spec": {
+        "containers": [{"name": "one", "args": ["a"]}, {"name": "two"}],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+    },
 }
 
 
@@ -32,11 +35,16 @@ def test_items_with_a_key_are_merged_and_come_first():
 
 
 def test_lists_without_a_key_are_replaced():
-    assert spec({"containers": [{"name": "one", "args": ["b", "c"]}]})["containers"][0]["args"] == ["b", "c"]
+    assert spec({"containers": [{"name": "one", "args": ["b", "c"]}]})["containers"][0]["args"] == [
+        "b",
+        "c",
+    ]
 
 
 def test_lists_of_other_kinds_are_replaced():
-    assert spec({"containers": [{"name": "two"}]}, "machinelearning.seldon.io/v1")["containers"] == [{"name": "two"}]
+    assert spec({"containers": [{"name": "two"}]}, "machinelearning.seldon.io/v1")[
+        "containers"
+    ] == [{"name": "two"}]
 
 
 def test_null_removes():
@@ -67,8 +75,16 @@ def test_unclear_merges_are_not_covered(change):
     ("found", "place", "value"),
     [
         (operation("replace", "/metadata/labels/a", "c"), ("metadata", "labels"), {"a": "c"}),
-        (operation("add", "/metadata/labels/x~1y", "c"), ("metadata", "labels"), {"a": "b", "x/y": "c"}),
-        (operation("add", "/metadata/labels/x~0y", "c"), ("metadata", "labels"), {"a": "b", "x~y": "c"}),
+        (
+            operation("add", "/metadata/labels/x~1y", "c"),
+            ("metadata", "labels"),
+            {"a": "b", "x/y": "c"},
+        ),
+        (
+            operation("add", "/metadata/labels/x~0y", "c"),
+            ("metadata", "labels"),
+            {"a": "b", "x~y": "c"},
+        ),
         (operation("remove", "/metadata/labels/a"), ("metadata", "labels"), {}),
         (operation("remove", "/spec/containers/0"), ("spec", "containers"), [{"name": "two"}]),
         (
@@ -81,7 +97,11 @@ def test_unclear_merges_are_not_covered(change):
             ("spec", "containers"),
             [{"name": "one", "args": ["z", "a"]}, {"name": "two"}],
         ),
-        (operation("replace", "/spec/containers/1", {}), ("spec", "containers"), [{"name": "one", "args": ["a"]}, {}]),
+        (
+            operation("replace", "/spec/containers/1", {}),
+            ("spec", "containers"),
+            [{"name": "one", "args": ["a"]}, {}],
+        ),
     ],
 )
 def test_operations_do_what_they_say(found, place, value):
@@ -112,7 +132,13 @@ def test_unclear_operations_are_not_covered(found):
 
 def test_nothing_is_changed_in_place():
     before = copy.deepcopy(JOB)
-    merged(JOB, {"metadata": {"labels": {"x": "y"}}, "spec": {"containers": [{"name": "one", "image": "i"}]}})
+    merged(
+        JOB,
+        {
+            "metadata": {"labels": {"x": "y"}},
+            "spec": {"containers": [{"name": "one", "image": "i"}]},
+        },
+    )
     patched(operation("remove", "/spec/containers/0"), operation("add", "/metadata/labels/z", "1"))
     assert before == JOB
 

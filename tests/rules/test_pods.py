@@ -6,19 +6,36 @@ LABELS = {"ml-pipeline/experiment": "waiting", "ml-pipeline/run": RUN}
 
 
 def job(*conditions: dict, **spec) -> dict:
-    return {"metadata": {"name": "j", "labels": LABELS}, "spec": spec, "status": {"conditions": list(conditions)}}
+    return {
+        "metadata": {"name": "j", "labels": LABELS},
+        "spec": spec,
+        "status": {"conditions": list(conditions)},
+    }
 
 
 def pod(phase: str, state: dict | None = None, **status) -> dict:
     wanted = {"cpu": "1", "memory": "1Gi"}
     container = {"image": "r/trainer@sha256:1", "resources": {"limits": wanted, "requests": wanted}}
-    metadata = {"name": "j-x", "labels": {"batch.kubernetes.io/job-name": "j"}, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    metadata = {
+        "name": "j-x",
+        "labels": {"batch.kubernetes.io/job-name": "j"},
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    }
     statuses = [{"state": state}] if state else []
-    return {"metadata": metadata, "spec": {"containers": [container]}, "status": {"phase": phase, "containerStatuses": statuses, **status}}
+    return {
+        "metadata": metadata,
+        "spec": {"containers": [container]},
+        "status": {"phase": phase, "containerStatuses": statuses, **status},
+    }
 
 
 def event(reason: str, message: str, name: str = "j") -> dict:
-    return {"reason": reason, "message": message, "involvedObject": {"name": name}, "lastTimestamp": "2026-01-01T00:00:00Z"}
+    return {
+        "reason": reason,
+        "message": message,
+        "involvedObject": {"name": name},
+        "lastTimestamp": "2026-01-01T00:00:00Z",
+    }
 
 
 def said(snapshot, a_job, *pods, events=()) -> str:
@@ -30,7 +47,12 @@ def killed(code: int, reason: str = "Error", message: str = "") -> dict:
     return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
 
 
-FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}
+FAILED = {
+    "type": "Failed",
+    "status": "True",
+    "reason": "BackoffLimitExceeded",
+    "message": "Job has reached the specified backoff limit",
+}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +76,11 @@ FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", 
         (
             job(),
             [],
-            [event("FailedCreate", 'Error creating: pods "j-x" is forbidden: violates PodSecurity.')],
+            [
+                event(
+                    "FailedCreate", 'Error creating: pods "j-x" is forbidden: violates PodSecurity.'
+                )
+            ],
             'its pod is refused: pods "j-x" is forbidden: violates PodSecurity',
         ),
         (
@@ -65,7 +91,17 @@ FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", 
         ),
         (
             job(),
-            [pod("Pending", {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}})],
+            [
+                pod(
+                    "Pending",
+                    {
+                        "waiting": {
+                            "reason": "CreateContainerConfigError",
+                            "message": 'secret "x" not found',
+                        }
+                    },
+                )
+            ],
             [],
             'CreateContainerConfigError: secret "x" not found; make what it names',
         ),
@@ -75,8 +111,18 @@ FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", 
             [event("FailedMount", "MountVolume.SetUp failed\nmore", "j-x")],
             "FailedMount: MountVolume.SetUp failed; see the PersistentVolumeClaim",
         ),
-        (job(), [pod("Failed", killed(255))], [], "its node lost the container; the next try goes on from the last checkpoint"),
-        (job(), [pod("Failed", killed(143))], [], "stopped by SIGTERM after a checkpoint; the next try goes on from there"),
+        (
+            job(),
+            [pod("Failed", killed(255))],
+            [],
+            "its node lost the container; the next try goes on from the last checkpoint",
+        ),
+        (
+            job(),
+            [pod("Failed", killed(143))],
+            [],
+            "stopped by SIGTERM after a checkpoint; the next try goes on from there",
+        ),
         (
             job(),
             [pod("Failed", reason="Evicted", message="The node was low on resource: memory. ")],
@@ -107,7 +153,12 @@ def test_note_says_what_a_job_waits_for(snapshot, a_job, pods, events, text):
     ],
 )
 def test_unschedulable_names_resource_pool_and_line(snapshot, message, text):
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+    }
     assert said(snapshot, job(), pod("Pending", conditions=[condition])).startswith(text)
 
 
@@ -119,9 +170,18 @@ def test_unschedulable_names_resource_pool_and_line(snapshot, message, text):
             "OOMKilled: the limit is 1Gi, last known peak 998 MiB after 3.2 s; raise resources.memory in experiments/waiting/",
         ),
         (killed(137, "OOMKilled"), "OOMKilled: the limit is 1Gi; raise resources.memory"),
-        (killed(137, "Error", "peak 1010 MiB after 3.2 s"), "OOMKilled: the limit is 1Gi, last known peak 1010 MiB"),
-        (killed(137, "Error", "peak 200 MiB after 3.2 s"), f"exit code 137; see `ml-pipeline logs {RUN}`"),
-        (killed(42), f"exit code 42, it can never work; see `ml-pipeline logs {RUN}`, correct experiment or data"),
+        (
+            killed(137, "Error", "peak 1010 MiB after 3.2 s"),
+            "OOMKilled: the limit is 1Gi, last known peak 1010 MiB",
+        ),
+        (
+            killed(137, "Error", "peak 200 MiB after 3.2 s"),
+            f"exit code 137; see `ml-pipeline logs {RUN}`",
+        ),
+        (
+            killed(42),
+            f"exit code 42, it can never work; see `ml-pipeline logs {RUN}`, correct experiment or data",
+        ),
         (killed(1), f"exit code 1; see `ml-pipeline logs {RUN}`"),
     ],
 )
@@ -131,21 +191,33 @@ def test_failure_names_the_cause_of_the_last_try(snapshot, state, text):
 
 
 def test_failure_without_pods_says_what_the_job_says(snapshot):
-    assert said(snapshot, job(FAILED)) == "BackoffLimitExceeded: Job has reached the specified backoff limit"
+    assert (
+        said(snapshot, job(FAILED))
+        == "BackoffLimitExceeded: Job has reached the specified backoff limit"
+    )
 
 
 def test_deadline_names_the_line_of_the_budget(snapshot):
     late = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "x"}
     text = said(snapshot, job(late, activeDeadlineSeconds=60))
-    assert text.startswith("DeadlineExceeded: ran longer than 60 s; raise budget.max_duration in experiments/waiting/experiment.yaml:")
+    assert text.startswith(
+        "DeadlineExceeded: ran longer than 60 s; raise budget.max_duration in experiments/waiting/experiment.yaml:"
+    )
 
 
 def test_job_in_a_queue_waits_for_kueue(snapshot):
     queued = job(suspend=True)
-    queued["metadata"] = {"name": "j", "labels": {**LABELS, "kueue.x-k8s.io/queue-name": "training"}}
+    queued["metadata"] = {
+        "name": "j",
+        "labels": {**LABELS, "kueue.x-k8s.io/queue-name": "training"},
+    }
     assert said(snapshot, queued) == "waits for admission by Kueue's queue training"
 
 
 def test_pods_and_events_belong_to_their_job():
-    (view,) = views([job()], [pod("Running", {"running": {}})], [event("Started", "x", "j-x"), event("Started", "y", "other")])
+    (view,) = views(
+        [job()],
+        [pod("Running", {"running": {}})],
+        [event("Started", "x", "j-x"), event("Started", "y", "other")],
+    )
     assert (len(view.pods), len(view.events), view.phase, view.identity) == (1, 1, "Running", RUN)

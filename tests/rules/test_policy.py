@@ -13,7 +13,14 @@ POLICY = {
     "metadata": {"name": "p"},
     "spec": {
         "matchConstraints": {
-            "resourceRules": [{"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}]
+            "resourceRules": [
+                {
+                    "apiGroups": ["batch"],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE"],
+                    "resources": ["jobs"],
+                }
+            ]
         },
         "validations": [{"expression": "object.spec.parallelism < 3"}],
     },
@@ -23,7 +30,12 @@ BINDING = {
     "metadata": {"name": "b"},
     "spec": {"policyName": "p", "validationActions": ["Deny"]},
 }
-JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "t"}, "spec": {"parallelism": 3}}
+JOB = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "j", "namespace": "t"},
+    "spec": {"parallelism": 3},
+}
 
 
 def staging(part: str = "") -> Policies:
@@ -32,23 +44,35 @@ def staging(part: str = "") -> Policies:
 
 
 def policies(**spec) -> Policies:
-    return Policies([{**POLICY, "spec": {**POLICY["spec"], **spec}}, BINDING], {"t": {"part": "training"}})
+    return Policies(
+        [{**POLICY, "spec": {**POLICY["spec"], **spec}}, BINDING], {"t": {"part": "training"}}
+    )
 
 
 def messages(found: Policies, thing: dict = JOB) -> list[str]:
     return [denial.message for denial in found.denials(thing)]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:]))
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=lambda path: "/".join(path.with_suffix("").parts[-3:])
+)
 def test_example_gets_its_verdict_without_a_cluster(example):
     text = example.read_text()
     thing = yaml.safe_load(text)
-    thing["metadata"]["namespace"] = "staging-training" if thing["kind"] == "Job" else "staging-serving"
+    thing["metadata"]["namespace"] = (
+        "staging-training" if thing["kind"] == "Job" else "staging-serving"
+    )
     found = list(staging().denials(thing))
     if example.parent.name == "accepted":
         assert found == []
     else:
-        assert Denial(f"staging-{example.parents[1].name}", text.splitlines()[0].removeprefix("# message: ")) in found
+        assert (
+            Denial(
+                f"staging-{example.parents[1].name}",
+                text.splitlines()[0].removeprefix("# message: "),
+            )
+            in found
+        )
 
 
 def test_other_namespaces_are_left_alone():
@@ -59,7 +83,9 @@ def test_other_namespaces_are_left_alone():
 
 
 def test_embedded_environment_has_the_same_policies(files):
-    thing = yaml.safe_load((FIXTURES / "policies/pods-are-contained/rejected/privileged.yaml").read_text())
+    thing = yaml.safe_load(
+        (FIXTURES / "policies/pods-are-contained/rejected/privileged.yaml").read_text()
+    )
     thing["metadata"]["namespace"] = "local-training"
     found = policies_of(files, Snapshot(files).environments["local"])
     assert "a container is privileged; remove securityContext.privileged" in messages(found, thing)
@@ -70,24 +96,48 @@ def test_validation_without_a_message_shows_its_expression():
 
 
 def test_message_can_be_computed():
-    validation = {"expression": "object.spec.parallelism < 3", "messageExpression": "'asked ' + string(object.spec.parallelism)"}
+    validation = {
+        "expression": "object.spec.parallelism < 3",
+        "messageExpression": "'asked ' + string(object.spec.parallelism)",
+    }
     assert messages(policies(validations=[validation])) == ["asked 3"]
 
 
 def test_expression_without_a_value_refuses():
-    (said,) = messages(policies(validations=[{"expression": "object.spec.gone == 1", "message": "m"}]))
+    (said,) = messages(
+        policies(validations=[{"expression": "object.spec.gone == 1", "message": "m"}])
+    )
     assert said.startswith("expression 'object.spec.gone == 1' resulted in error: ")
 
 
 def test_variable_without_a_value_harms_only_who_uses_it():
     variables = [{"name": "gone", "expression": "object.spec.gone"}]
-    assert messages(policies(variables=variables, validations=[{"expression": "object.spec.parallelism == 3"}])) == []
-    assert len(messages(policies(variables=variables, validations=[{"expression": "variables.gone == 1"}]))) == 1
+    assert (
+        messages(
+            policies(
+                variables=variables, validations=[{"expression": "object.spec.parallelism == 3"}]
+            )
+        )
+        == []
+    )
+    assert (
+        len(
+            messages(
+                policies(variables=variables, validations=[{"expression": "variables.gone == 1"}])
+            )
+        )
+        == 1
+    )
 
 
-@pytest.mark.parametrize(("condition", "denied"), [("object.spec.parallelism == 3", 1), ("object.spec.parallelism == 4", 0)])
+@pytest.mark.parametrize(
+    ("condition", "denied"),
+    [("object.spec.parallelism == 3", 1), ("object.spec.parallelism == 4", 0)],
+)
 def test_conditions_decide_whether_a_policy_is_asked(condition, denied):
-    assert len(messages(policies(matchConditions=[{"name": "c", "expression": condition}]))) == denied
+    assert (
+        len(messages(policies(matchConditions=[{"name": "c", "expression": condition}]))) == denied
+    )
 
 
 def test_other_kinds_are_not_matched():
@@ -97,8 +147,14 @@ def test_other_kinds_are_not_matched():
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({"paramKind": {"kind": "ConfigMap"}}, "policy p: paramKind is not evaluated here; leave it out"),
-        ({"validations": [{"expression": "object.spec +"}]}, "policy p: 'object.spec +' does not compile: "),
+        (
+            {"paramKind": {"kind": "ConfigMap"}},
+            "policy p: paramKind is not evaluated here; leave it out",
+        ),
+        (
+            {"validations": [{"expression": "object.spec +"}]},
+            "policy p: 'object.spec +' does not compile: ",
+        ),
         ({"validations": [{"expression": "quantity('1Gi').asInteger() > 0"}]}, "does not compile"),
     ],
 )

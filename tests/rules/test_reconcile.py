@@ -1,10 +1,10 @@
 import pytest
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.reconcile import Observed, awaited, plan
+from ml_pipeline.rules.observed import Observed
+from ml_pipeline.rules.reconcile import awaited, plan
 from ml_pipeline.rules.render import applied, drift
-from ml_pipeline.rules.serving import state
 
-from tests.simulate import observed, serving_status, settle, trained
+from tests.simulate import observed, settle, trained
 
 GOOD, BETTER = "good/31a4e76e1a", "better/c39d9a14b0"
 
@@ -31,7 +31,9 @@ def test_finished_run_gets_its_receipt_and_loses_its_overlay(current):
 
 def test_commit_says_why(current):
     (step,) = plan(load_snapshot(current), observed(current))
-    assert step.message.startswith("Record run waiting/ddd4bf48a3\n\nAll gates passed. Trained 60 s")
+    assert step.message.startswith(
+        "Record run waiting/ddd4bf48a3\n\nAll gates passed. Trained 60 s"
+    )
 
 
 def test_second_pass_plans_nothing(current):
@@ -53,7 +55,9 @@ def test_result_of_a_run_that_also_failed_once_counts(current):
 
 
 def test_other_environments_are_left_alone(current):
-    assert plan(load_snapshot(current), Observed("staging", results=observed(current).results)) == []
+    assert (
+        plan(load_snapshot(current), Observed("staging", results=observed(current).results)) == []
+    )
 
 
 def test_missing_overlay_is_brought_back(files):
@@ -71,44 +75,3 @@ def test_overlay_of_a_settled_run_is_removed(current):
 def test_person_s_serving_overlay_is_not_touched(current):
     current["environments/local/serving/digits/promotion/kustomization.yaml"] += b"# edited\n"
     assert steps(current) == []
-
-
-def test_good_step_is_advanced(current):
-    (step,) = steps(current, serving={"digits": serving_status(current)})
-    after = applied(current, step.changes)
-    assert state(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
-
-
-def test_rollout_ends_with_a_verdict(current):
-    for _ in range(2):
-        (step,) = steps(current, serving={"digits": serving_status(current)})
-        current = applied(current, step.changes)
-    serving = state(load_snapshot(current), "local", "digits")
-    assert (serving.weights, serving.ended) == ({BETTER: 100}, True)
-    assert next(iter(load_snapshot(current).verdicts.values())).outcome == "finished"
-
-
-def test_bad_candidate_is_taken_out_with_a_verdict(current):
-    status = serving_status(current)
-    status["evidence"][1]["errors"] = 500
-    (step,) = steps(current, serving={"digits": status})
-    after = load_snapshot(applied(current, step.changes))
-    assert state(after, "local", "digits").weights == {GOOD: 100}
-    assert next(iter(after.verdicts.values())).outcome == "aborted"
-
-
-def test_aborted_rollout_is_never_taken_up_again(current):
-    status = serving_status(current)
-    status["evidence"][1]["errors"] = 500
-    (step,) = steps(current, serving={"digits": status})
-    after = applied(current, step.changes)
-    assert steps(after, serving={"digits": serving_status(after)}) == []
-
-
-@pytest.mark.parametrize("change", [{"rollout": "0000000000"}, {"routed": {GOOD: 100}}, {"evidence": []}])
-def test_rollout_holds_while_something_else_serves(current, change):
-    assert steps(current, serving={"digits": {**serving_status(current), **change}}) == []
-
-
-def test_silent_metrics_hold(current):
-    assert steps(current, serving={"digits": serving_status(current, requests=0)}) == []

@@ -21,7 +21,9 @@ def test_overlay_that_follows_from_nothing_is_deleted(files):
 
 
 def test_folders_of_the_team_below_platform_are_kept(files):
-    files |= {"environments/staging/platform/secrets/kustomization.yaml": b"resources: [artifacts.yaml]\n"}
+    files |= {
+        "environments/staging/platform/secrets/kustomization.yaml": b"resources: [artifacts.yaml]\n"
+    }
     changes = drift(load_snapshot(files))
     assert changes.delete == frozenset()
     assert b"- secrets" in changes.write["environments/staging/platform/kustomization.yaml"]

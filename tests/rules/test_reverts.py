@@ -14,19 +14,28 @@ from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.identity import digest_of
+from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.promotion import promotion_changes
-from ml_pipeline.rules.reconcile import Observed, plan
+from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes
 
 from tests.conftest import git
 from tests.simulate import serving_status, settle
 
-SERVED = ("base/serving/", "environments/local/serving/digits/", "environments/local/rollouts/digits/")
+SERVED = (
+    "base/serving/",
+    "environments/local/serving/digits/",
+    "environments/local/rollouts/digits/",
+)
 _built: dict[str, bytes] = {}
 
 
 def inputs(repo: Path) -> dict[str, bytes]:
-    return {p: (repo / p).read_bytes() for p in git(repo, "ls-files").splitlines() if p.startswith(SERVED)}
+    return {
+        p: (repo / p).read_bytes()
+        for p in git(repo, "ls-files").splitlines()
+        if p.startswith(SERVED)
+    }
 
 
 def built(repo: Path) -> bytes | None:
@@ -54,14 +63,27 @@ class History:
     def commit(self, changes: Changes, message: str, author: str) -> str:
         write_changes(self.repo, changes)
         git(self.repo, "add", "--all")
-        git(self.repo, "commit", "--quiet", f"--author={author} <a@example.com>", "--message", message)
+        git(
+            self.repo,
+            "commit",
+            "--quiet",
+            f"--author={author} <a@example.com>",
+            "--message",
+            message,
+        )
         return git(self.repo, "rev-parse", "HEAD")
 
     def promote(self) -> None:
         snapshot = load_snapshot(self.files())
-        runs = [run for run in snapshot.runs.values() if run.outcome == "succeeded" and run.gates[0].passed]
+        runs = [
+            run
+            for run in snapshot.runs.values()
+            if run.outcome == "succeeded" and run.gates[0].passed
+        ]
         steps = self.choose.choice([(10, 50, 100), (1, 100), (100,)])
-        changes, message = promotion_changes(snapshot, self.choose.choice(runs), "local", Rollout(steps=steps))
+        changes, message = promotion_changes(
+            snapshot, self.choose.choice(runs), "local", Rollout(steps=steps)
+        )
         if changes:
             before = built(self.repo)
             self.standing.append((self.commit(changes, message, "Ada"), before))
@@ -91,7 +113,16 @@ def play(folder: Path, seed: int, files: dict[str, bytes]) -> int:
     history.commit(Changes(files), "Begin", "Ada")
     reverts = 0
     for _ in range(history.choose.randint(6, 12)):
-        action = history.choose.choice([history.promote, history.promote, history.step, history.step, history.step, history.revert])
+        action = history.choose.choice(
+            [
+                history.promote,
+                history.promote,
+                history.step,
+                history.step,
+                history.step,
+                history.revert,
+            ]
+        )
         reverts += action == history.revert and bool(history.standing)
         action()
     while history.standing:
@@ -128,6 +159,10 @@ def test_conflict_would_be_seen(tmp_path, begin):
     while not history.standing:
         history.promote()
     path = "environments/local/serving/digits/promotion/seldondeployment.yaml"
-    history.commit(Changes({path: b"# edited by automation\n" + (history.repo / path).read_bytes()}), "Step on a toe", "ml-pipeline")
+    history.commit(
+        Changes({path: b"# edited by automation\n" + (history.repo / path).read_bytes()}),
+        "Step on a toe",
+        "ml-pipeline",
+    )
     with pytest.raises(subprocess.CalledProcessError):
         git(history.repo, "revert", "--no-edit", history.standing[-1][0])

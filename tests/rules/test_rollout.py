@@ -5,11 +5,17 @@ from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.receipts import PredictorEvidence
 from ml_pipeline.rules.rollout import decide
 
-ROLLOUT = Rollout(steps=(10, 50, 100), min_requests=100, max_error_rate_increase=0.01, max_p99_increase=0.5)
+ROLLOUT = Rollout(
+    steps=(10, 50, 100), min_requests=100, max_error_rate_increase=0.01, max_p99_increase=0.5
+)
 
 
-def predictor(weight: int, requests: int = 1000, errors: int = 0, p99_ms: float | None = 10.0) -> PredictorEvidence:
-    return PredictorEvidence(run="a/0123456789", weight=weight, requests=requests, errors=errors, p99_ms=p99_ms)
+def predictor(
+    weight: int, requests: int = 1000, errors: int = 0, p99_ms: float | None = 10.0
+) -> PredictorEvidence:
+    return PredictorEvidence(
+        run="a/0123456789", weight=weight, requests=requests, errors=errors, p99_ms=p99_ms
+    )
 
 
 def decision(candidate: PredictorEvidence, stable: PredictorEvidence | None = None):

@@ -25,6 +25,12 @@ def test_every_rule_has_examples():
 def test_what_is_rendered_is_let_in(files, baseline):
     path = "environments/local/promotions/digits.yaml"
     if not baseline:
-        files[path] = b"".join(line for line in files[path].splitlines(keepends=True) if not line.startswith(b"baseline"))
-    raw = serving_overlays(load_snapshot(files))["environments/local/serving/digits/promotion/seldondeployment.yaml"]
+        files[path] = b"".join(
+            line
+            for line in files[path].splitlines(keepends=True)
+            if not line.startswith(b"baseline")
+        )
+    raw = serving_overlays(load_snapshot(files))[
+        "environments/local/serving/digits/promotion/seldondeployment.yaml"
+    ]
     assert webhook_faults(yaml.safe_load(raw)) == []

@@ -17,8 +17,18 @@ def model(tmp_path):
 
 
 def serve(model, sha256: str | None) -> subprocess.CompletedProcess:
-    environ = {"PATH": os.environ["PATH"], "MLSERVER_MODEL_URI": str(model), **({"MODEL_SHA256": sha256} if sha256 else {})}
-    return subprocess.run([sys.executable, "-m", "serving"], cwd=REPOSITORY, env=environ, capture_output=True, text=True)
+    environ = {
+        "PATH": os.environ["PATH"],
+        "MLSERVER_MODEL_URI": str(model),
+        **({"MODEL_SHA256": sha256} if sha256 else {}),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "serving"],
+        cwd=REPOSITORY,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_one_flipped_byte_is_refused(model):

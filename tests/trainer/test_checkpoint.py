@@ -23,7 +23,9 @@ def test_state_comes_back_to_the_bit(checkpoints):
     assert torch.equal(state["model"]["w"], weights)
 
 
-@pytest.mark.parametrize("damage", [lambda raw: raw[:-1], lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), lambda raw: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:-1], lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), lambda raw: b""]
+)
 def test_damaged_checkpoint_gives_way_to_the_one_before(checkpoints, caplog, damage):
     checkpoints.save({"epoch": 1})
     checkpoints.save({"epoch": 2})
@@ -45,5 +47,9 @@ def test_full_disk_keeps_a_whole_checkpoint(checkpoints, monkeypatch):
 
 
 def test_second_process_waits_for_the_first(checkpoints):
-    with checkpoints.locked(), (checkpoints.folder / "lock").open("w") as other, pytest.raises(BlockingIOError):
+    with (
+        checkpoints.locked(),
+        (checkpoints.folder / "lock").open("w") as other,
+        pytest.raises(BlockingIOError),
+    ):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,8 +17,29 @@ ENVIRON = {
 def test_options_are_frozen():
     names = [option.name for option in fields(Config)]
     assert names == [
-        *("command", "around", "source", "sha256", "holdout", "experiment", "model_name", "model_type", "epochs", "batch_size"),
-        *("learning_rate", "weight_decay", "hidden", "dropout", "precision", "channels_last", "compile", "seed", "checkpoint_seconds"),
+        *(
+            "command",
+            "around",
+            "source",
+            "sha256",
+            "holdout",
+            "experiment",
+            "model_name",
+            "model_type",
+            "epochs",
+            "batch_size",
+        ),
+        *(
+            "learning_rate",
+            "weight_decay",
+            "hidden",
+            "dropout",
+            "precision",
+            "channels_last",
+            "compile",
+            "seed",
+            "checkpoint_seconds",
+        ),
     ]
 
 
@@ -27,8 +48,16 @@ def test_every_option_says_what_it_is():
 
 
 def test_arguments_become_typed_values():
-    config = parse(["train", "--epochs=3", "--learning-rate=1e-3", "--channels-last=False", "--seed=7"], ENVIRON)
-    assert (config.epochs, config.learning_rate, config.channels_last, config.seed) == (3, 0.001, False, 7)
+    config = parse(
+        ["train", "--epochs=3", "--learning-rate=1e-3", "--channels-last=False", "--seed=7"],
+        ENVIRON,
+    )
+    assert (config.epochs, config.learning_rate, config.channels_last, config.seed) == (
+        3,
+        0.001,
+        False,
+        7,
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +77,9 @@ def test_wrong_arguments_are_named(arguments, message):
         parse(arguments, ENVIRON)
 
 
-@pytest.mark.parametrize("name", ["IDENTITY", "MLFLOW_TRACKING_URI", "ARTIFACTS_URI", "CHECKPOINTS", "DATA_URI"])
+@pytest.mark.parametrize(
+    "name", ["IDENTITY", "MLFLOW_TRACKING_URI", "ARTIFACTS_URI", "CHECKPOINTS", "DATA_URI"]
+)
 def test_missing_variables_are_named(name):
     with pytest.raises(ConfigError, match=name):
         parse(["train"], {key: value for key, value in ENVIRON.items() if key != name})

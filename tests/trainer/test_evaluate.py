@@ -19,7 +19,9 @@ def test_accuracy_counts_the_right_ones(model):
 
 def test_batches_do_not_change_the_loss(model):
     rows, labels = torch.randn(10, 3), torch.randint(3, (10,))
-    assert evaluate(model, rows, labels, batch=3)[0] == pytest.approx(evaluate(model, rows, labels)[0])
+    assert evaluate(model, rows, labels, batch=3)[0] == pytest.approx(
+        evaluate(model, rows, labels)[0]
+    )
 
 
 def test_gates_are_measured(model):
@@ -30,4 +32,7 @@ def test_gates_are_measured(model):
 
 
 def test_confusion_counts_true_by_predicted():
-    assert confusion(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist() == [[1, 1], [0, 1]]
+    assert confusion(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist() == [
+        [1, 1],
+        [0, 1],
+    ]

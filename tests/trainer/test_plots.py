@@ -12,7 +12,9 @@ def png(figure) -> bytes:
 
 
 def test_learning_curve_has_a_line_for_each_loss():
-    figure = learning_curve([{"train_loss": 1.0, "holdout_loss": 2.0}, {"train_loss": 0.5, "holdout_loss": 1.0}])
+    figure = learning_curve(
+        [{"train_loss": 1.0, "holdout_loss": 2.0}, {"train_loss": 0.5, "holdout_loss": 1.0}]
+    )
     assert len(figure.axes[0].lines) == 2
     assert png(figure).startswith(b"\x89PNG")
 

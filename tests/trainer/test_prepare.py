@@ -23,7 +23,9 @@ def test_rows_are_split_and_none_is_lost(tmp_path):
 
 
 def test_statistics_are_those_of_the_columns():
-    found = {column["name"]: column for column in describe(load("bundled://iris", ""), 0.2)["columns"]}
+    found = {
+        column["name"]: column for column in describe(load("bundled://iris", ""), 0.2)["columns"]
+    }
     assert len(found) == 5
     assert found["sepal length (cm)"]["mean"] == pytest.approx(5.843333, abs=1e-5)
     assert found["label"]["max"] == 2
@@ -43,8 +45,15 @@ def test_missing_values_are_counted():
 
 
 def test_images_have_statistics_by_channel():
-    table = Table(np.zeros((4, 3, 16, 16), np.float32), np.array([0, 1, 0, 1]), ["red", "green", "blue"])
-    assert [column["name"] for column in describe(table, 0.5)["columns"]] == ["red", "green", "blue", "label"]
+    table = Table(
+        np.zeros((4, 3, 16, 16), np.float32), np.array([0, 1, 0, 1]), ["red", "green", "blue"]
+    )
+    assert [column["name"] for column in describe(table, 0.5)["columns"]] == [
+        "red",
+        "green",
+        "blue",
+        "label",
+    ]
 
 
 def test_too_few_rows_to_split_are_refused():

@@ -35,7 +35,12 @@ def images() -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("name", "shape", "classes"),
-    [("digits", (1797, 1, 8, 8), 10), ("wine", (178, 13), 3), ("iris", (150, 4), 3), ("breast_cancer", (569, 30), 2)],
+    [
+        ("digits", (1797, 1, 8, 8), 10),
+        ("wine", (178, 13), 3),
+        ("iris", (150, 4), 3),
+        ("breast_cancer", (569, 30), 2),
+    ],
 )
 def test_bundled_sets_are_real(name, shape, classes):
     table = load(f"bundled://{name}", "")

@@ -22,7 +22,12 @@ def test_data_comes_over_http(tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        assert fetch(f"http://127.0.0.1:{server.server_port}/x.npz", hashlib.sha256(b"rows").hexdigest()) == b"rows"
+        assert (
+            fetch(
+                f"http://127.0.0.1:{server.server_port}/x.npz", hashlib.sha256(b"rows").hexdigest()
+            )
+            == b"rows"
+        )
     finally:
         server.shutdown()
 

@@ -25,10 +25,35 @@ LONG = ["--model-type=mlp", "--epochs=400", "--hidden=8", "--dropout=0.2", "--se
 def mlflow_uri(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
     port = free_port()
-    command = [f"{sys.prefix}/bin/mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--serve-artifacts"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/db", "--artifacts-destination", str(folder / "artifacts")]
-    environ = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    command = [
+        f"{sys.prefix}/bin/mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--serve-artifacts",
+    ]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/db",
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
+    environ = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    server = subprocess.Popen(
+        command,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     wait_for(f"http://127.0.0.1:{port}", 60)
     yield f"http://127.0.0.1:{port}"
     os.killpg(server.pid, signal.SIGKILL)
@@ -40,7 +65,10 @@ def around(tmp_path, mlflow_uri):
     content = pack(load("bundled://digits", ""), 0.2)
     put(f"file://{tmp_path}/data.npz", content)
     identity = hashlib.sha256(str(tmp_path).encode()).hexdigest()
-    data = {"DATA_URI": f"file://{tmp_path}/data.npz", "DATA_SHA256": hashlib.sha256(content).hexdigest()}
+    data = {
+        "DATA_URI": f"file://{tmp_path}/data.npz",
+        "DATA_SHA256": hashlib.sha256(content).hexdigest(),
+    }
     return {
         **os.environ,
         **data,
@@ -53,7 +81,13 @@ def around(tmp_path, mlflow_uri):
 
 
 def start(around, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "trainer", *arguments], cwd=REPOSITORY, env=around, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "trainer", *arguments],
+        cwd=REPOSITORY,
+        env=around,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def finish(process) -> tuple[int, str]:
@@ -62,7 +96,9 @@ def finish(process) -> tuple[int, str]:
 
 
 def losses(log: str) -> dict[int, str]:
-    return {int(epoch): loss for epoch, loss in re.findall(r"epoch (\d+)/\d+ train_loss (\S+)", log)}
+    return {
+        int(epoch): loss for epoch, loss in re.findall(r"epoch (\d+)/\d+ train_loss (\S+)", log)
+    }
 
 
 def interrupted(around, number: signal.Signals) -> tuple[int, str]:
@@ -113,7 +149,15 @@ def test_receipt_is_read_back_from_the_real_server(around, mlflow_uri):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_loss_after_a_kill_is_the_same_to_the_last_bit(around, number, tmp_path):
     undisturbed = finish(
-        start({**around, "IDENTITY": "f" * 63 + str(int(number == signal.SIGKILL)), "CHECKPOINTS": str(tmp_path / "other")}, "train", *LONG)
+        start(
+            {
+                **around,
+                "IDENTITY": "f" * 63 + str(int(number == signal.SIGKILL)),
+                "CHECKPOINTS": str(tmp_path / "other"),
+            },
+            "train",
+            *LONG,
+        )
     )[1]
     ended, first = interrupted(around, number)
     assert ended == (143 if number == signal.SIGTERM else -signal.SIGKILL), first[-2000:]
@@ -135,7 +179,19 @@ def test_bad_configuration_is_code_42(around, arguments):
 
 
 def test_two_processes_train_together(around):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "trainer", "train", *QUICK]
-    done = subprocess.run(command, cwd=REPOSITORY, env=around, capture_output=True, text=True, timeout=180)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "trainer",
+        "train",
+        *QUICK,
+    ]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=around, capture_output=True, text=True, timeout=180
+    )
     assert done.returncode == 0, done.stderr
     assert "finished: accuracy" in done.stderr

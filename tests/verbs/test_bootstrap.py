@@ -8,7 +8,9 @@ UID = "0a1b"
 
 
 def flux(*fields: str) -> dict:
-    schema = {"openAPIV3Schema": {"properties": {"spec": {"properties": {name: {} for name in fields}}}}}
+    schema = {
+        "openAPIV3Schema": {"properties": {"spec": {"properties": {name: {} for name in fields}}}}
+    }
     return {"spec": {"versions": [{"name": "v1", "schema": schema}]}}
 
 
@@ -18,19 +20,41 @@ def connected(api, monkeypatch):
     api.objects[CRD] = flux("path", "ignore")
     api.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": UID}}
     api.applied = []
-    monkeypatch.setattr(kubernetes.Cluster, "apply", lambda self, stream: api.applied.append(stream) or "applied")
+    monkeypatch.setattr(
+        kubernetes.Cluster, "apply", lambda self, stream: api.applied.append(stream) or "applied"
+    )
     return api
 
 
 def bootstrap(team, api, tmp_path, *options: str) -> int:
     main(["render", "--repo", str(team)])
-    return main(["bootstrap", "--repo", str(team), "--env", "staging", "--kubeconfig", str(api.kubeconfig(tmp_path)), *options])
+    return main(
+        [
+            "bootstrap",
+            "--repo",
+            str(team),
+            "--env",
+            "staging",
+            "--kubeconfig",
+            str(api.kubeconfig(tmp_path)),
+            *options,
+        ]
+    )
 
 
 def test_without_apply_it_prints_what_the_cluster_needs(team, api, tmp_path, capsys):
     assert bootstrap(team, api, tmp_path) == 0
-    kinds = [thing["kind"] for thing in yaml.safe_load_all(capsys.readouterr().out.partition("apiVersion")[2].join(["apiVersion", ""]))]
-    assert (kinds.count("Namespace"), kinds.count("Kustomization"), kinds.count("GitRepository")) == (3, 3, 1)
+    kinds = [
+        thing["kind"]
+        for thing in yaml.safe_load_all(
+            capsys.readouterr().out.partition("apiVersion")[2].join(["apiVersion", ""])
+        )
+    ]
+    assert (
+        kinds.count("Namespace"),
+        kinds.count("Kustomization"),
+        kinds.count("GitRepository"),
+    ) == (3, 3, 1)
     assert api.asked == []
 
 
@@ -52,7 +76,10 @@ def test_cluster_is_recorded_and_the_fact_is_asked_for(team, connected, tmp_path
 def test_old_flux_is_refused_before_anything_is_applied(team, connected, tmp_path, capsys):
     connected.objects[CRD] = flux("path")
     assert bootstrap(team, connected, tmp_path, "--apply") == 2
-    assert "Flux is older than 2.9 (its Kustomization has no spec.ignore); upgrade it with `flux install`" in capsys.readouterr().err
+    assert (
+        "Flux is older than 2.9 (its Kustomization has no spec.ignore); upgrade it with `flux install`"
+        in capsys.readouterr().err
+    )
     assert connected.applied == []
 
 

@@ -15,7 +15,20 @@ def post(api, tmp_path, monkeypatch):  # noqa: F811
         file = tmp_path / "review.md"
         if content is not None:
             file.write_text(content)
-        return main(["comment", str(file), "--repository", "o/r", "--branch", "fork:topic", "--head", head, "--run", "https://x/1"])
+        return main(
+            [
+                "comment",
+                str(file),
+                "--repository",
+                "o/r",
+                "--branch",
+                "fork:topic",
+                "--head",
+                head,
+                "--run",
+                "https://x/1",
+            ]
+        )
 
     return run
 
@@ -23,19 +36,29 @@ def post(api, tmp_path, monkeypatch):  # noqa: F811
 def test_review_is_posted_once_and_updated(post, stand_in, capsys):  # noqa: F811
     assert post(f"{MARKER}\nfirst") == 0
     assert post(f"{MARKER}\nsecond") == 0
-    assert [comment["body"] for comment in stand_in.comments] == [f"{MARKER}\nsecond\n\n[Log of the checks](https://x/1)\n"]
-    assert capsys.readouterr().out == "wrote the comment of pull request 7\nupdated the comment of pull request 7\n"
+    assert [comment["body"] for comment in stand_in.comments] == [
+        f"{MARKER}\nsecond\n\n[Log of the checks](https://x/1)\n"
+    ]
+    assert (
+        capsys.readouterr().out
+        == "wrote the comment of pull request 7\nupdated the comment of pull request 7\n"
+    )
 
 
 def test_review_that_was_never_written_is_said(post, stand_in):  # noqa: F811
     assert post(None) == 0
-    assert "## No answer\n\nThe checks of this pull request ended without one" in stand_in.comments[0]["body"]
+    assert (
+        "## No answer\n\nThe checks of this pull request ended without one"
+        in stand_in.comments[0]["body"]
+    )
 
 
 def test_commit_that_is_no_longer_the_newest_gets_no_comment(post, stand_in, capsys):  # noqa: F811
     assert post("x", head="b" * 40) == 0
     assert stand_in.comments == []
-    assert capsys.readouterr().out == "no open pull request of fork:topic is at bbbbbbbbbb any more\n"
+    assert (
+        capsys.readouterr().out == "no open pull request of fork:topic is at bbbbbbbbbb any more\n"
+    )
 
 
 def test_token_that_is_not_set_is_named(post, monkeypatch, capsys):

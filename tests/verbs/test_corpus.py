@@ -16,7 +16,13 @@ CORPUS = sorted(path.parent for path in (REPOSITORY / "tests/corpus").glob("*/ch
 def script(team, path) -> None:
     if path.exists():
         environ = {**os.environ, "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
-        subprocess.run(["bash", "-euo", "pipefail", path], cwd=team, check=True, env=environ, capture_output=True)
+        subprocess.run(
+            ["bash", "-euo", "pipefail", path],
+            cwd=team,
+            check=True,
+            env=environ,
+            capture_output=True,
+        )
 
 
 def committed(team, subject: str) -> None:
@@ -32,7 +38,9 @@ def team(rendered_team, monkeypatch):
 
 def test_there_are_enough_situations():
     assert len(CORPUS) >= 12
-    assert {path.name for path in (REPOSITORY / "tests/corpus").iterdir() if path.is_dir()} == {path.name for path in CORPUS}
+    assert {path.name for path in (REPOSITORY / "tests/corpus").iterdir() if path.is_dir()} == {
+        path.name for path in CORPUS
+    }
 
 
 @pytest.mark.parametrize("situation", CORPUS, ids=lambda path: path.name)

@@ -20,9 +20,14 @@ def cost(team, *options: str) -> int:
 def test_what_waits_serves_and_is_left_is_printed(team, capsys):
     assert cost(team) == 0
     said = capsys.readouterr().out
-    assert "waiting     local        laptop  60 s      78 s  0 s   0.0007    0.0009  0.0007     -     3 like runs" in said
+    assert (
+        "waiting     local        laptop  60 s      78 s  0 s   0.0007    0.0009  0.0007     -     3 like runs"
+        in said
+    )
     assert "digits serves in local with 2 predictors: 58.40 USD a month" in said
-    assert "local in 2026-01: 0.00 spent, 0.00 waiting, 58.40 serving, 41.60 of 100 USD left" in said
+    assert (
+        "local in 2026-01: 0.00 spent, 0.00 waiting, 58.40 serving, 41.60 of 100 USD left" in said
+    )
 
 
 def test_budget_that_does_not_suffice_is_a_finding(team, capsys):

@@ -18,7 +18,13 @@ def diff(team, *options: str) -> int:
 
 
 def compared(before, after) -> Comparison:
-    return Comparison(before, after, frozenset(path for path in before.keys() | after.keys() if before.get(path) != after.get(path)))
+    return Comparison(
+        before,
+        after,
+        frozenset(
+            path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+        ),
+    )
 
 
 def more_memory(team) -> None:
@@ -37,9 +43,14 @@ def test_change_names_consequence_objects_and_fields(team, capsys):
     capsys.readouterr()
     assert diff(team) == 1
     said = capsys.readouterr().out
-    assert said.startswith("restarts waiting/ddd4bf48a3 from its checkpoint in another Job: 0.0007 USD ")
+    assert said.startswith(
+        "restarts waiting/ddd4bf48a3 from its checkpoint in another Job: 0.0007 USD "
+    )
     assert "~ Job local-training/waiting-train-" in said
-    assert "spec.template.spec.containers[trainer].resources.limits.memory (and 1 more): 2Gi -> 3Gi" in said
+    assert (
+        "spec.template.spec.containers[trainer].resources.limits.memory (and 1 more): 2Gi -> 3Gi"
+        in said
+    )
 
 
 def test_changed_image_is_one_line_a_predictor(team, capsys):
@@ -68,7 +79,10 @@ def test_json_has_both_sides(team, capsys):
 
 def test_unknown_base_is_named(team, capsys):
     assert diff(team, "--base", "gone") == 2
-    assert "'gone' is not a revision of this repository; fetch it, or correct the name" in capsys.readouterr().err
+    assert (
+        "'gone' is not a revision of this repository; fetch it, or correct the name"
+        in capsys.readouterr().err
+    )
 
 
 def broken_at_base(team, path: str) -> None:
@@ -87,7 +101,10 @@ def test_document_that_was_not_valid_can_be_repaired(team, capsys):
 def test_base_that_cannot_be_compared_with_is_named_with_its_fault(team, capsys):
     broken_at_base(team, "environments/local/promotions/digits.yaml")
     assert diff(team, "--base", "HEAD") == 2
-    assert "HEAD cannot be compared with, it holds: environments/local/promotions/digits.yaml:1: " in capsys.readouterr().err
+    assert (
+        "HEAD cannot be compared with, it holds: environments/local/promotions/digits.yaml:1: "
+        in capsys.readouterr().err
+    )
 
 
 def test_changed_base_builds_everything(files):
@@ -105,7 +122,10 @@ def test_experiment_that_is_not_rendered_yet_is_named(team, capsys):
     path = team / "experiments/waiting/experiment.yaml"
     path.write_text(path.read_text().replace("memory: 2Gi", "memory: 3Gi"))
     diff(team)
-    assert capsys.readouterr().err == "waiting is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered\n"
+    assert (
+        capsys.readouterr().err
+        == "waiting is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered\n"
+    )
     more_memory(team)
     capsys.readouterr()
     diff(team)
@@ -115,7 +135,11 @@ def test_experiment_that_is_not_rendered_yet_is_named(team, capsys):
 def test_run_that_another_experiment_has_rendered_is_not_stale(team, capsys):
     path = team / "experiments/also/experiment.yaml"
     path.parent.mkdir()
-    path.write_text((team / "experiments/waiting/experiment.yaml").read_text().replace("name: waiting", "name: zebra"))
+    path.write_text(
+        (team / "experiments/waiting/experiment.yaml")
+        .read_text()
+        .replace("name: waiting", "name: zebra")
+    )
     path.parent.rename(team / "experiments/zebra")
     main(["render", "--repo", str(team)])
     capsys.readouterr()

@@ -47,7 +47,13 @@ def commit(path: Path, subject: str) -> None:
 
 def measured(*command: str, cwd: Path) -> tuple[float, int]:
     """Seconds and peak MiB of a command, started by a small process: a child begins with the memory of who started it."""
-    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *command], cwd=cwd, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LAUNCHER, *command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     seconds, kilobytes, code = done.stdout.split()
     assert code in ("0", "1"), done.stderr
     return float(seconds), int(kilobytes) // 1024
@@ -58,7 +64,9 @@ def pipeline(tree: Path, *arguments: str) -> tuple[float, int]:
 
 
 def overlays(tree: Path) -> list[Path]:
-    return sorted(path for path in (tree / "environments/local/training").iterdir() if path.is_dir())
+    return sorted(
+        path for path in (tree / "environments/local/training").iterdir() if path.is_dir()
+    )
 
 
 def size_of(tree: Path) -> int:
@@ -74,10 +82,18 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_whole_answer_where_everything_changes(tree, say):
     edit(tree / JOB, "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90")
     main(["render", "--repo", str(tree)])
-    steps = (["validate"], ["render", "--check"], ["policy"], ["diff", "--base", "HEAD"], ["review", "--base", "HEAD"])
+    steps = (
+        ["validate"],
+        ["render", "--check"],
+        ["policy"],
+        ["diff", "--base", "HEAD"],
+        ["review", "--base", "HEAD"],
+    )
     found = [pipeline(tree, *step) for step in steps]
     *parts, (seconds, peak) = found
-    each = ", ".join(f"{step[0]} {taken:.2f}" for step, (taken, _) in zip(steps, parts, strict=False))
+    each = ", ".join(
+        f"{step[0]} {taken:.2f}" for step, (taken, _) in zip(steps, parts, strict=False)
+    )
     total, most = sum(taken for taken, _ in parts), max(memory for _, memory in parts)
     say(
         f"{size_of(tree):6d} experiments, base/ changed under all: {each}: {total:.2f} s in all, {most} MiB; review {seconds:.2f} s, {peak} MiB"
@@ -96,7 +112,9 @@ def test_whole_answer_where_one_experiment_changes(tree, say):
         ("review", ["review", "--base", "HEAD"]),
     ):
         found = [pipeline(tree, *arguments) for _ in range(5)]
-        lines.append(f"{name} {statistics.median(taken for taken, _ in found):.2f} s, {max(peak for _, peak in found)} MiB")
+        lines.append(
+            f"{name} {statistics.median(taken for taken, _ in found):.2f} s, {max(peak for _, peak in found)} MiB"
+        )
     say(f"{size_of(tree):6d} experiments, one changed, median of 5 processes: {'; '.join(lines)}")
     git(tree, "checkout", "--quiet", ".")
 
@@ -105,7 +123,9 @@ def test_what_people_use_today(tree, say):
     folders = overlays(tree)
     kubectl = f"{sys.prefix}/bin/kubectl"
     some = [measured(kubectl, "kustomize", str(folder), cwd=tree)[0] for folder in folders[:SOME]]
-    lines = [f"kubectl kustomize, one process an overlay {sum(some) / len(some) * len(folders):.1f} s (from {len(some)})"]
+    lines = [
+        f"kubectl kustomize, one process an overlay {sum(some) / len(some) * len(folders):.1f} s (from {len(some)})"
+    ]
     chunks = [folders[at : at + CHUNK] for at in range(0, len(folders), CHUNK)]
     chosen = chunks[: max(1, MOST_IN_ONE_ROOT // CHUNK)]
     taken = sum(rooted(tree, kubectl, chunk)[0] for chunk in chosen) / len(chosen) * len(chunks)

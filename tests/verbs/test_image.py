@@ -16,6 +16,12 @@ def test_digest_is_printed(team, capsys):
 def test_code_that_ships_is_pinned_to_a_commit_of_this_repository():
     shipped = load_snapshot(folder(REPOSITORY, "environments") | folder(REPOSITORY, "experiments"))
     repository = Repository(REPOSITORY)
-    local = [e for e in shipped.experiments.values() if shipped.environments[e.environment].runtime == "embedded"]
+    local = [
+        e
+        for e in shipped.experiments.values()
+        if shipped.environments[e.environment].runtime == "embedded"
+    ]
     assert {revision_of(repository, "HEAD", "trainer", experiment.image) for experiment in local}
-    assert revision_of(repository, "HEAD", "serving", shipped.environments["local"].images.serving.digest)
+    assert revision_of(
+        repository, "HEAD", "serving", shipped.environments["local"].images.serving.digest
+    )

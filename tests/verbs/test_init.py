@@ -5,7 +5,12 @@ from ml_pipeline.cli import main
 
 from tests.conftest import git
 
-FACTS = ("--url", "https://git.acme.test/ml/pipeline.git", "--registry", "registry.acme.test/models")
+FACTS = (
+    "--url",
+    "https://git.acme.test/ml/pipeline.git",
+    "--registry",
+    "registry.acme.test/models",
+)
 
 
 @pytest.fixture
@@ -26,7 +31,10 @@ def test_facts_are_written_and_rendered(team):
     for name in ("staging", "production"):
         assert "url: https://git.acme.test/ml/pipeline.git" in facts(team, name)
         assert "repository: registry.acme.test/models/trainer, " in facts(team, name)
-    assert "https://git.acme.test/ml/pipeline.git" in (team / "environments/staging/flux/platform/kustomization.yaml").read_text()
+    assert (
+        "https://git.acme.test/ml/pipeline.git"
+        in (team / "environments/staging/flux/platform/kustomization.yaml").read_text()
+    )
     assert main(["render", "--check", "--repo", str(team)]) == 0
 
 
@@ -48,7 +56,9 @@ def test_environment_that_is_not_named_goes(team):
 
 def test_new_environment_is_made_like_the_first(team):
     assert init(team, *FACTS, "--environments", "staging,production,lab") == 0
-    assert "platform: lab-platform, training: lab-training, serving: lab-serving" in facts(team, "lab")
+    assert "platform: lab-platform, training: lab-training, serving: lab-serving" in facts(
+        team, "lab"
+    )
     assert (team / "environments/lab/flux/kustomization.yaml").exists()
     assert main(["validate", "--repo", str(team)]) == 0
 
@@ -57,7 +67,10 @@ def test_environment_that_experiments_need_stays(team, capsys):
     path = team / "experiments/waiting/experiment.yaml"
     path.write_text(path.read_text().replace("environment: local", "environment: staging"))
     assert init(team, *FACTS, "--environments", "production") == 2
-    assert "experiments/waiting/experiment.yaml:7: environment: 'staging' does not exist" in capsys.readouterr().err
+    assert (
+        "experiments/waiting/experiment.yaml:7: environment: 'staging' does not exist"
+        in capsys.readouterr().err
+    )
     assert (team / "environments/staging/environment.yaml").exists()
 
 
@@ -73,7 +86,10 @@ def test_what_is_not_given_is_asked_and_enter_keeps_it(team, monkeypatch, capsys
     monkeypatch.setattr("sys.stdin", answers)
     assert init(team) == 0
     said = capsys.readouterr().err
-    assert "Registry and folder of the images, such as registry.example.com/ml [registry.example.com/ml]:" in said
+    assert (
+        "Registry and folder of the images, such as registry.example.com/ml [registry.example.com/ml]:"
+        in said
+    )
     assert "url: https://git.acme.test/x.git" in facts(team, "staging")
     assert "registry.example.com/ml/trainer" in facts(team, "staging")
 
@@ -81,14 +97,25 @@ def test_what_is_not_given_is_asked_and_enter_keeps_it(team, monkeypatch, capsys
 def test_without_a_terminal_what_is_missing_is_named(team, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert init(team, "--url", "https://x.test/y.git") == 2
-    assert "nobody to ask for registry, environments; give --registry --environments" in capsys.readouterr().err
+    assert (
+        "nobody to ask for registry, environments; give --registry --environments"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"), [("--url", "git@x:y", "must be an address that Flux can fetch"), ("--environments", "A b", "rename it")]
+    ("option", "value", "said"),
+    [
+        ("--url", "git@x:y", "must be an address that Flux can fetch"),
+        ("--environments", "A b", "rename it"),
+    ],
 )
 def test_fact_that_breaks_a_rule_writes_nothing(team, capsys, option, value, said):
-    given = dict(zip(FACTS[::2], FACTS[1::2], strict=True)) | {"--environments": "staging"} | {option: value}
+    given = (
+        dict(zip(FACTS[::2], FACTS[1::2], strict=True))
+        | {"--environments": "staging"}
+        | {option: value}
+    )
     assert init(team, *(part for pair in given.items() for part in pair)) == 2
     assert said in capsys.readouterr().err
     assert git(team, "status", "--short") == ""

@@ -16,7 +16,14 @@ def state(tmp_path) -> State:
     ):
         (found.root / path).parent.mkdir(parents=True, exist_ok=True)
         (found.root / path).write_text(text)
-    found.write("jobs/job", {"name": "job", "phase": "Complete", "manifest": {"metadata": {"labels": {"ml-pipeline/run": "0123456789"}}}})
+    found.write(
+        "jobs/job",
+        {
+            "name": "job",
+            "phase": "Complete",
+            "manifest": {"metadata": {"labels": {"ml-pipeline/run": "0123456789"}}},
+        },
+    )
     return found
 
 
@@ -60,7 +67,10 @@ def test_unknown_name_lists_the_known(state, capsys):
 
 def test_log_of_a_run_on_a_cluster_is_found_by_its_identity(team, api, tmp_path, capsys):
     labels = {"ml-pipeline/run": "ddd4bf48a3"}
-    pod = {"metadata": {"name": "j-x", "labels": labels, "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}}
+    pod = {
+        "metadata": {"name": "j-x", "labels": labels, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {},
+    }
     running = {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}
     api.put(JOBS, "staging-training", {"metadata": {"name": "j", "labels": labels}, "spec": {}})
     api.put(PODS, "staging-training", {**pod, "status": running})
@@ -75,4 +85,7 @@ def test_run_that_left_the_cluster_says_where_to_look(team, api, tmp_path, capsy
     api.put(PODS, "staging-training")
     reach = ["--env", "staging", "--kubeconfig", str(api.kubeconfig(tmp_path))]
     assert main(["logs", "waiting/ddd4bf48a3", "--repo", str(team), *reach]) == 2
-    assert "its log went with it when it was settled, metrics and plots are in MLflow" in capsys.readouterr().err
+    assert (
+        "its log went with it when it was settled, metrics and plots are in MLflow"
+        in capsys.readouterr().err
+    )

@@ -21,7 +21,10 @@ def test_experiment_like_another_is_valid_and_commented(team, capsys):
     assert "  # Width of the hidden layers or first channels; default 64.\n  hidden: 128\n" in text
     assert "  # Share of activations dropped in training; default 0.\n  # dropout: 0.0\n" in text
     assert yaml.safe_load(text)["name"] == "wider"
-    assert main(["validate", "--repo", str(team), str(team / "experiments/wider/experiment.yaml")]) == 0
+    assert (
+        main(["validate", "--repo", str(team), str(team / "experiments/wider/experiment.yaml")])
+        == 0
+    )
     assert capsys.readouterr().out.startswith("wrote experiments/wider/experiment.yaml; edit it")
 
 
@@ -35,7 +38,11 @@ def test_every_commented_line_may_be_uncommented(team):
     new(team, "--like", "waiting")
     path = team / "experiments/wider/experiment.yaml"
     lines = path.read_text().splitlines()
-    keys = [number for number, line in enumerate(lines) if re.match(r" *# [a-z_]+: ", line) and "$schema" not in line]
+    keys = [
+        number
+        for number, line in enumerate(lines)
+        if re.match(r" *# [a-z_]+: ", line) and "$schema" not in line
+    ]
     for number in keys:
         lines[number] = lines[number].replace("# ", "", 1)
     path.write_text("\n".join(lines) + "\n")
@@ -45,12 +52,18 @@ def test_every_commented_line_may_be_uncommented(team):
 
 def test_experiment_that_exists_is_left_alone(team, capsys):
     assert main(["new", "experiment", "good", "--like", "waiting", "--repo", str(team)]) == 2
-    assert capsys.readouterr().err == "experiments/good/experiment.yaml:1: exists already; choose another name, or edit it\n"
+    assert (
+        capsys.readouterr().err
+        == "experiments/good/experiment.yaml:1: exists already; choose another name, or edit it\n"
+    )
 
 
 def test_unknown_other_is_named_with_those_that_are_there(team, capsys):
     assert new(team, "--like", "gone") == 2
-    assert "experiment 'gone' does not exist; known are better, broken, good, waiting, weak" in capsys.readouterr().err
+    assert (
+        "experiment 'gone' does not exist; known are better, broken, good, waiting, weak"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("name", ["Upper", "a b", "x" * 41, "a;b"])

@@ -21,14 +21,24 @@ def test_what_is_rendered_passes(files):
 
 
 def test_finding_stands_at_the_key_that_repairs_it(files):
-    base = edited(files, "base/training-job/job.yaml", "automountServiceAccountToken: false", "hostNetwork: true")
+    base = edited(
+        files,
+        "base/training-job/job.yaml",
+        "automountServiceAccountToken: false",
+        "hostNetwork: true",
+    )
     (fault, *more) = said(base)
     assert fault.startswith("experiments/waiting/experiment.yaml:1: Job waiting-train-")
     assert len(more) == 1
 
 
 def test_finding_of_what_no_document_says_names_the_experiment(files):
-    removed = edited(files, "base/training-job/job.yaml", "spec:\n  backoffLimit", "spec:\n  ttlSecondsAfterFinished: 5\n  backoffLimit")
+    removed = edited(
+        files,
+        "base/training-job/job.yaml",
+        "spec:\n  backoffLimit",
+        "spec:\n  ttlSecondsAfterFinished: 5\n  backoffLimit",
+    )
     (fault,) = said(removed)
     assert "ttlSecondsAfterFinished would let Flux train the run again" in fault
 
@@ -38,7 +48,10 @@ def test_served_model_is_found_in_its_promotion(files):
     files = edited(rendered(files), path, "traffic: 90", "traffic: 80")
     (fault,) = (str(fault) for fault in policy_faults(load_snapshot(files))[0])
     assert fault.startswith("environments/local/promotions/digits.yaml:")
-    assert "SeldonDeployment digits: the weights of the predictors do not sum to 100; correct rollout.steps" in fault
+    assert (
+        "SeldonDeployment digits: the weights of the predictors do not sum to 100; correct rollout.steps"
+        in fault
+    )
 
 
 def test_command_counts_what_passes(team, capsys):

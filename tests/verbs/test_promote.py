@@ -17,7 +17,11 @@ def fresh(team):
     """The team before anything was promoted."""
     repository = Repository(team)
     parent = repository.fetch()
-    promoted = frozenset(p for p in repository.read(parent) if "/promotions/" in p or "/rollouts/" in p or "/serving/digits/" in p)
+    promoted = frozenset(
+        p
+        for p in repository.read(parent)
+        if "/promotions/" in p or "/rollouts/" in p or "/serving/digits/" in p
+    )
     repository.push(repository.commit(parent, Changes({}, promoted), "Take everything out"), parent)
     return team
 
@@ -46,7 +50,10 @@ def test_automation_s_component_comes_in_its_own_commit(fresh):
     promote(fresh, GOOD)
     git(fresh, "fetch", "--quiet", "origin")
     log = git(fresh, "log", "-2", "--format=%an: %s", "origin/main").splitlines()
-    assert log == ["Ada: Promote digits to good/31a4e76e1a in local", "ml-pipeline: Open the rollouts of digits"]
+    assert log == [
+        "Ada: Promote digits to good/31a4e76e1a in local",
+        "ml-pipeline: Open the rollouts of digits",
+    ]
 
 
 def test_name_of_an_experiment_means_its_newest_run(fresh):
@@ -63,7 +70,12 @@ def test_promoting_again_changes_nothing(fresh, capsys):
 
 
 @pytest.mark.parametrize(
-    ("run", "message"), [("weak/e96261b1e3", "fails its gate"), ("broken/970e519fc8", "failed"), ("nobody", "has no receipt of a run")]
+    ("run", "message"),
+    [
+        ("weak/e96261b1e3", "fails its gate"),
+        ("broken/970e519fc8", "failed"),
+        ("nobody", "has no receipt of a run"),
+    ],
 )
 def test_run_that_may_not_serve_is_refused(fresh, capsys, run, message):
     before = head(fresh).promotions
@@ -103,7 +115,9 @@ def test_environment_that_takes_no_such_runs_refuses(fresh, capsys):
     assert "from which staging takes none" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("percent", "steps"), [(10, (10, 50, 100)), (60, (60, 100)), (100, (100,))])
+@pytest.mark.parametrize(
+    ("percent", "steps"), [(10, (10, 50, 100)), (60, (60, 100)), (100, (100,))]
+)
 def test_percentage_becomes_steps(percent, steps):
     assert steps_from(percent) == steps
 

@@ -34,7 +34,10 @@ def test_chain_is_data_for_programs(team, capsys):
 
 def test_runs_stand_side_by_side(team, capsys):
     lines = output(team, capsys, "compare", "good", "weak").splitlines()
-    assert next(line.split() for line in lines if "learning_rate" in line)[-2:] == ["0.002", "0.004"]
+    assert next(line.split() for line in lines if "learning_rate" in line)[-2:] == [
+        "0.002",
+        "0.004",
+    ]
     assert not any("decided by epochs" in line for line in lines), "what is equal is left out"
 
 
@@ -46,7 +49,10 @@ def test_history_says_what_served_and_who_changed_it(team, capsys):
     assert "100 % good/31a4e76e1a" in newest
 
 
-@pytest.mark.parametrize(("command", "message"), [("why", "is not promoted in local"), ("history", "was never promoted in local")])
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [("why", "is not promoted in local"), ("history", "was never promoted in local")],
+)
 def test_unknown_model_is_named(team, capsys, command, message):
     assert message in output(team, capsys, command, "letters", code=2)
 

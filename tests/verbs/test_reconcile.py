@@ -20,7 +20,11 @@ def state(team, monkeypatch) -> State:
     found = State(team / ".ml-pipeline")
     open_origin(team, found)
     found.write("endpoints", {"mlflow": 9})
-    monkeypatch.setattr(mlflow.Tracking, "results", lambda self, awaited: {identity: trained(identity) for identity in awaited})
+    monkeypatch.setattr(
+        mlflow.Tracking,
+        "results",
+        lambda self, awaited: {identity: trained(identity) for identity in awaited},
+    )
     return found
 
 
@@ -40,7 +44,15 @@ def test_pass_commits_the_receipt_as_automation(team, state, capsys):
 def test_receipt_names_the_commit_of_the_experiment(team, state):
     main(["reconcile", "--repo", str(team), "--once"])
     (run,) = (run for run in head(state).runs.values() if run.experiment == "waiting")
-    assert run.commit == git(state.origin, "log", "-1", "--format=%H", "main", "--", "experiments/waiting/experiment.yaml")
+    assert run.commit == git(
+        state.origin,
+        "log",
+        "-1",
+        "--format=%H",
+        "main",
+        "--",
+        "experiments/waiting/experiment.yaml",
+    )
 
 
 def test_second_pass_does_nothing(team, state, capsys):
@@ -82,7 +94,21 @@ def test_unknown_environment_is_named(team, state, capsys):
 
 def test_environment_whose_cluster_cannot_be_reached_is_held(team, state, capsys, tmp_path):
     nowhere = tmp_path / "kubeconfig"
-    assert main(["reconcile", "--repo", str(team), "--env", "staging", "--once", "--kubeconfig", str(nowhere)]) == 1
+    assert (
+        main(
+            [
+                "reconcile",
+                "--repo",
+                str(team),
+                "--env",
+                "staging",
+                "--once",
+                "--kubeconfig",
+                str(nowhere),
+            ]
+        )
+        == 1
+    )
     assert "held: no cluster to talk to" in capsys.readouterr().err
 
 
@@ -91,4 +117,6 @@ def test_invalid_documents_on_the_branch_hold(team, state, capsys):
     git(team, "commit", "--quiet", "--all", "--message", "Break")
     git(team, "push", "--quiet", "local", "HEAD:main")
     assert main(["reconcile", "--repo", str(team), "--once"]) == 1
-    assert "faults on the branch, first: experiments/good/experiment.yaml:1" in capsys.readouterr().err
+    assert (
+        "faults on the branch, first: experiments/good/experiment.yaml:1" in capsys.readouterr().err
+    )

@@ -9,7 +9,10 @@ def render(team, *options: str) -> int:
 
 def test_missing_overlays_are_drift(team, capsys):
     assert render(team, "--check") == 1
-    assert "write   environments/local/training/waiting-ddd4bf48a3/job.yaml  (stale, run `ml-pipeline render`)" in capsys.readouterr().out
+    assert (
+        "write   environments/local/training/waiting-ddd4bf48a3/job.yaml  (stale, run `ml-pipeline render`)"
+        in capsys.readouterr().out
+    )
 
 
 def test_rendering_twice_changes_nothing_the_second_time(team):

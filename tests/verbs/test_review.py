@@ -18,7 +18,9 @@ def team(rendered_team, monkeypatch):
 
 def review(team, capsys, *options: str) -> tuple[int, str]:
     capsys.readouterr()
-    code = main(["review", "--repo", str(team), "--comment", str(team.parent / "comment.md"), *options])
+    code = main(
+        ["review", "--repo", str(team), "--comment", str(team.parent / "comment.md"), *options]
+    )
     said = (team.parent / "comment.md").read_text()
     assert said.startswith(MARKER)
     return code, said
@@ -60,7 +62,9 @@ def file_over_folder(team):
 def shell_characters(team):
     folder = team / "experiments/$(touch pwned);`id`"
     folder.mkdir()
-    (folder / "experiment.yaml").write_text((team / "experiments/waiting/experiment.yaml").read_text())
+    (folder / "experiment.yaml").write_text(
+        (team / "experiments/waiting/experiment.yaml").read_text()
+    )
 
 
 def name_not_utf_8(team):
@@ -88,7 +92,11 @@ def conflict_marker_in_a_policy(team):
 def unknown_environment(team):
     path = team / "experiments/lost/experiment.yaml"
     path.parent.mkdir()
-    path.write_text((team / "experiments/waiting/experiment.yaml").read_text().replace("environment: local", "environment: lab"))
+    path.write_text(
+        (team / "experiments/waiting/experiment.yaml")
+        .read_text()
+        .replace("environment: local", "environment: lab")
+    )
 
 
 def receipt_of_a_promotion_deleted(team):
@@ -117,7 +125,11 @@ def cyclic_kustomization(team):
 
 
 def rollout_that_does_not_fit(team):
-    target = git(team, "grep", "-h", "ml-pipeline/target", "environments/local/serving").split()[-1].strip("'")
+    target = (
+        git(team, "grep", "-h", "ml-pipeline/target", "environments/local/serving")
+        .split()[-1]
+        .strip("'")
+    )
     (team / f"environments/local/rollouts/digits/{target}.yaml").write_text(
         "- {op: replace, path: /spec/predictors/7/traffic, value: 100}\n"
     )
@@ -181,7 +193,15 @@ def test_shallow_clone_is_named(team, capsys):
     for number in range(3):
         git(team, "commit", "--quiet", "--allow-empty", "--message", f"{number}")
     git(team, "push", "--quiet", "origin", "main")
-    git(team.parent, "clone", "--quiet", "--depth", "1", f"file://{team.parent}/origin.git", "shallow")
+    git(
+        team.parent,
+        "clone",
+        "--quiet",
+        "--depth",
+        "1",
+        f"file://{team.parent}/origin.git",
+        "shallow",
+    )
     _, said = review(team.parent / "shallow", capsys, "--base", "HEAD~2")
     assert "'HEAD~2' is not a revision of this repository, a shallow clone; fetch it" in said
 
@@ -200,7 +220,10 @@ def test_check_that_crashes_takes_nothing_from_the_others(team, capsys, monkeypa
     monkeypatch.setattr("ml_pipeline.verbs.review.policy_faults", crash)
     code, said = review(team, capsys)
     assert code == 3
-    assert "### The check of policies crashed\n\n`ZeroDivisionError: 'surprise'`; its lines are in the log of the run." in said
+    assert (
+        "### The check of policies crashed\n\n`ZeroDivisionError: 'surprise'`; its lines are in the log of the run."
+        in said
+    )
     assert "Checked: documents (5 experiments" in said
     assert "please report it with these lines" in capsys.readouterr().err
 
@@ -220,7 +243,9 @@ def test_finding_of_a_hostile_name_stays_one_annotation(team, capsys):
     (folder / "experiment.yaml").write_text("kind: Experiment\n")
     review(team, capsys, "--annotations")
     lines = capsys.readouterr().err.splitlines()
-    assert {line.split(",")[0] for line in lines} == {"::error file=experiments/a%2Cline=1%3A%3Aerror file=x/experiment.yaml"}
+    assert {line.split(",")[0] for line in lines} == {
+        "::error file=experiments/a%2Cline=1%3A%3Aerror file=x/experiment.yaml"
+    }
 
 
 def test_json_has_checks_consequences_and_objects(team, capsys):

@@ -30,7 +30,9 @@ def test_newest_promotion_is_reverted(promoted, capsys):
 def test_revert_is_the_plain_one_of_git(promoted):
     main(["rollback", "--repo", str(promoted), "digits"])
     git(promoted, "fetch", "--quiet", "origin")
-    assert git(promoted, "log", "-1", "--format=%s", "origin/main").startswith('Revert "Promote digits to good')
+    assert git(promoted, "log", "-1", "--format=%s", "origin/main").startswith(
+        'Revert "Promote digits to good'
+    )
 
 
 def test_checkout_and_worktrees_are_left_alone(promoted):

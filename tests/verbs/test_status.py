@@ -1,7 +1,14 @@
 import json
 
 import pytest
-from ml_pipeline.adapters.kubernetes import EVENTS, GIT_REPOSITORIES, JOBS, KUSTOMIZATIONS, PODS, SELDON_DEPLOYMENTS
+from ml_pipeline.adapters.kubernetes import (
+    EVENTS,
+    GIT_REPOSITORIES,
+    JOBS,
+    KUSTOMIZATIONS,
+    PODS,
+    SELDON_DEPLOYMENTS,
+)
 from ml_pipeline.cli import main
 from ml_pipeline.local.state import State
 
@@ -16,11 +23,30 @@ def state(tmp_path) -> State:
         manifest = {"metadata": {"labels": labels}}
         found.write(
             f"jobs/{name}",
-            {"name": name, "manifest": manifest, "phase": "Pending", "attempt": 0, "message": "waits for cpu: 1 asked, 0 of 2 free"},
+            {
+                "name": name,
+                "manifest": manifest,
+                "phase": "Pending",
+                "attempt": 0,
+                "message": "waits for cpu: 1 asked, 0 of 2 free",
+            },
         )
-    predictor = {"name": "digits-run-1", "run": "x/0123456789", "weight": 100, "ready": True, "message": "ready"}
+    predictor = {
+        "name": "digits-run-1",
+        "run": "x/0123456789",
+        "weight": 100,
+        "ready": True,
+        "message": "ready",
+    }
     found.write(
-        "serving/digits", {"model": "digits", "labels": {}, "state": "Available", "url": "http://127.0.0.1:1", "predictors": [predictor]}
+        "serving/digits",
+        {
+            "model": "digits",
+            "labels": {},
+            "state": "Available",
+            "url": "http://127.0.0.1:1",
+            "predictors": [predictor],
+        },
     )
     return found
 
@@ -51,7 +77,9 @@ def test_environment_that_is_down_is_a_finding(state, capsys):
 
 
 def test_revision_that_does_not_build_is_shown(state, capsys):
-    state.write("revision", {"applied": "a" * 40, "seen": "b" * 40, "error": "does not build: no such file"})
+    state.write(
+        "revision", {"applied": "a" * 40, "seen": "b" * 40, "error": "does not build: no such file"}
+    )
     status(state)
     assert "revision bbbbbbbbbb does not build: no such file" in capsys.readouterr().out
 
@@ -65,7 +93,11 @@ def test_clone_without_environment_names_the_command(tmp_path, capsys):
 def staging(team, api, tmp_path):
     """A team with an experiment on staging whose overlay is committed, and an empty cluster for it."""
     path = team / "experiments/waiting/experiment.yaml"
-    path.write_text(path.read_text().replace("environment: local", "environment: staging").replace("max_cost: 0.05", "max_cost: 50"))
+    path.write_text(
+        path.read_text()
+        .replace("environment: local", "environment: staging")
+        .replace("max_cost: 0.05", "max_cost: 50")
+    )
     main(["render", "--repo", str(team)])
     git(team, "add", "--all")
     git(team, "commit", "--quiet", "--message", "Train on staging")
@@ -76,47 +108,96 @@ def staging(team, api, tmp_path):
     ready = {"conditions": [{"type": "Ready", "status": "True", "reason": "Succeeded"}]}
     head = git(team, "rev-parse", "HEAD")
     parts = [
-        {"metadata": {"name": name}, "spec": {}, "status": {**ready, "lastAppliedRevision": f"main@sha1:{head}"}}
+        {
+            "metadata": {"name": name},
+            "spec": {},
+            "status": {**ready, "lastAppliedRevision": f"main@sha1:{head}"},
+        }
         for name in ("platform", "training", "serving")
     ]
     api.put(KUSTOMIZATIONS, "staging-platform", *parts)
-    source = {"metadata": {"name": "ml-pipeline"}, "spec": {"url": "https://x/y.git"}, "status": ready}
-    api.put(GIT_REPOSITORIES, "staging-platform", source, {"metadata": {"name": "ml-pipeline-1"}, "spec": {}, "status": {}})
+    source = {
+        "metadata": {"name": "ml-pipeline"},
+        "spec": {"url": "https://x/y.git"},
+        "status": ready,
+    }
+    api.put(
+        GIT_REPOSITORIES,
+        "staging-platform",
+        source,
+        {"metadata": {"name": "ml-pipeline-1"}, "spec": {}, "status": {}},
+    )
     return team
 
 
 def on_staging(staging, api, tmp_path, *options: str) -> int:
-    return main(["status", "--repo", str(staging), "--env", "staging", "--kubeconfig", str(api.kubeconfig(tmp_path)), *options])
+    return main(
+        [
+            "status",
+            "--repo",
+            str(staging),
+            "--env",
+            "staging",
+            "--kubeconfig",
+            str(api.kubeconfig(tmp_path)),
+            *options,
+        ]
+    )
 
 
 def job_name(staging) -> str:
     (folder,) = (staging / "environments/staging/training").glob("waiting-*")
-    suffix = next(line for line in (folder / "kustomization.yaml").read_text().splitlines() if line.startswith("nameSuffix"))
+    suffix = next(
+        line
+        for line in (folder / "kustomization.yaml").read_text().splitlines()
+        if line.startswith("nameSuffix")
+    )
     return f"waiting-train{suffix.partition(': ')[2].strip(chr(39))}"
 
 
 def a_job(name: str, **status) -> dict:
-    labels = {"ml-pipeline/experiment": "waiting", "ml-pipeline/run": "ddd4bf48a3", "pipeline": "ml-training"}
+    labels = {
+        "ml-pipeline/experiment": "waiting",
+        "ml-pipeline/run": "ddd4bf48a3",
+        "pipeline": "ml-training",
+    }
     return {"metadata": {"name": name, "labels": labels}, "spec": {}, "status": status}
 
 
 def test_cluster_in_the_desired_state_is_code_0(staging, api, tmp_path, capsys):
-    api.put(JOBS, "staging-training", a_job(job_name(staging), startTime="2026-01-01T00:00:00Z", completionTime="2026-01-01T00:01:30Z"))
+    api.put(
+        JOBS,
+        "staging-training",
+        a_job(
+            job_name(staging),
+            startTime="2026-01-01T00:00:00Z",
+            completionTime="2026-01-01T00:01:30Z",
+        ),
+    )
     assert on_staging(staging, api, tmp_path) == 0
     head = git(staging, "rev-parse", "HEAD")[:10]
     said = capsys.readouterr().out
-    assert f"environment staging: main is at {head}; applied: platform {head}, training {head}, serving {head}" in said
+    assert (
+        f"environment staging: main is at {head}; applied: platform {head}, training {head}, serving {head}"
+        in said
+    )
     assert " 90 " in said
 
 
 def test_job_that_git_asks_for_and_is_not_there_is_a_finding(staging, api, tmp_path, capsys):
     assert on_staging(staging, api, tmp_path) == 1
-    assert f"Job {job_name(staging)} is in git and not in the cluster; Flux makes it at its next look" in capsys.readouterr().out
+    assert (
+        f"Job {job_name(staging)} is in git and not in the cluster; Flux makes it at its next look"
+        in capsys.readouterr().out
+    )
 
 
 def test_job_edited_by_hand_is_a_note(staging, api, tmp_path, capsys):
     thing = a_job(job_name(staging))
-    managers = [{"manager": "kustomize-controller", "fieldsV1": {"f:spec": {}}}, {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {}}}]
+    managers = [
+        {"manager": "kustomize-controller", "fieldsV1": {"f:spec": {}}},
+        {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {}}},
+    ]
     thing["metadata"]["managedFields"] = managers
     api.put(JOBS, "staging-training", thing)
     on_staging(staging, api, tmp_path)
@@ -124,25 +205,46 @@ def test_job_edited_by_hand_is_a_note(staging, api, tmp_path, capsys):
 
 
 def test_failed_job_is_a_finding(staging, api, tmp_path, capsys):
-    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    failed = {
+        "type": "Failed",
+        "status": "True",
+        "reason": "DeadlineExceeded",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
     api.put(JOBS, "staging-training", a_job(job_name(staging), conditions=[failed]))
     assert on_staging(staging, api, tmp_path) == 1
-    assert "raise budget.max_duration in experiments/waiting/experiment.yaml:" in capsys.readouterr().out
+    assert (
+        "raise budget.max_duration in experiments/waiting/experiment.yaml:"
+        in capsys.readouterr().out
+    )
 
 
 def test_missing_apis_are_named_with_what_installs_them(staging, api, tmp_path, capsys):
-    for kind, namespace in ((KUSTOMIZATIONS, "staging-platform"), (SELDON_DEPLOYMENTS, "staging-serving")):
+    for kind, namespace in (
+        (KUSTOMIZATIONS, "staging-platform"),
+        (SELDON_DEPLOYMENTS, "staging-serving"),
+    ):
         del api.objects[f"{kind.path}/namespaces/{namespace}/{kind.plural}"]
     assert on_staging(staging, api, tmp_path) == 1
     said = capsys.readouterr().out
     assert "the cluster has no Flux; install it with `flux install`, 2.9 or newer" in said
-    assert "SeldonDeployment is not installed; install Seldon Core, or its CRDs and `ml-pipeline bridge`" in said
+    assert (
+        "SeldonDeployment is not installed; install Seldon Core, or its CRDs and `ml-pipeline bridge`"
+        in said
+    )
 
 
 def test_models_of_a_cluster_are_shown_with_weights_and_readiness(staging, api, tmp_path, capsys):
-    predictors = [{"name": "run-a", "traffic": 90, "annotations": {"ml-pipeline/run": "good/a"}}, {"name": "run-b", "traffic": 10}]
+    predictors = [
+        {"name": "run-a", "traffic": 90, "annotations": {"ml-pipeline/run": "good/a"}},
+        {"name": "run-b", "traffic": 10},
+    ]
     there = {"digits-run-a-0-digits": {"availableReplicas": 1}}
-    model = {"metadata": {"name": "digits"}, "spec": {"predictors": predictors}, "status": {"state": "Creating", "deploymentStatus": there}}
+    model = {
+        "metadata": {"name": "digits"},
+        "spec": {"predictors": predictors},
+        "status": {"state": "Creating", "deploymentStatus": there},
+    }
     api.put(SELDON_DEPLOYMENTS, "staging-serving", model)
     on_staging(staging, api, tmp_path)
     said = capsys.readouterr().out
@@ -152,17 +254,30 @@ def test_models_of_a_cluster_are_shown_with_weights_and_readiness(staging, api, 
 
 
 def test_model_that_no_operator_has_seen_says_so(staging, api, tmp_path, capsys):
-    api.put(SELDON_DEPLOYMENTS, "staging-serving", {"metadata": {"name": "digits"}, "spec": {"predictors": [{"name": "a"}]}})
+    api.put(
+        SELDON_DEPLOYMENTS,
+        "staging-serving",
+        {"metadata": {"name": "digits"}, "spec": {"predictors": [{"name": "a"}]}},
+    )
     on_staging(staging, api, tmp_path)
-    assert "no operator has seen it; install Seldon Core, or run `ml-pipeline bridge`" in capsys.readouterr().out
+    assert (
+        "no operator has seen it; install Seldon Core, or run `ml-pipeline bridge`"
+        in capsys.readouterr().out
+    )
 
 
 def test_selector_reaches_the_api_server(staging, api, tmp_path, capsys):
     on_staging(staging, api, tmp_path, "-l", "pipeline=ml-training", "--output", "json")
     assert json.loads(capsys.readouterr().out)["jobs"] == []
-    assert ("/apis/batch/v1/namespaces/staging-training/jobs", {"labelSelector": ["pipeline=ml-training"]}) in api.asked
+    assert (
+        "/apis/batch/v1/namespaces/staging-training/jobs",
+        {"labelSelector": ["pipeline=ml-training"]},
+    ) in api.asked
 
 
 def test_unknown_environment_names_the_known(team, capsys):
     assert main(["status", "--repo", str(team), "--env", "moon"]) == 2
-    assert "environment 'moon' is not in this checkout; known are local, production, staging" in capsys.readouterr().err
+    assert (
+        "environment 'moon' is not in this checkout; known are local, production, staging"
+        in capsys.readouterr().err
+    )

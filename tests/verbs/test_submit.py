@@ -12,8 +12,15 @@ from tests.simulate import settle
 @pytest.fixture
 def draft(tmp_path, files):
     path = tmp_path / "draft.yaml"
-    text = files["experiments/waiting/experiment.yaml"].decode().replace("name: waiting", "name: fresh").replace("seed: 7", "seed: 8")
-    path.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("image:")))
+    text = (
+        files["experiments/waiting/experiment.yaml"]
+        .decode()
+        .replace("name: waiting", "name: fresh")
+        .replace("seed: 7", "seed: 8")
+    )
+    path.write_text(
+        "".join(line for line in text.splitlines(keepends=True) if not line.startswith("image:"))
+    )
     return path
 
 

@@ -15,7 +15,9 @@ def test_valid_tree_is_counted(team, capsys):
 
 def test_faults_end_with_code_2_and_one_line_each(team, capsys):
     path = team / "experiments/waiting/experiment.yaml"
-    path.write_text(path.read_text().replace("epochs: 30", "epochs: 0").replace("memory: 2Gi", "memory: 2G"))
+    path.write_text(
+        path.read_text().replace("epochs: 30", "epochs: 0").replace("memory: 2Gi", "memory: 2G")
+    )
     assert main(["validate", "--repo", str(team)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
@@ -24,13 +26,20 @@ def test_faults_end_with_code_2_and_one_line_each(team, capsys):
 
 @pytest.mark.parametrize("name", ["empty-file", "not-utf-8", "yaml-bomb"])
 def test_unreadable_files_are_no_bug(team, capsys, name):
-    (team / "experiments/waiting/experiment.yaml").write_bytes((FIXTURES / "invalid" / f"{name}.yaml").read_bytes())
+    (team / "experiments/waiting/experiment.yaml").write_bytes(
+        (FIXTURES / "invalid" / f"{name}.yaml").read_bytes()
+    )
     assert main(["validate", "--repo", str(team)]) == 2
     assert "bug" not in capsys.readouterr().err
 
 
 def test_this_repository_is_valid():
-    done = subprocess.run([sys.executable, "-m", "ml_pipeline.cli", "validate"], cwd=REPOSITORY, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ml_pipeline.cli", "validate"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -47,14 +56,18 @@ def test_only_the_named_files_are_looked_at(team, capsys):
 def test_what_a_named_file_refers_to_is_looked_at_too(team, capsys):
     (team / "environments/local/environment.yaml").write_text("kind: Environment\n")
     assert some(team, "experiments/waiting/experiment.yaml") == 2
-    assert "environments/local/environment.yaml:1: name: is missing; add it" in capsys.readouterr().err
+    assert (
+        "environments/local/environment.yaml:1: name: is missing; add it" in capsys.readouterr().err
+    )
 
 
 def test_faults_of_all_named_files_come_at_once(team, capsys):
     for name in ("good", "waiting"):
         path = team / f"experiments/{name}/experiment.yaml"
         path.write_text(path.read_text().replace("environment: local", "environment: lab"))
-    assert some(team, "experiments/good/experiment.yaml", "experiments/waiting/experiment.yaml") == 2
+    assert (
+        some(team, "experiments/good/experiment.yaml", "experiments/waiting/experiment.yaml") == 2
+    )
     assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
         "experiments/good/experiment.yaml",
         "experiments/waiting/experiment.yaml",
@@ -74,7 +87,9 @@ def test_stray_file_is_in_no_place(team, capsys):
     assert "is in no place that holds documents" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("file", ["experiments/gone/experiment.yaml", "README.md", "../outside.yaml"])
+@pytest.mark.parametrize(
+    "file", ["experiments/gone/experiment.yaml", "README.md", "../outside.yaml"]
+)
 def test_file_that_is_none_of_the_documents_is_named(team, capsys, file):
     assert some(team, file) == 2
     assert "correct the path" in capsys.readouterr().err

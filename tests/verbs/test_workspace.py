@@ -7,7 +7,10 @@ from tests.conftest import git
 
 def test_branch_of_origin_counts_where_nothing_is_embedded(team):
     workspace = open_workspace(team)
-    assert (workspace.repository.remote, workspace.revision) == ("origin", git(team, "rev-parse", "origin/main"))
+    assert (workspace.repository.remote, workspace.revision) == (
+        "origin",
+        git(team, "rev-parse", "origin/main"),
+    )
 
 
 def test_embedded_git_server_counts_where_it_is(team, tmp_path):

@@ -15,7 +15,9 @@ def digest_at(repository: Repository, revision: str, image: str) -> str:
     """Digest of an image's folder and the lock file at a revision: of their sorted paths, modes and git blob ids."""
     listed = repository.listing(revision, [image, LOCK])
     if not any(path.startswith(f"{image}/") for path in listed):
-        raise PipelineError(f"{revision[:10]} has no folder {image}/; name one of {', '.join(IMAGES)}")
+        raise PipelineError(
+            f"{revision[:10]} has no folder {image}/; name one of {', '.join(IMAGES)}"
+        )
     lines = "".join(f"{mode} {blob} {path}\n" for path, (blob, mode) in sorted(listed.items()))
     return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
 

@@ -17,7 +17,9 @@ def read_facts(repository: Repository, name: str, revision: str = "HEAD") -> Env
     raw = repository.read(revision, [path])
     if not raw:
         known = {p.split("/")[1] for p in repository.listing(revision, ["environments"])}
-        raise PipelineError(f"environment {name!r} does not exist at {revision}; known are {', '.join(sorted(known)) or 'none'}")
+        raise PipelineError(
+            f"environment {name!r} does not exist at {revision}; known are {', '.join(sorted(known)) or 'none'}"
+        )
     return interpreted(path, raw[path])
 
 

@@ -48,7 +48,9 @@ def refuse_unsafe(root: Path, path: str) -> None:
     """
     place = root / path
     if not path.isprintable():
-        raise PipelineError(f"{path!r}: the name holds what is not printable UTF-8; rename the file")
+        raise PipelineError(
+            f"{path!r}: the name holds what is not printable UTF-8; rename the file"
+        )
     if place.is_symlink() and not place.resolve().is_relative_to(root.resolve()):
         raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
 
@@ -60,7 +62,9 @@ def open_tree(root: Path) -> Tree:
         PipelineError: `root` holds no such tree, or a symbolic link leads out of the repository.
     """
     if not (root / "environments").is_dir():
-        raise PipelineError(f"{root} holds no environments/; run the command in a checkout, or give --repo")
+        raise PipelineError(
+            f"{root} holds no environments/; run the command in a checkout, or give --repo"
+        )
     found: list[str] = []
     folders = [top for top in ROOTS if (root / top).is_dir()]
     while folders:

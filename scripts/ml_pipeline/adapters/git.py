@@ -16,7 +16,9 @@ from ml_pipeline.documents.faults import ConflictError, PipelineError
 from ml_pipeline.rules.render import Changes
 
 AUTOMATION = ("ml-pipeline", "ml-pipeline@users.noreply.github.com")
-_REJECTED = re.compile(r"stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|remote rejected|incorrect old value")
+_REJECTED = re.compile(
+    r"stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|remote rejected|incorrect old value"
+)
 _ATTEMPTS, _LOCKED_SECONDS = 20, 0.02
 LOCK_SECONDS = 5.0
 
@@ -72,14 +74,21 @@ class Repository(Revisions):
     def _fetch_once(self) -> None:
         self.call("fetch", "--quiet", self.remote, f"+refs/heads/{self.branch}:{self.tracking}")
 
-    def commit(self, parent: str, changes: Changes, message: str, author: tuple[str, str] | None = None) -> str:
+    def commit(
+        self, parent: str, changes: Changes, message: str, author: tuple[str, str] | None = None
+    ) -> str:
         """A commit on top of `parent` with these changes; nothing but git's object store is touched."""
         with tempfile.TemporaryDirectory() as folder:
             env = {"GIT_INDEX_FILE": os.path.join(folder, "index"), **_identity(author)}
             self.call("read-tree", parent, env=env)
             rows = [f"0 {'0' * 40}\t{path}" for path in changes.delete]
             rows += [f"100644 {self._blob(raw)}\t{path}" for path, raw in changes.write.items()]
-            processes.run(["git", "update-index", "--index-info"], cwd=self.path, stdin=("\n".join(rows) + "\n").encode(), env=env)
+            processes.run(
+                ["git", "update-index", "--index-info"],
+                cwd=self.path,
+                stdin=("\n".join(rows) + "\n").encode(),
+                env=env,
+            )
             tree = self.call("write-tree", env=env)
             return self.call("commit-tree", tree, "-p", parent, "-m", message, env=env)
 
@@ -95,13 +104,24 @@ class Repository(Revisions):
         """Set any branch of the remote, if it is still at `expected` (empty: if it does not exist)."""
         reference = f"refs/heads/{branch}"
         try:
-            self._git.push("--quiet", f"--force-with-lease={reference}:{expected}", self.remote, f"{revision}:{reference}")
+            self._git.push(
+                "--quiet",
+                f"--force-with-lease={reference}:{expected}",
+                self.remote,
+                f"{revision}:{reference}",
+            )
         except self._error as error:
             if _REJECTED.search(str(error.stderr)):
-                raise ConflictError(f"{self.remote}/{branch} has moved; run the command again") from error
-            raise PipelineError(f"push to {self.remote} failed: {_cause(error)}; check the remote and your rights") from error
+                raise ConflictError(
+                    f"{self.remote}/{branch} has moved; run the command again"
+                ) from error
+            raise PipelineError(
+                f"push to {self.remote} failed: {_cause(error)}; check the remote and your rights"
+            ) from error
 
-    def propose(self, plan: Callable[[str], tuple[Changes, str]], *, author: tuple[str, str] | None = None) -> str | None:
+    def propose(
+        self, plan: Callable[[str], tuple[Changes, str]], *, author: tuple[str, str] | None = None
+    ) -> str | None:
         """Commit what `plan(revision)` says on top of the branch and push it; plan anew each time the branch has moved.
 
         Returns the new revision, None where there is nothing to do.
@@ -117,7 +137,9 @@ class Repository(Revisions):
             except ConflictError:
                 continue
             return revision
-        raise PipelineError(f"{self.remote}/{self.branch} moved {_ATTEMPTS} times in a row; run the command again")
+        raise PipelineError(
+            f"{self.remote}/{self.branch} moved {_ATTEMPTS} times in a row; run the command again"
+        )
 
     def log(self, paths: Iterable[str], revision: str, *options: str) -> list[Commit]:
         """Commits that touched some paths, newest first."""
@@ -137,7 +159,11 @@ class Repository(Revisions):
             raise PipelineError(f"git {name}: {_cause(error)}") from error
 
     def _blob(self, content: bytes) -> str:
-        return processes.run(["git", "hash-object", "-w", "--stdin"], cwd=self.path, stdin=content).decode().strip()
+        return (
+            processes.run(["git", "hash-object", "-w", "--stdin"], cwd=self.path, stdin=content)
+            .decode()
+            .strip()
+        )
 
 
 def clear_stale_locks(repository: Path, older_than: float = LOCK_SECONDS) -> None:
@@ -154,10 +180,23 @@ def _identity(author: tuple[str, str] | None) -> dict[str, str]:
     if author is None:
         return {}
     name, address = author
-    return {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address, "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": address}
+    return {
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": address,
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": address,
+    }
 
 
 def _cause(error: Any) -> str:
-    lines = [line.strip(" '") for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines() if line.strip(" '")]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-1:] or [str(error)]
+    lines = [
+        line.strip(" '")
+        for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines()
+        if line.strip(" '")
+    ]
+    telling = (
+        [line for line in lines if line.startswith(("fatal:", "error:"))]
+        or lines[-1:]
+        or [str(error)]
+    )
     return telling[0].removeprefix("fatal: ").removeprefix("error: ")

@@ -25,7 +25,11 @@ class GitHub:
 
     def pull_requests(self, branch: str, head: str) -> list[int]:
         """Numbers of the open pull requests of a branch, `owner:name`, whose newest commit is `head`."""
-        return [int(pull["number"]) for pull in self._pages("/pulls", state="open", head=branch) if pull["head"]["sha"] == head]
+        return [
+            int(pull["number"])
+            for pull in self._pages("/pulls", state="open", head=branch)
+            if pull["head"]["sha"] == head
+        ]
 
     def put_comment(self, pull_request: int, marker: str, body: str) -> bool:
         """Write the one comment of a pull request that begins with `marker`, in place where it exists; whether it is new.
@@ -41,13 +45,20 @@ class GitHub:
 
     def _pages(self, path: str, **query: str) -> Iterator[Any]:
         for page in count(1):
-            found = self._call("GET", f"{path}?{urllib.parse.urlencode({**query, 'per_page': _PAGE, 'page': page})}")
+            found = self._call(
+                "GET",
+                f"{path}?{urllib.parse.urlencode({**query, 'per_page': _PAGE, 'page': page})}",
+            )
             yield from found
             if len(found) < _PAGE:
                 return
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
         raw = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._root + path, raw, headers, method=method)
         try:
@@ -55,6 +66,10 @@ class GitHub:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             said, what = error.read().decode(errors="replace")[:200], path.partition("?")[0]
-            raise PipelineError(f"GitHub answers {error.code} to {method} {what}: {said}; check GITHUB_TOKEN's rights") from error
+            raise PipelineError(
+                f"GitHub answers {error.code} to {method} {what}: {said}; check GITHUB_TOKEN's rights"
+            ) from error
         except (OSError, ValueError) as error:
-            raise UnavailableError(f"GitHub does not answer at {self._root}: {error}; run the workflow again") from error
+            raise UnavailableError(
+                f"GitHub does not answer at {self._root}: {error}; run the workflow again"
+            ) from error

@@ -70,11 +70,18 @@ class Cluster:
 
     def patch_status(self, kind: Kind, namespace: str, name: str, status: Object) -> None:
         """Merge into an object's status, as its operator does."""
-        self._call(f"{kind.within(namespace)}/{name}/status", [], method="PATCH", body={"status": status})
+        self._call(
+            f"{kind.within(namespace)}/{name}/status", [], method="PATCH", body={"status": status}
+        )
 
     def annotate(self, kind: Kind, namespace: str, name: str, annotations: dict[str, str]) -> None:
         """Merge annotations into an object's."""
-        self._call(f"{kind.within(namespace)}/{name}", [], method="PATCH", body={"metadata": {"annotations": annotations}})
+        self._call(
+            f"{kind.within(namespace)}/{name}",
+            [],
+            method="PATCH",
+            body={"metadata": {"annotations": annotations}},
+        )
 
     def apply(self, stream: bytes) -> str:
         """Server-side apply of a YAML stream with `kubectl`; what it did, a line an object.
@@ -82,7 +89,15 @@ class Cluster:
         Raises:
             ProgramError: an object was refused.
         """
-        command = [kubectl(), *self._flags(), "apply", "--server-side", "--field-manager=ml-pipeline", "-f", "-"]
+        command = [
+            kubectl(),
+            *self._flags(),
+            "apply",
+            "--server-side",
+            "--field-manager=ml-pipeline",
+            "-f",
+            "-",
+        ]
         return processes.run(command, stdin=stream).decode().strip()
 
     def get(self, path: str) -> Object:
@@ -112,7 +127,10 @@ class Cluster:
 
         try:
             file = str(self.kubeconfig) if self.kubeconfig else None
-            if file is None and Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists():
+            if (
+                file is None
+                and Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists()
+            ):
                 config.load_incluster_config()
                 from kubernetes.client import ApiClient
 
@@ -124,12 +142,20 @@ class Cluster:
             ) from error
 
     def _call(
-        self, path: str, query: list[tuple[str, str]], *, method: str = "GET", body: Object | None = None, stream: bool = False
+        self,
+        path: str,
+        query: list[tuple[str, str]],
+        *,
+        method: str = "GET",
+        body: Object | None = None,
+        stream: bool = False,
     ) -> Any:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/merge-patch+json"} if body else {})
+        headers = {"Accept": "application/json"} | (
+            {"Content-Type": "application/merge-patch+json"} if body else {}
+        )
         try:
             answer = self._api.call_api(
                 path,
@@ -162,9 +188,13 @@ def _refused(path: str, error: Any) -> PipelineError:
     except (TypeError, ValueError, KeyError):
         said = str(error.reason)
     if error.status == 401:
-        return UnavailableError("the API server does not accept the credentials (expired, or revoked); renew the kubeconfig")
+        return UnavailableError(
+            "the API server does not accept the credentials (expired, or revoked); renew the kubeconfig"
+        )
     if error.status == 403:
         return DeniedError(f"{said.removesuffix('.')}; ask for the group ml-pipeline-readers")
     if error.status == 404:
-        return NotServedError(f"{path} is not there: {said}; install what serves it, or correct the name")
+        return NotServedError(
+            f"{path} is not there: {said}; install what serves it, or correct the name"
+        )
     return UnavailableError(f"the API server answers {path} with {error.status}: {said}; try again")

@@ -64,9 +64,18 @@ class Overlays:
             try:
                 return build_objects(written)
             except processes.ProgramError as error:
-                said = error.stderr.strip().removeprefix("error: ").replace(f"{written}/", "").replace(str(written), folder)
-                text = f"cannot be built: {' '.join(said.split())}; correct it, or restore it from git"
-                raise InvalidDocumentsError([Fault(f"{folder}/kustomization.yaml", 1, "", text)]) from error
+                said = (
+                    error.stderr.strip()
+                    .removeprefix("error: ")
+                    .replace(f"{written}/", "")
+                    .replace(str(written), folder)
+                )
+                text = (
+                    f"cannot be built: {' '.join(said.split())}; correct it, or restore it from git"
+                )
+                raise InvalidDocumentsError(
+                    [Fault(f"{folder}/kustomization.yaml", 1, "", text)]
+                ) from error
 
     def _written(self, folder: str) -> Path:
         """The folder on disk, with what it may refer to: base/ and its environment, without the overlays of other Jobs."""

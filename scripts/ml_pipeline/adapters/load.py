@@ -28,7 +28,10 @@ class Load:
 
     def start(self) -> None:
         """Begin."""
-        self._threads = [threading.Thread(target=self._send, args=(number,), daemon=True) for number in range(_CONNECTIONS)]
+        self._threads = [
+            threading.Thread(target=self._send, args=(number,), daemon=True)
+            for number in range(_CONNECTIONS)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -75,4 +78,6 @@ def _request(shape: tuple[int, ...], numbers: random.Random) -> bytes:
     for length in shape:
         size *= length
     row = [round(numbers.uniform(0, 16), 2) for _ in range(size)]
-    return json.dumps({"inputs": [{"name": "rows", "shape": [1, *shape], "datatype": "FP32", "data": row}]}).encode()
+    return json.dumps(
+        {"inputs": [{"name": "rows", "shape": [1, *shape], "datatype": "FP32", "data": row}]}
+    ).encode()

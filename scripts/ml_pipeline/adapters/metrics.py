@@ -23,7 +23,9 @@ class Counters:
         """What has been counted after `start`; everything, if the proxy has started anew since."""
         if self.requests < start.requests:
             return self
-        buckets = {bound: count - start.buckets.get(bound, 0) for bound, count in self.buckets.items()}
+        buckets = {
+            bound: count - start.buckets.get(bound, 0) for bound, count in self.buckets.items()
+        }
         return Counters(self.requests - start.requests, self.errors - start.errors, buckets)
 
     def quantile(self, share: float) -> float | None:
@@ -52,10 +54,14 @@ def scrape(admin: str) -> dict[str, Counters]:
         UnavailableError: it does not answer.
     """
     try:
-        with urllib.request.urlopen(f"{admin}/stats/prometheus?filter=upstream_rq_(xx|completed|time)", timeout=2) as answer:
+        with urllib.request.urlopen(
+            f"{admin}/stats/prometheus?filter=upstream_rq_(xx|completed|time)", timeout=2
+        ) as answer:
             return parse(answer.read().decode())
     except (OSError, urllib.error.URLError) as error:
-        raise UnavailableError(f"Envoy at {admin} does not answer ({error}); see `ml-pipeline logs envoy`") from error
+        raise UnavailableError(
+            f"Envoy at {admin} does not answer ({error}); see `ml-pipeline logs envoy`"
+        ) from error
 
 
 def parse(text: str) -> dict[str, Counters]:

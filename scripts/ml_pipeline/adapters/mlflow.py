@@ -31,7 +31,8 @@ class Tracking:
         if not identities:
             return {}
         experiments = {
-            e["experiment_id"]: e["name"] for e in self._post("experiments/search", {"max_results": 1000}).get("experiments", ())
+            e["experiment_id"]: e["name"]
+            for e in self._post("experiments/search", {"max_results": 1000}).get("experiments", ())
         }
         found: dict[str, dict[str, Any]] = {}
         for identity in sorted(identities):
@@ -42,13 +43,21 @@ class Tracking:
             }
             for run in self._post("runs/search", query).get("runs", ()):
                 info = run["info"]
-                receipt = self._get(f"/get-artifact?{urllib.parse.urlencode({'path': RECEIPT, 'run_uuid': info['run_id']})}")
-                found[identity] = {**receipt, "run_id": info["run_id"], "experiment": experiments[info["experiment_id"]]}
+                receipt = self._get(
+                    f"/get-artifact?{urllib.parse.urlencode({'path': RECEIPT, 'run_uuid': info['run_id']})}"
+                )
+                found[identity] = {
+                    **receipt,
+                    "run_id": info["run_id"],
+                    "experiment": experiments[info["experiment_id"]],
+                }
         return found
 
     def _post(self, method: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
-            f"{self.uri}/api/2.0/mlflow/{method}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+            f"{self.uri}/api/2.0/mlflow/{method}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
         )
         return self._answer(request)
 
@@ -60,4 +69,6 @@ class Tracking:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
                 return json.loads(answer.read())
         except (OSError, urllib.error.URLError, ValueError) as error:
-            raise UnavailableError(f"MLflow at {self.uri} does not answer ({error}); nothing is recorded until it does") from error
+            raise UnavailableError(
+                f"MLflow at {self.uri} does not answer ({error}); nothing is recorded until it does"
+            ) from error

@@ -18,7 +18,13 @@ class ProgramError(PipelineError):
         super().__init__(f"`{' '.join(command[:4])}` ended with {code}: {last}")
 
 
-def run(command: Sequence[str], *, cwd: Path | None = None, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+) -> bytes:
     """Standard output of a program.
 
     Raises:
@@ -26,20 +32,37 @@ def run(command: Sequence[str], *, cwd: Path | None = None, stdin: bytes | None 
     """
     try:
         done = subprocess.run(
-            command, cwd=cwd, input=stdin, capture_output=True, env=None if env is None else {**os.environ, **env}, check=False
+            command,
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            env=None if env is None else {**os.environ, **env},
+            check=False,
         )
     except FileNotFoundError as error:
-        raise ProgramError(command, 127, f"{error.filename or command[0]} is not there; run `make setup`") from error
+        raise ProgramError(
+            command, 127, f"{error.filename or command[0]} is not there; run `make setup`"
+        ) from error
     if done.returncode:
         raise ProgramError(command, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout
 
 
-def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def spawn(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
     """Start a program in its own session, its output appended to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
-        return subprocess.Popen(command, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
 
 
 def parent_of(pid: int) -> int | None:

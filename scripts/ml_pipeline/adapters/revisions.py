@@ -18,7 +18,10 @@ class Revisions:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for place in ("--show-toplevel", "--absolute-git-dir"):  # a bare repository has no top level
+        for place in (
+            "--show-toplevel",
+            "--absolute-git-dir",
+        ):  # a bare repository has no top level
             try:
                 self.path = Path(self._line("rev-parse", place))
                 return
@@ -33,9 +36,13 @@ class Revisions:
             PipelineError: there is no such revision.
         """
         try:
-            return self._line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+            return self._line(
+                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+            )
         except processes.ProgramError as error:
-            raise PipelineError(f"{name!r} is not a revision of this repository{self._shallow()}; fetch it, or correct the name") from error
+            raise PipelineError(
+                f"{name!r} is not a revision of this repository{self._shallow()}; fetch it, or correct the name"
+            ) from error
 
     def fork_point(self, base: str) -> str:
         """Where HEAD left a base: what merging HEAD into it changes is what differs from there.
@@ -57,13 +64,23 @@ class Revisions:
 
     def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file below some folders or files, by path."""
-        raw = os.fsdecode(processes.run(["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path))
+        raw = os.fsdecode(
+            processes.run(
+                ["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path
+            )
+        )
         rows = (row.partition("\t") for row in raw.split("\0") if row)
         return {path: (meta.split()[2], meta.split()[0]) for meta, _, path in rows}
 
     def blobs(self, ids: list[str]) -> list[bytes]:
         """Contents by blob id, in one go."""
-        raw = processes.run(["git", "cat-file", "--batch"], cwd=self.path, stdin="\n".join(ids).encode() + b"\n") if ids else b""
+        raw = (
+            processes.run(
+                ["git", "cat-file", "--batch"], cwd=self.path, stdin="\n".join(ids).encode() + b"\n"
+            )
+            if ids
+            else b""
+        )
         contents, at = [], 0
         for _ in ids:
             end = raw.index(b"\n", at)
@@ -77,12 +94,20 @@ class Revisions:
         listed = self.listing(revision, ROOTS)
         changed, gone = self._changed(revision)
         old = [path for path in sorted(changed) if path in listed]
-        before = Overlaid(Tree(self.path, listed), dict(zip(old, self.blobs([listed[path][0] for path in old]), strict=True)))
-        return Comparison(before, Tree(self.path, (listed.keys() | changed) - gone), frozenset(changed))
+        before = Overlaid(
+            Tree(self.path, listed),
+            dict(zip(old, self.blobs([listed[path][0] for path in old]), strict=True)),
+        )
+        return Comparison(
+            before, Tree(self.path, (listed.keys() | changed) - gone), frozenset(changed)
+        )
 
     def _changed(self, revision: str) -> tuple[set[str], set[str]]:
         """Paths that differ between a revision and the working tree, and those of them that are gone."""
-        raw = processes.run(["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", revision, "--", *ROOTS], cwd=self.path)
+        raw = processes.run(
+            ["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", revision, "--", *ROOTS],
+            cwd=self.path,
+        )
         fields = os.fsdecode(raw).split("\0")[:-1]
         changed, gone = set(fields[1::2]), set()
         for what, path in zip(fields[::2], fields[1::2], strict=True):
@@ -90,14 +115,20 @@ class Revisions:
                 refuse_unsafe(self.path, path)
             if what.endswith("D"):
                 gone.add(path)
-        new = processes.run(["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *ROOTS], cwd=self.path)
+        new = processes.run(
+            ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *ROOTS], cwd=self.path
+        )
         return changed | set(os.fsdecode(new).split("\0")[:-1]), gone
 
     def _line(self, *arguments: str) -> str:
         return processes.run(["git", *arguments], cwd=self.path).decode().strip()
 
     def _shallow(self) -> str:
-        return ", a shallow clone" if self._line("rev-parse", "--is-shallow-repository") == "true" else ""
+        return (
+            ", a shallow clone"
+            if self._line("rev-parse", "--is-shallow-repository") == "true"
+            else ""
+        )
 
 
 class Overlaid(Mapping[str, bytes]):

@@ -21,13 +21,17 @@ def read(cluster: Cluster, namespace: str, short: str, *, follow: bool) -> Itera
     while True:
         jobs, pods = _found(cluster, namespace, short)
         if not jobs and not pods and not printed:
-            raise PipelineError(f"no pod of {short!r} is there; its log went with it when it was settled, metrics and plots are in MLflow")
+            raise PipelineError(
+                f"no pod of {short!r} is there; its log went with it when it was settled, metrics and plots are in MLflow"
+            )
         for pod in pods:
             name = pod["metadata"]["name"]
             if name not in printed and _has_started(pod):
                 printed.add(name)
                 yield from _log(cluster, namespace, name, follow=follow)
-        if not follow or all(view.phase in ("Complete", "Failed") for view in views(jobs, pods, ())):
+        if not follow or all(
+            view.phase in ("Complete", "Failed") for view in views(jobs, pods, ())
+        ):
             return
         time.sleep(FOLLOW_SECONDS)
 
@@ -38,11 +42,16 @@ def _found(cluster: Cluster, namespace: str, short: str) -> tuple[list[Object], 
         selector = f"{label}={short}"
         if (jobs := cluster.objects(JOBS, namespace, selector)) or label == LABEL_RUN:
             break
-    return jobs, sorted(cluster.objects(PODS, namespace, selector), key=lambda p: str(p["metadata"]["creationTimestamp"]))
+    return jobs, sorted(
+        cluster.objects(PODS, namespace, selector),
+        key=lambda p: str(p["metadata"]["creationTimestamp"]),
+    )
 
 
 def _has_started(pod: Object) -> bool:
-    return any("waiting" not in s.get("state", {}) for s in pod["status"].get("containerStatuses") or ())
+    return any(
+        "waiting" not in s.get("state", {}) for s in pod["status"].get("containerStatuses") or ()
+    )
 
 
 def _log(cluster: Cluster, namespace: str, pod: str, *, follow: bool) -> Iterator[bytes]:

@@ -9,8 +9,8 @@ from ml_pipeline.adapters.mlflow import Tracking
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.pods import failure, views
-from ml_pipeline.rules.reconcile import Observed
 from ml_pipeline.rules.serving import TARGET
 
 Traffic = Mapping[str, Mapping[str, Any]]
@@ -21,7 +21,9 @@ def tracking_uri(environment: Environment) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI", environment.tracking.uri)
 
 
-def observe(cluster: Cluster, snapshot: Snapshot, name: str, awaited: set[str], traffic: Traffic) -> Observed:
+def observe(
+    cluster: Cluster, snapshot: Snapshot, name: str, awaited: set[str], traffic: Traffic
+) -> Observed:
     """One look at an environment. `traffic` is what was measured of each model: routed weights and evidence."""
     environment = snapshot.environments[name]
     held: list[str] = []
@@ -45,15 +47,24 @@ def _failed(cluster: Cluster, snapshot: Snapshot, environment: Environment) -> d
     namespace = environment.namespaces.training
     jobs = cluster.objects(JOBS, namespace, "pipeline=ml-training")
     pods = cluster.objects(PODS, namespace, "pipeline=ml-training") if jobs else []
-    return {view.identity: failure(view, snapshot) for view in views(jobs, pods, ()) if view.phase == "Failed" and view.identity}
+    return {
+        view.identity: failure(view, snapshot)
+        for view in views(jobs, pods, ())
+        if view.phase == "Failed" and view.identity
+    }
 
 
-def _serving(cluster: Cluster, environment: Environment, traffic: Traffic) -> dict[str, dict[str, Any]]:
+def _serving(
+    cluster: Cluster, environment: Environment, traffic: Traffic
+) -> dict[str, dict[str, Any]]:
     """What serves and what was measured of it; a model that nobody measures is not judged."""
     found: dict[str, dict[str, Any]] = {}
     for deployment in cluster.objects(SELDON_DEPLOYMENTS, environment.namespaces.serving):
         name = deployment["metadata"]["name"]
         measured = traffic.get(name)
-        if measured and deployment["metadata"].get("annotations", {}).get(TARGET) == measured["rollout"]:
+        if (
+            measured
+            and deployment["metadata"].get("annotations", {}).get(TARGET) == measured["rollout"]
+        ):
             found[name] = dict(measured)
     return found

@@ -45,7 +45,11 @@ def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Show
     no_flux = "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
     found = _served(shown, lambda: cluster.objects(KUSTOMIZATIONS, names.platform), no_flux)
     if found is not None:
-        sources = [s for s in cluster.objects(GIT_REPOSITORIES, names.platform) if s["metadata"]["name"] == SOURCE]
+        sources = [
+            s
+            for s in cluster.objects(GIT_REPOSITORIES, names.platform)
+            if s["metadata"]["name"] == SOURCE
+        ]
         shown.applied = dict.fromkeys(PARTS, "") | applied(found)
         shown.findings += flux_findings(sources[0] if sources else None, found, environment.cluster)
     jobs = cluster.objects(JOBS, names.training, selector)
@@ -54,9 +58,13 @@ def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Show
     seen = views(jobs, pods, events)
     shown.jobs = [_job(view, snapshot) for view in seen]
     if not selector:
-        shown.findings += list(_missing(snapshot, name, {view.name for view in seen})) + list(_stale(snapshot, name))
+        shown.findings += list(_missing(snapshot, name, {view.name for view in seen})) + list(
+            _stale(snapshot, name)
+        )
     missing = "SeldonDeployment is not installed; install Seldon Core, or its CRDs and `ml-pipeline bridge`"
-    models = _served(shown, lambda: cluster.objects(SELDON_DEPLOYMENTS, names.serving, selector), missing)
+    models = _served(
+        shown, lambda: cluster.objects(SELDON_DEPLOYMENTS, names.serving, selector), missing
+    )
     shown.models = [_model(thing) for thing in models or ()]
     return shown
 
@@ -74,7 +82,15 @@ def _job(view: JobView, snapshot: Snapshot) -> Object:
     by_hand = [m["manager"] for m in view.job["metadata"].get("managedFields", ()) if _by_hand(m)]
     text = note(view, snapshot)
     if by_hand:
-        text = "; ".join(filter(None, (text, f"was edited with {by_hand[0]}, git says otherwise; delete the Job and Flux makes git's")))
+        text = "; ".join(
+            filter(
+                None,
+                (
+                    text,
+                    f"was edited with {by_hand[0]}, git says otherwise; delete the Job and Flux makes git's",
+                ),
+            )
+        )
     return {
         "name": view.name,
         "labels": view.labels,
@@ -94,7 +110,14 @@ def _seconds(view: JobView) -> float:
     """From the start of a Job to its end, or to now."""
     status = view.job.get("status", {})
     started = _time(status.get("startTime"))
-    failed = next((c.get("lastTransitionTime") for c in status.get("conditions", ()) if c["type"] == "Failed"), None)
+    failed = next(
+        (
+            c.get("lastTransitionTime")
+            for c in status.get("conditions", ())
+            if c["type"] == "Failed"
+        ),
+        None,
+    )
     end = _time(status.get("completionTime") or failed) or time.time()
     return round(end - started, 1) if started else 0.0
 
@@ -112,12 +135,20 @@ def _model(deployment: Object) -> Object:
         mine = [d for key, d in there.items() if key.startswith(f"{name}-{predictor['name']}-")]
         ready = any(d.get("availableReplicas") for d in mine)
         run = predictor.get("annotations", {}).get(RUN, predictor["name"])
-        row = {"name": predictor["name"], "run": run, "weight": predictor.get("traffic", 0), "ready": ready}
+        row = {
+            "name": predictor["name"],
+            "run": run,
+            "weight": predictor.get("traffic", 0),
+            "ready": ready,
+        }
         predictors.append({**row, "message": "ready" if ready else "not ready"})
     return {
         "model": name,
         "labels": deployment["metadata"].get("labels", {}),
-        "state": status.get("state", "Unknown: no operator has seen it; install Seldon Core, or run `ml-pipeline bridge`"),
+        "state": status.get(
+            "state",
+            "Unknown: no operator has seen it; install Seldon Core, or run `ml-pipeline bridge`",
+        ),
         "url": status.get("address", {}).get("url", "no address yet"),
         "predictors": predictors,
         "message": status.get("description", ""),
@@ -137,6 +168,8 @@ def _missing(snapshot: Snapshot, name: str, there: set[str]) -> Iterable[str]:
 def _stale(snapshot: Snapshot, name: str) -> Iterable[str]:
     """Rendered files on the branch that do not follow from its documents, such as an overlay edited by hand."""
     changes = drift(snapshot)
-    mine = sorted(p for p in {*changes.write, *changes.delete} if p.startswith(f"environments/{name}/"))
+    mine = sorted(
+        p for p in {*changes.write, *changes.delete} if p.startswith(f"environments/{name}/")
+    )
     if mine:
         yield f"{mine[0]} does not follow from the documents ({len(mine)} such files); run `ml-pipeline render` and commit"

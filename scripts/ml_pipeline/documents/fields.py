@@ -5,7 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic_core import CoreSchema, core_schema
 
 ApiVersion = Literal["ml-pipeline/v1"]
@@ -33,7 +40,9 @@ def _slug(value: str) -> str:
     if not re.match(_SLUG, value):
         raise ValueError("must be lower-case letters, digits and '-'; rename it")
     if len(value) > 40:
-        raise ValueError(f"has {len(value)} characters, Kubernetes names leave room for 40; shorten it")
+        raise ValueError(
+            f"has {len(value)} characters, Kubernetes names leave room for 40; shorten it"
+        )
     return value
 
 
@@ -81,12 +90,16 @@ class Written:
     check: Callable[[str], Any]
     schema: dict[str, Any]
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         """Numbers become text again, then the rule is applied."""
         checked = core_schema.no_info_after_validator_function(self._apply, handler(source))
         return core_schema.no_info_before_validator_function(as_written, checked)
 
-    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         """What editors are told."""
         return dict(self.schema)
 
@@ -107,14 +120,38 @@ def matching(pattern: str, rule: str) -> Written:
 
 Slug = Annotated[str, Written(_slug, {"type": "string", "pattern": _SLUG, "maxLength": 40})]
 Text = Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(as_written)]
-Digest = Annotated[str, matching(r"sha256:[0-9a-f]{64}", "must be a digest, sha256: and 64 hex digits; a tag can move, so pin the digest")]
-Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "must be 64 hex digits; copy it from the output of sha256sum")]
-ShortId = Annotated[str, matching(r"[0-9a-f]{10}", "must be ten hex digits; restore the file from git")]
-Memory = Annotated[str, Written(memory_bytes, {"type": "string", "pattern": "^[1-9][0-9]*(Mi|Gi|Ti)$"})]
-Cpu = Annotated[str, Written(cpu_cores, {"type": ["string", "integer"], "pattern": "^[1-9][0-9]*m?$"})]
+Digest = Annotated[
+    str,
+    matching(
+        r"sha256:[0-9a-f]{64}",
+        "must be a digest, sha256: and 64 hex digits; a tag can move, so pin the digest",
+    ),
+]
+Sha256 = Annotated[
+    str, matching(r"[0-9a-f]{64}", "must be 64 hex digits; copy it from the output of sha256sum")
+]
+ShortId = Annotated[
+    str, matching(r"[0-9a-f]{10}", "must be ten hex digits; restore the file from git")
+]
+Memory = Annotated[
+    str, Written(memory_bytes, {"type": "string", "pattern": "^[1-9][0-9]*(Mi|Gi|Ti)$"})
+]
+Cpu = Annotated[
+    str, Written(cpu_cores, {"type": ["string", "integer"], "pattern": "^[1-9][0-9]*m?$"})
+]
 Duration = Annotated[str, Written(seconds, {"type": "string", "pattern": "^[1-9][0-9]*[smhd]$"})]
 Uri = Annotated[str, Written(_uri, {"type": "string", "format": "uri"})]
-RunReference = Annotated[str, matching(r"[a-z0-9-]{1,40}/[0-9a-f]{10}", "must be experiment/id; copy it from the path of the receipt")]
+RunReference = Annotated[
+    str,
+    matching(
+        r"[a-z0-9-]{1,40}/[0-9a-f]{10}",
+        "must be experiment/id; copy it from the path of the receipt",
+    ),
+]
 Timestamp = Annotated[
-    str, matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "must be a time in UTC such as 2026-01-31T12:00:00Z; restore the file from git")
+    str,
+    matching(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+        "must be a time in UTC such as 2026-01-31T12:00:00Z; restore the file from git",
+    ),
 ]

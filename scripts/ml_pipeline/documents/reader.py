@@ -55,7 +55,9 @@ def read(path: str, raw: bytes) -> tuple[Document, Source] | list[Fault]:
     """The document at a path, or all of its faults."""
     kind = kind_of(path)
     if kind is None:
-        return [Fault(path, 1, "", "is in no place that holds documents; see the tree in README.md")]
+        return [
+            Fault(path, 1, "", "is in no place that holds documents; see the tree in README.md")
+        ]
     source = parse(path, raw)
     return [source] if isinstance(source, Fault) else interpret(kind, source)
 
@@ -80,12 +82,18 @@ def part(kind: type[Part], source: Source) -> Part:
     try:
         return kind.model_validate(source.data)
     except ValidationError as error:
-        raise InvalidDocumentsError(_fault(source, kind, details) for details in error.errors(include_url=False)) from error
+        raise InvalidDocumentsError(
+            _fault(source, kind, details) for details in error.errors(include_url=False)
+        ) from error
 
 
 def shown(value: Any) -> str:
     """A value as a fault quotes it, at most 60 characters."""
-    text = repr(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else repr(value)
+    text = (
+        repr(str(value))
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+        else repr(value)
+    )
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -111,7 +119,9 @@ def _closest(kind: type[BaseModel], at: Location) -> str:
     for part in at[:-1]:
         if isinstance(part, str) and hasattr(model, "model_fields") and part in model.model_fields:
             model = model.model_fields[part].annotation
-            model = next((a for a in getattr(model, "__args__", ()) if hasattr(a, "model_fields")), model)
+            model = next(
+                (a for a in getattr(model, "__args__", ()) if hasattr(a, "model_fields")), model
+            )
     known = list(getattr(model, "model_fields", {}))
     near = difflib.get_close_matches(str(at[-1]), known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"

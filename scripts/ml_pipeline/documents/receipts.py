@@ -22,7 +22,9 @@ class Stored(Strict):
     """Bytes in the artifact store of the environment."""
 
     uri: Text = Field(description="Path below the environment's artifact store; required.")
-    sha256: Sha256 = Field(description="SHA-256 of the file, or of the folder's sorted list of files; required.")
+    sha256: Sha256 = Field(
+        description="SHA-256 of the file, or of the folder's sorted list of files; required."
+    )
     bytes: int = Field(ge=1, description="Size; required.")
 
 
@@ -41,20 +43,30 @@ class Column(Strict):
 class DataVersion(Strict):
     """Receipt of a finished data preparation: `experiments/<name>/data/<id>.yaml`."""
 
-    apiVersion: ApiVersion = Field(description="Version of the format, always ml-pipeline/v1; required.")
+    apiVersion: ApiVersion = Field(
+        description="Version of the format, always ml-pipeline/v1; required."
+    )
     kind: Literal["DataVersion"] = Field(description="Always DataVersion; required.")
-    id: ShortId = Field(description="First ten digits of the identity, the same as the file's name; required.")
+    id: ShortId = Field(
+        description="First ten digits of the identity, the same as the file's name; required."
+    )
     identity: Sha256 = Field(description="Hash of source, holdout and image; required.")
     environment: Slug = Field(description="Where the bytes are; required.")
     source: Text = Field(description="Address of the source; required.")
     image: Digest = Field(description="Code that prepared it; required.")
-    data: Stored | None = Field(description="The prepared bytes, null where preparation failed; required.")
+    data: Stored | None = Field(
+        description="The prepared bytes, null where preparation failed; required."
+    )
     reason: Text | None = Field(None, description="Why it failed; default none.")
     rows: int = Field(0, ge=0, description="Rows in all; default 0.")
     holdout_rows: int = Field(0, ge=0, description="Rows kept for the gates; default 0.")
     shape: tuple[int, ...] = Field((), description="Shape of one row; default empty.", strict=False)
     classes: int = Field(0, ge=0, description="Distinct labels; default 0.")
-    columns: tuple[Column, ...] = Field((), description="Schema and statistics, one a column or channel; default empty.", strict=False)
+    columns: tuple[Column, ...] = Field(
+        (),
+        description="Schema and statistics, one a column or channel; default empty.",
+        strict=False,
+    )
 
 
 class Tracked(Strict):
@@ -67,7 +79,9 @@ class Tracked(Strict):
 class GateResult(Strict):
     """One gate, what was measured, and what was asked."""
 
-    name: Literal["quality", "latency", "memory", "signature"] = Field(description="The gate; required.")
+    name: Literal["quality", "latency", "memory", "signature"] = Field(
+        description="The gate; required."
+    )
     passed: bool = Field(description="Whether it holds; a missing value fails; required.")
     value: float | None = Field(None, description="What was measured; default none.")
     limit: float | None = Field(None, description="What was asked; default none.")
@@ -87,17 +101,23 @@ class Held(Strict):
     cpu: Text = Field(description="Cores; required.")
     memory: Text = Field(description="Memory limit; required.")
     gpus: int = Field(0, ge=0, description="GPUs, shares or slices; default 0.")
-    options: tuple[Text, ...] = Field((), description="Components that were on; default none.", strict=False)
+    options: tuple[Text, ...] = Field(
+        (), description="Components that were on; default none.", strict=False
+    )
 
 
 class Estimated(Strict):
     """What the run was expected to take when it was settled, from the receipts before it."""
 
-    runs: int = Field(ge=0, description="Like runs that it rests on; with 0 it is the budget; required.")
+    runs: int = Field(
+        ge=0, description="Like runs that it rests on; with 0 it is the budget; required."
+    )
     p50_s: float = Field(ge=0, description="Seconds, median; required.")
     p90_s: float = Field(ge=0, description="Seconds, 90th percentile; required.")
     p50: float = Field(ge=0, description="Cost, median, in the environment's currency; required.")
-    p90: float = Field(ge=0, description="Cost, 90th percentile, in the environment's currency; required.")
+    p90: float = Field(
+        ge=0, description="Cost, 90th percentile, in the environment's currency; required."
+    )
 
 
 class Identity(Strict):
@@ -106,7 +126,9 @@ class Identity(Strict):
     model_type: Text = Field(description="Architecture; required.")
     image: Digest = Field(description="Code; required.")
     entry_point: Text = Field(description="Command that trains; required.")
-    parameters: Parameters = Field(description="Hyperparameters, with every default written out; required.")
+    parameters: Parameters = Field(
+        description="Hyperparameters, with every default written out; required."
+    )
     seed: int = Field(description="Seed; required.")
     data: Sha256 = Field(description="SHA-256 of the prepared data; required.")
     topology: Topology = Field(description="Processes; required.")
@@ -115,9 +137,13 @@ class Identity(Strict):
 class Run(Strict):
     """Receipt of a finished run: `experiments/<name>/runs/<id>.yaml`. With it the run is settled."""
 
-    apiVersion: ApiVersion = Field(description="Version of the format, always ml-pipeline/v1; required.")
+    apiVersion: ApiVersion = Field(
+        description="Version of the format, always ml-pipeline/v1; required."
+    )
     kind: Literal["Run"] = Field(description="Always Run; required.")
-    id: ShortId = Field(description="First ten digits of the identity, the same as the file's name; required.")
+    id: ShortId = Field(
+        description="First ten digits of the identity, the same as the file's name; required."
+    )
     identity: Sha256 = Field(description="Hash of `decided_by`; required.")
     decided_by: Identity = Field(description="What the identity is the hash of; required.")
     experiment: Slug = Field(description="Experiment that asked for it; required.")
@@ -127,17 +153,27 @@ class Run(Strict):
     outcome: Literal["succeeded", "failed"] = Field(description="How it ended; required.")
     reason: Text | None = Field(None, description="Why it failed, with the repair; default none.")
     tracking: Tracked | None = Field(None, description="The MLflow run; default none.")
-    metrics: dict[str, float] = Field(default_factory=dict, description="Last value of each metric; default empty.")
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="Last value of each metric; default empty."
+    )
     limits: Gates = Field(Gates(), description="Gates that the experiment asked for; has defaults.")
-    gates: tuple[GateResult, ...] = Field((), description="Results; a run without them cannot be promoted.", strict=False)
+    gates: tuple[GateResult, ...] = Field(
+        (), description="Results; a run without them cannot be promoted.", strict=False
+    )
     artifact: Stored | None = Field(None, description="The model; default none.")
     started: Timestamp | None = Field(None, description="UTC; default none.")
     duration_s: float = Field(0.0, ge=0, description="Seconds from start to end; default 0.")
-    queued_s: float = Field(0.0, ge=0, description="Seconds from its overlay's commit to its start; default 0.")
-    peak_memory_mb: float | None = Field(None, ge=0, description="Most memory that a pod has used, in MiB; default unknown.")
+    queued_s: float = Field(
+        0.0, ge=0, description="Seconds from its overlay's commit to its start; default 0."
+    )
+    peak_memory_mb: float | None = Field(
+        None, ge=0, description="Most memory that a pod has used, in MiB; default unknown."
+    )
     held: Held | None = Field(None, description="What each pod held; default unknown.")
     cost: Cost | None = Field(None, description="Actual cost; default none.")
-    estimate: Estimated | None = Field(None, description="What it was expected to take; default none.")
+    estimate: Estimated | None = Field(
+        None, description="What it was expected to take; default none."
+    )
 
 
 class PredictorEvidence(Strict):
@@ -147,13 +183,17 @@ class PredictorEvidence(Strict):
     weight: int = Field(ge=0, le=100, description="Declared percent of traffic; required.")
     requests: int = Field(ge=0, description="Answered requests; required.")
     errors: int = Field(ge=0, description="Of these, with a 5xx status or none; required.")
-    p99_ms: float | None = Field(None, description="99th percentile of latency in milliseconds; default none.")
+    p99_ms: float | None = Field(
+        None, description="99th percentile of latency in milliseconds; default none."
+    )
 
 
 class Verdict(Strict):
     """Why a rollout was finished or aborted: `environments/<env>/verdicts/<model>/<id>.yaml`."""
 
-    apiVersion: ApiVersion = Field(description="Version of the format, always ml-pipeline/v1; required.")
+    apiVersion: ApiVersion = Field(
+        description="Version of the format, always ml-pipeline/v1; required."
+    )
     kind: Literal["Verdict"] = Field(description="Always Verdict; required.")
     id: ShortId = Field(description="Rollout that it ends, the same as the file's name; required.")
     model: Slug = Field(description="The model; required.")
@@ -161,4 +201,6 @@ class Verdict(Strict):
     outcome: Literal["finished", "aborted"] = Field(description="How the rollout ended; required.")
     reason: Text = Field(description="What decided it; required.")
     run: RunReference = Field(description="The candidate; required.")
-    evidence: tuple[PredictorEvidence, ...] = Field(description="What was measured in the last step; required.", strict=False)
+    evidence: tuple[PredictorEvidence, ...] = Field(
+        description="What was measured in the last step; required.", strict=False
+    )

@@ -18,7 +18,10 @@ def schema_name(kind: str) -> str:
 
 def schema_files() -> dict[str, bytes]:
     """Every schema by its path in the repository."""
-    return {f"schemas/{schema_name(kind.__name__)}": _dump(kind.model_json_schema()) for _, kind in KINDS}
+    return {
+        f"schemas/{schema_name(kind.__name__)}": _dump(kind.model_json_schema())
+        for _, kind in KINDS
+    }
 
 
 def editor_comment(path: str, kind: str) -> str:
@@ -41,7 +44,16 @@ def reference() -> bytes:
     ]
     for pattern, kind in KINDS:
         path = pattern.pattern.replace("[^/]+", "*").replace("\\", "")
-        lines += [f"## {kind.__name__}", "", f"`{path}`", "", (kind.__doc__ or "").strip(), "", "| key | purpose |", "|---|---|"]
+        lines += [
+            f"## {kind.__name__}",
+            "",
+            f"`{path}`",
+            "",
+            (kind.__doc__ or "").strip(),
+            "",
+            "| key | purpose |",
+            "|---|---|",
+        ]
         lines += [f"| `{key}` | {text} |" for key, text in _keys(kind, "")] + [""]
     return "\n".join(lines).encode()
 

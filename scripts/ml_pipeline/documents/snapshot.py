@@ -57,7 +57,9 @@ class Receipts(Mapping[str, Receipt]):
         self._document = document
         self._by_short: dict[str, list[str]] = {}
         for path in paths:
-            self._by_short.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), []).append(path)
+            self._by_short.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), []).append(
+                path
+            )
 
     def __getitem__(self, identity: str) -> Receipt:
         """The receipt with that identity."""
@@ -77,7 +79,12 @@ class Receipts(Mapping[str, Receipt]):
 
     def __iter__(self) -> Iterator[str]:
         """The identities; reads every receipt."""
-        return iter({str(self._document(p).identity): p for paths in self._by_short.values() for p in paths})  # type: ignore[union-attr]
+        paths = [path for group in self._by_short.values() for path in group]
+        identities: dict[str, str] = {}
+        for path in paths:
+            receipt: Receipt = self._document(path)  # type: ignore[assignment]  # the path decides the kind
+            identities[receipt.identity] = path
+        return iter(identities)
 
     def __len__(self) -> int:
         """How many identities there are; reads every receipt."""
@@ -137,7 +144,9 @@ class Snapshot:
     def paths(self) -> dict[type[Document] | None, list[str]]:
         """Paths of documents by kind, each in the order of names; under None what lies where only documents may, but is none."""
         found: dict[type[Document] | None, list[str]] = {}
-        for path in sorted(path for path in self.files if not path.startswith("base/") and not is_generated(path)):
+        for path in sorted(
+            path for path in self.files if not path.startswith("base/") and not is_generated(path)
+        ):
             kind = kind_of(path)
             if kind or path.endswith((".yaml", ".yml")) or _FILE_FOR_FOLDER.fullmatch(path):
                 found.setdefault(kind, []).append(path)
@@ -151,12 +160,16 @@ class Snapshot:
     @cached_property
     def environments(self) -> Documents[str, Environment]:
         """Environments by folder name."""
-        return Documents({path.split("/")[1]: path for path in self._of(Environment)}, self.document)
+        return Documents(
+            {path.split("/")[1]: path for path in self._of(Environment)}, self.document
+        )
 
     @cached_property
     def promotions(self) -> Documents[tuple[str, str], Promotion]:
         """Promotions by environment and model."""
-        return Documents({(path.split("/")[1], _stem(path)): path for path in self._of(Promotion)}, self.document)
+        return Documents(
+            {(path.split("/")[1], _stem(path)): path for path in self._of(Promotion)}, self.document
+        )
 
     @cached_property
     def data(self) -> Receipts[DataVersion]:
@@ -171,12 +184,16 @@ class Snapshot:
     @cached_property
     def runs_by_reference(self) -> Documents[str, Run]:
         """Receipts of runs by `experiment/id`, as promotions name them."""
-        return Documents({f"{path.split('/')[1]}/{_stem(path)}": path for path in self._of(Run)}, self.document)
+        return Documents(
+            {f"{path.split('/')[1]}/{_stem(path)}": path for path in self._of(Run)}, self.document
+        )
 
     @cached_property
     def verdicts(self) -> Documents[tuple[str, str], Verdict]:
         """Verdicts by environment and rollout id."""
-        return Documents({(path.split("/")[1], _stem(path)): path for path in self._of(Verdict)}, self.document)
+        return Documents(
+            {(path.split("/")[1], _stem(path)): path for path in self._of(Verdict)}, self.document
+        )
 
     def _of(self, kind: type[Document]) -> list[str]:
         return self.paths.get(kind, [])
@@ -185,7 +202,11 @@ class Snapshot:
 def is_generated(path: str) -> bool:
     """Whether a file is rendered from documents and so not itself a document."""
     parts = path.split("/", 3)
-    return len(parts) > 2 and parts[0] == "environments" and parts[2] in ("training", "serving", "rollouts", "platform", "flux")
+    return (
+        len(parts) > 2
+        and parts[0] == "environments"
+        and parts[2] in ("training", "serving", "rollouts", "platform", "flux")
+    )
 
 
 def load_snapshot(files: Files) -> Snapshot:

@@ -111,7 +111,12 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         if node is None:
             return Fault(path, 1, "", "is empty; write the document or delete the file")
         if not isinstance(node, yaml.MappingNode):
-            return Fault(path, 1, "", f"holds a {_shape(node)}, must hold a mapping; start with apiVersion and kind")
+            return Fault(
+                path,
+                1,
+                "",
+                f"holds a {_shape(node)}, must hold a mapping; start with apiVersion and kind",
+            )
         reader = _Reader()
         return Source(path, reader.mapping(node, ()), reader.lines)
     except _RefusedError as refused:
@@ -122,21 +127,35 @@ def parse(path: str, raw: bytes) -> Source | Fault:
     except TooDeepError as error:
         return Fault(path, error.line, "", f"{error}; flatten it")
     except (yaml.YAMLError, RecursionError) as error:
-        return Fault(path, 1, "", f"is not YAML: {str(error).splitlines()[0]}; remove what is not printable text")
+        return Fault(
+            path,
+            1,
+            "",
+            f"is not YAML: {str(error).splitlines()[0]}; remove what is not printable text",
+        )
 
 
 def _decode(path: str, raw: bytes) -> str | Fault:
     if len(raw) > MAX_BYTES:
-        return Fault(path, 1, "", f"has {len(raw)} bytes, at most {MAX_BYTES} are read; keep data out of documents")
+        return Fault(
+            path,
+            1,
+            "",
+            f"has {len(raw)} bytes, at most {MAX_BYTES} are read; keep data out of documents",
+        )
     marker = _CONFLICT_MARKER.search(raw)
     if marker:
         line = raw.count(b"\n", 0, marker.start()) + 1
-        return Fault(path, line, "", "holds a merge conflict marker; resolve the conflict and commit again")
+        return Fault(
+            path, line, "", "holds a merge conflict marker; resolve the conflict and commit again"
+        )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return Fault(path, line, "", f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8")
+        return Fault(
+            path, line, "", f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        )
 
 
 def _shape(node: yaml.Node) -> str:
@@ -159,7 +178,9 @@ class _Reader:
             where = (*at, key.value)
             if key.value in data:
                 first = self.lines[where]
-                raise _RefusedError(line, dotted(where), f"stands twice, first in line {first}; keep one of the two")
+                raise _RefusedError(
+                    line, dotted(where), f"stands twice, first in line {first}; keep one of the two"
+                )
             self.lines[where] = line
             data[key.value] = self.value(value, where)
         return data
@@ -167,9 +188,13 @@ class _Reader:
     def value(self, node: yaml.Node, at: Location) -> Any:
         line = node.start_mark.line + 1
         if len(at) > MAX_DEPTH:
-            raise _RefusedError(line, dotted(at[:3]), f"is nested deeper than {MAX_DEPTH} levels; flatten it")
+            raise _RefusedError(
+                line, dotted(at[:3]), f"is nested deeper than {MAX_DEPTH} levels; flatten it"
+            )
         if id(node) in self._seen:
-            raise _RefusedError(line, dotted(at), "uses an alias (*); write the value out in each place")
+            raise _RefusedError(
+                line, dotted(at), "uses an alias (*); write the value out in each place"
+            )
         self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, at)
@@ -184,7 +209,9 @@ class _Reader:
 def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
     text = node.value
     if node.tag.removeprefix("tag:yaml.org,2002:") not in _IMPLICIT_TAGS:
-        raise _RefusedError(node.start_mark.line + 1, dotted(at), f"has the tag {node.tag}; remove it")
+        raise _RefusedError(
+            node.start_mark.line + 1, dotted(at), f"has the tag {node.tag}; remove it"
+        )
     if node.style in ("'", '"', "|", ">"):
         return text
     if text in _WORDS:

@@ -32,14 +32,23 @@ _Dumper.add_representer(Number, lambda dumper, value: dumper.represent_float(flo
 
 def to_yaml(data: Any) -> bytes:
     """Deterministic YAML of plain data."""
-    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=160, allow_unicode=True)
+    text: str = yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=False,
+        width=160,
+        allow_unicode=True,
+    )
     return text.encode()
 
 
 def to_document(path: str, document: BaseModel) -> bytes:
     """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing."""
     data = document.model_dump(mode="json", exclude_none=True)
-    return editor_comment(path, data["kind"]).encode() + to_yaml({key: value for key, value in data.items() if value not in ([], {})})
+    return editor_comment(path, data["kind"]).encode() + to_yaml(
+        {key: value for key, value in data.items() if value not in ([], {})}
+    )
 
 
 def to_commented(path: str, document: BaseModel) -> bytes:

@@ -29,14 +29,18 @@ LIST_SECONDS = 0.2
 class Bridge:
     """The predictors of one namespace of a cluster."""
 
-    def __init__(self, state: State, repository: Repository, namespace: str, cluster: Cluster) -> None:
+    def __init__(
+        self, state: State, repository: Repository, namespace: str, cluster: Cluster
+    ) -> None:
         self.state, self.namespace, self.cluster = state, namespace, cluster
         ports = {service: free_port() for service in ("endpoint", "admin")}
         state.write("endpoints", ports)
         self.pods = Pods(state, Images(state, repository), {})
         router = Router(state, ports["admin"], ports["endpoint"])
         self.serving = Serving(state, self.pods, router)
-        self.services = Services(state, self.pods, [Service("envoy", router.command(program("envoy")), router.prepare)])
+        self.services = Services(
+            state, self.pods, [Service("envoy", router.command(program("envoy")), router.prepare)]
+        )
         self.told: dict[str, dict[str, Any]] = {}
         self.refused: dict[str, str] = {}
         self.listed = 0.0
@@ -54,12 +58,24 @@ class Bridge:
 
     def _follow(self) -> None:
         """Take over what the API server has; of what the operator's webhook would have refused, what served before stays."""
-        found = {d["metadata"]["name"]: d for d in self.cluster.objects(SELDON_DEPLOYMENTS, self.namespace)}
+        found = {
+            d["metadata"]["name"]: d
+            for d in self.cluster.objects(SELDON_DEPLOYMENTS, self.namespace)
+        }
         refused = {name: why for name, deployment in found.items() if (why := _refusal(deployment))}
         for name in refused.keys() - self.refused.keys():
-            log.error("SeldonDeployment %s: the operator's webhook would refuse it: %s", name, refused[name])
-        before = {name: self.serving.desired[name] for name in refused.keys() & self.serving.desired.keys()}
-        self.serving.apply([*(d for name, d in found.items() if name not in refused), *before.values()])
+            log.error(
+                "SeldonDeployment %s: the operator's webhook would refuse it: %s",
+                name,
+                refused[name],
+            )
+        before = {
+            name: self.serving.desired[name]
+            for name in refused.keys() & self.serving.desired.keys()
+        }
+        self.serving.apply(
+            [*(d for name, d in found.items() if name not in refused), *before.values()]
+        )
         self.refused, self.listed = refused, time.monotonic()
 
     def _tell(self) -> None:
@@ -78,16 +94,29 @@ def operator_status(deployment: Mapping[str, Any], shown: dict[str, Any]) -> dic
     """Status as the operator 1.17.1 writes it: `state`, the address, and a Deployment for each predictor
     (https://github.com/SeldonIO/seldon-core, operator/apis/machinelearning.seldon.io/v1)."""
     name = deployment["metadata"]["name"]
-    deployments: dict[str, Any] = dict.fromkeys(deployment.get("status", {}).get("deploymentStatus") or {})
+    deployments: dict[str, Any] = dict.fromkeys(
+        deployment.get("status", {}).get("deploymentStatus") or {}
+    )
     for predictor, seen in zip(deployment["spec"]["predictors"], shown["predictors"], strict=True):
-        containers = "-".join(c["name"] for c in predictor["componentSpecs"][0]["spec"]["containers"])
+        containers = "-".join(
+            c["name"] for c in predictor["componentSpecs"][0]["spec"]["containers"]
+        )
         count = int(seen["ready"])
-        deployments[f"{name}-{predictor['name']}-0-{containers}"] = {"replicas": 1, "availableReplicas": count}
+        deployments[f"{name}-{predictor['name']}-0-{containers}"] = {
+            "replicas": 1,
+            "availableReplicas": count,
+        }
     available = shown["state"] == "Available"
-    condition = {"type": "Ready", "status": "True" if available else "False", "reason": shown["state"]}
+    condition = {
+        "type": "Ready",
+        "status": "True" if available else "False",
+        "reason": shown["state"],
+    }
     return {
         "state": shown["state"],
-        "description": "" if available else "; ".join(p["message"] for p in shown["predictors"] if not p["ready"]),
+        "description": ""
+        if available
+        else "; ".join(p["message"] for p in shown["predictors"] if not p["ready"]),
         "replicas": sum(p["ready"] for p in shown["predictors"]),
         "address": {"url": shown["url"]},
         "deploymentStatus": deployments,

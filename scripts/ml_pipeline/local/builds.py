@@ -38,11 +38,19 @@ class Builds:
         files = self.repository.read(revision, ["base", f"environments/{self.environment}"])
         overlays = sorted({folder for path in files if (folder := self._overlay(path))})
         keys = {overlay: self._key(files, overlay) for overlay in overlays}
-        changed = [overlay for overlay in overlays if self._known.get(overlay, ("",))[0] != keys[overlay]]
+        changed = [
+            overlay for overlay in overlays if self._known.get(overlay, ("",))[0] != keys[overlay]
+        ]
         if changed:
             tree = self._write(files)
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                built = dict(zip(changed, pool.map(lambda overlay: build_objects(tree / overlay), changed), strict=True))
+                built = dict(
+                    zip(
+                        changed,
+                        pool.map(lambda overlay: build_objects(tree / overlay), changed),
+                        strict=True,
+                    )
+                )
             self._known |= {overlay: (keys[overlay], built[overlay]) for overlay in changed}
         self._known = {overlay: self._known[overlay] for overlay in overlays}
         objects = [thing for overlay in overlays for thing in self._known[overlay][1]]
@@ -52,14 +60,20 @@ class Builds:
 
     def _overlay(self, path: str) -> str | None:
         parts = path.split("/")
-        if len(parts) == 5 and parts[2] in ("training", "serving") and parts[4] == "kustomization.yaml":
+        if (
+            len(parts) == 5
+            and parts[2] in ("training", "serving")
+            and parts[4] == "kustomization.yaml"
+        ):
             return "/".join(parts[:4])
         return None
 
     def _key(self, files: Files, overlay: str) -> str:
         model = overlay.rpartition("/")[2]
         roots = ("base/", f"{overlay}/", f"environments/{self.environment}/rollouts/{model}/")
-        return digest_of({path: raw.decode() for path, raw in files.items() if path.startswith(roots)})
+        return digest_of(
+            {path: raw.decode() for path, raw in files.items() if path.startswith(roots)}
+        )
 
     def _write(self, files: Files) -> Path:
         tree = self.state.root / "tree"
@@ -80,17 +94,33 @@ def check_shape(thing: Object) -> None:
     name = f"{thing.get('kind')} {thing.get('metadata', {}).get('name')}"
     try:
         if thing["kind"] == "Job":
-            _check_container(thing["metadata"]["labels"], thing["spec"]["template"]["spec"]["containers"][0], ("command",))
+            _check_container(
+                thing["metadata"]["labels"],
+                thing["spec"]["template"]["spec"]["containers"][0],
+                ("command",),
+            )
         elif thing["kind"] == "SeldonDeployment":
             for predictor in thing["spec"]["predictors"]:
                 annotations = {**thing["metadata"]["annotations"], **predictor["annotations"]}
-                _check_container(annotations, predictor["componentSpecs"][0]["spec"]["containers"][0], ())
-                _ = annotations[TARGET], annotations[RUN], predictor["name"], predictor["traffic"], predictor["graph"]["modelUri"]
+                _check_container(
+                    annotations, predictor["componentSpecs"][0]["spec"]["containers"][0], ()
+                )
+                _ = (
+                    annotations[TARGET],
+                    annotations[RUN],
+                    predictor["name"],
+                    predictor["traffic"],
+                    predictor["graph"]["modelUri"],
+                )
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise PipelineError(f"{name} lacks or misspells {error}; render it anew with `ml-pipeline render`") from error
+        raise PipelineError(
+            f"{name} lacks or misspells {error}; render it anew with `ml-pipeline render`"
+        ) from error
 
 
-def _check_container(labels: dict[str, str], container: dict[str, Any], keys: tuple[str, ...]) -> None:
+def _check_container(
+    labels: dict[str, str], container: dict[str, Any], keys: tuple[str, ...]
+) -> None:
     for amounts in (container["resources"]["requests"], container["resources"]["limits"]):
         cpu_cores(amounts["cpu"])
         memory_bytes(amounts["memory"])

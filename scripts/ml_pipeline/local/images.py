@@ -37,7 +37,11 @@ class Images:
 
 def interpreter(name: str) -> Path:
     """Python of an image: this one for the trainer, for serving that of the environment beside it."""
-    python = Path(sys.executable) if name == "trainer" else Path(f"{sys.prefix}-{name}", "bin", "python")
+    python = (
+        Path(sys.executable) if name == "trainer" else Path(f"{sys.prefix}-{name}", "bin", "python")
+    )
     if not python.exists():
-        raise PipelineError(f"{python} is not there, which runs the image {name!r}; run `make setup`")
+        raise PipelineError(
+            f"{python} is not there, which runs the image {name!r}; run `make setup`"
+        )
     return python

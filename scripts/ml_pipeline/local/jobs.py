@@ -42,7 +42,9 @@ class Jobs:
                 self._delete(record)
             elif record["phase"] == "Running":
                 self._watch(record)
-        taken = [_requests(other["manifest"]) for other in self._records() if other["phase"] == "Running"]
+        taken = [
+            _requests(other["manifest"]) for other in self._records() if other["phase"] == "Running"
+        ]
         for record in sorted(records, key=lambda r: (r["created"], r["name"])):
             if record["phase"] == "Pending" and self._try_start(record, taken):
                 taken.append(_requests(record["manifest"]))
@@ -50,7 +52,16 @@ class Jobs:
     def _create_missing(self) -> None:
         for name in sorted(self.wanted.keys() - set(self.state.names("jobs"))):
             manifest = self.wanted[name]
-            self._save({"name": name, "manifest": manifest, "phase": "Pending", "attempt": 0, "failures": 0, "created": time.time()})
+            self._save(
+                {
+                    "name": name,
+                    "manifest": manifest,
+                    "phase": "Pending",
+                    "attempt": 0,
+                    "failures": 0,
+                    "created": time.time(),
+                }
+            )
 
     def _records(self) -> list[Job]:
         return [self.state.read(f"jobs/{name}") for name in self.state.names("jobs")]
@@ -70,9 +81,20 @@ class Jobs:
         try:
             self.pods.start(pod, spec)
         except PipelineError as error:
-            self._note({**record, "not_before": time.time() + LONGEST_BACKOFF_SECONDS / 10}, str(error))
+            self._note(
+                {**record, "not_before": time.time() + LONGEST_BACKOFF_SECONDS / 10}, str(error)
+            )
             return False
-        self._save({**record, "phase": "Running", "attempt": attempt, "pod": pod, "started": started, "message": ""})
+        self._save(
+            {
+                **record,
+                "phase": "Running",
+                "attempt": attempt,
+                "pod": pod,
+                "started": started,
+                "message": "",
+            }
+        )
         return True
 
     def _watch(self, record: Job) -> None:
@@ -84,7 +106,12 @@ class Jobs:
                 self.pods.stop(record["pod"])
             return
         if late:
-            self._end(record, "Failed", "DeadlineExceeded", f"ran longer than {deadline} s; raise budget.max_duration")
+            self._end(
+                record,
+                "Failed",
+                "DeadlineExceeded",
+                f"ran longer than {deadline} s; raise budget.max_duration",
+            )
             return
         self._settle(record, status or {"exit_code": 137, "reason": LOST, "peak_bytes": 0})
 
@@ -100,13 +127,38 @@ class Jobs:
             return
         failures = record["failures"] + (action == "Count")
         if failures > spec.get("backoffLimit", 6):
-            self._end(record, "Failed", "BackoffLimitExceeded", f"failed {failures} times, last: {message}")
+            self._end(
+                record,
+                "Failed",
+                "BackoffLimitExceeded",
+                f"failed {failures} times, last: {message}",
+            )
             return
-        wait = min(FIRST_BACKOFF_SECONDS * 2 ** (failures - 1), LONGEST_BACKOFF_SECONDS) if action == "Count" else 0.0
-        self._save({**record, "phase": "Pending", "failures": failures, "not_before": time.time() + wait, "message": message})
+        wait = (
+            min(FIRST_BACKOFF_SECONDS * 2 ** (failures - 1), LONGEST_BACKOFF_SECONDS)
+            if action == "Count"
+            else 0.0
+        )
+        self._save(
+            {
+                **record,
+                "phase": "Pending",
+                "failures": failures,
+                "not_before": time.time() + wait,
+                "message": message,
+            }
+        )
 
     def _end(self, record: Job, phase: str, reason: str, message: str) -> None:
-        self._save({**record, "phase": phase, "reason": reason, "message": message, "finished": time.time()})
+        self._save(
+            {
+                **record,
+                "phase": phase,
+                "reason": reason,
+                "message": message,
+                "finished": time.time(),
+            }
+        )
 
     def _delete(self, record: Job) -> None:
         pod = record.get("pod")
@@ -114,13 +166,18 @@ class Jobs:
             return
         for attempt in range(1, record["attempt"] + 1):
             self.pods.remove(f"{record['name']}-{attempt}")
-        self.state.write(f"logs/jobs/{record['name']}", {"labels": record["manifest"]["metadata"]["labels"]})
+        self.state.write(
+            f"logs/jobs/{record['name']}", {"labels": record["manifest"]["metadata"]["labels"]}
+        )
         self.state.drop(f"jobs/{record['name']}")
 
     def _lacking(self, record: Job, taken: list[tuple[float, int]]) -> str:
         """What the machine has too little of at the moment, empty if the pod fits."""
         cores, memory = _requests(record["manifest"])
-        free_cores, free_memory = self.cores - sum(c for c, _ in taken), self.memory - sum(m for _, m in taken)
+        free_cores, free_memory = (
+            self.cores - sum(c for c, _ in taken),
+            self.memory - sum(m for _, m in taken),
+        )
         if cores > free_cores:
             return f"cpu: {cores:g} asked, {free_cores:g} of {self.cores:g} free"
         if memory > free_memory:

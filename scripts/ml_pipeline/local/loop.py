@@ -12,7 +12,9 @@ log = logging.getLogger("ml_pipeline.local")
 TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
 
 
-def run_until_stopped(tick: Callable[[], None], pods: Pods, passing: type[Exception], repair: str) -> None:
+def run_until_stopped(
+    tick: Callable[[], None], pods: Pods, passing: type[Exception], repair: str
+) -> None:
     """Call `tick` again and again until SIGTERM. An error of the kind `passing` is told with its repair, and the loop goes on."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

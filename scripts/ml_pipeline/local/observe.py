@@ -6,8 +6,8 @@ from typing import Any
 from ml_pipeline.adapters.mlflow import Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.overlays import LABEL_DATA, LABEL_RUN
-from ml_pipeline.rules.reconcile import Observed
 
 
 def find_state(repo: Path) -> State:
@@ -18,7 +18,9 @@ def find_state(repo: Path) -> State:
     """
     state = State(repo.resolve() / ".ml-pipeline")
     if not state.origin.exists():
-        raise PipelineError(f"no embedded environment in {state.root}; start it with `ml-pipeline up`")
+        raise PipelineError(
+            f"no embedded environment in {state.root}; start it with `ml-pipeline up`"
+        )
     return state
 
 

@@ -46,7 +46,14 @@ class Pods:
     _stopping: set[str] = field(default_factory=set)
     _turn: int = 0
 
-    def start(self, name: str, pod: dict[str, Any], *, extra: dict[str, str] | None = None, command: list[str] | None = None) -> None:
+    def start(
+        self,
+        name: str,
+        pod: dict[str, Any],
+        *,
+        extra: dict[str, str] | None = None,
+        command: list[str] | None = None,
+    ) -> None:
         """Start the only container of a pod spec under a shim of its own."""
         container = pod["containers"][0]
         mounts = self._mounts(name, pod, container)
@@ -68,10 +75,20 @@ class Pods:
             [*(command or container["command"]), *arguments],
             environ,
             cwd=image,
-            limits=Limits(cores, memory_bytes(limits["memory"]), pod.get("terminationGracePeriodSeconds", 30)),
+            limits=Limits(
+                cores, memory_bytes(limits["memory"]), pod.get("terminationGracePeriodSeconds", 30)
+            ),
         )
 
-    def run(self, name: str, command: list[str], environ: dict[str, str], *, cwd: Path, limits: Limits = NO_LIMITS) -> None:
+    def run(
+        self,
+        name: str,
+        command: list[str],
+        environ: dict[str, str],
+        *,
+        cwd: Path,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
         """Start any command under a shim."""
         folder = self.state.pod(name)
         self._stopping.discard(name)
@@ -87,7 +104,9 @@ class Pods:
         }
         write_whole(folder / "spec.json", json.dumps(spec).encode())
         shim = [sys.executable, "-m", "ml_pipeline.local.shim", str(folder)]
-        self._shims[name] = processes.spawn(shim, cwd=self.state.root, env=self.state.environ(), log=folder / "log")
+        self._shims[name] = processes.spawn(
+            shim, cwd=self.state.root, env=self.state.environ(), log=folder / "log"
+        )
 
     def status(self, name: str) -> dict[str, Any] | None:
         """How a pod is doing: phase Running or Ended; None where it was never started. A pod whose shim is gone is lost."""
@@ -95,14 +114,22 @@ class Pods:
         running = shim is not None and shim.poll() is None
         status: dict[str, Any] | None = read_json(self.state.pod(name) / "status.json")
         if running:
-            return status if status and status["phase"] == "Running" else {"phase": "Running", "peak_bytes": 0}
+            return (
+                status
+                if status and status["phase"] == "Running"
+                else {"phase": "Running", "peak_bytes": 0}
+            )
         if status is None:
             return (
                 {"phase": "Ended", "exit_code": 137, "reason": LOST, "peak_bytes": 0}
                 if (self.state.pod(name) / "spec.json").exists()
                 else None
             )
-        return status if status["phase"] == "Ended" else {**status, "phase": "Ended", "exit_code": 137, "reason": LOST}
+        return (
+            status
+            if status["phase"] == "Ended"
+            else {**status, "phase": "Ended", "exit_code": 137, "reason": LOST}
+        )
 
     def stop(self, name: str) -> bool:
         """Ask a pod to end; True once it has."""
@@ -147,7 +174,11 @@ class Pods:
         folders = {}
         for volume in pod.get("volumes", ()):
             claim = volume.get("persistentVolumeClaim", {}).get("claimName")
-            folders[volume["name"]] = self.state.volume(claim) if claim else self.state.pod(name) / "volumes" / volume["name"]
+            folders[volume["name"]] = (
+                self.state.volume(claim)
+                if claim
+                else self.state.pod(name) / "volumes" / volume["name"]
+            )
             folders[volume["name"]].mkdir(parents=True, exist_ok=True)
         return {m["mountPath"]: folders[m["name"]] for m in container.get("volumeMounts", ())}
 

@@ -66,8 +66,15 @@ class Router:
 
     def set_routes(self, routes: list[Route]) -> bool:
         """Who gets which share; True if anything changed."""
-        table = {"name": "local", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [_route(r) for r in routes]}]}
-        return self._discover("rds", [{"@type": f"{_TYPE}.config.route.v3.RouteConfiguration", **table}])
+        table = {
+            "name": "local",
+            "virtual_hosts": [
+                {"name": "all", "domains": ["*"], "routes": [_route(r) for r in routes]}
+            ],
+        }
+        return self._discover(
+            "rds", [{"@type": f"{_TYPE}.config.route.v3.RouteConfiguration", **table}]
+        )
 
     def known_clusters(self) -> set[str]:
         """Clusters that Envoy has loaded; none while it does not answer."""
@@ -90,10 +97,16 @@ class Router:
         write_whole(self.state.root / "envoy" / f"{name}.json", json.dumps(data, indent=1).encode())
 
     def _source(self, name: str) -> dict[str, Any]:
-        return {"resource_api_version": "V3", "path_config_source": {"path": str(self.state.root / "envoy" / f"{name}.json")}}
+        return {
+            "resource_api_version": "V3",
+            "path_config_source": {"path": str(self.state.root / "envoy" / f"{name}.json")},
+        }
 
     def _bootstrap(self) -> dict[str, Any]:
-        router = {"name": "router", "typed_config": {"@type": f"{_TYPE}.extensions.filters.http.router.v3.Router"}}
+        router = {
+            "name": "router",
+            "typed_config": {"@type": f"{_TYPE}.extensions.filters.http.router.v3.Router"},
+        }
         manager = {
             "@type": f"{_TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "ingress",
@@ -107,7 +120,11 @@ class Router:
             "admin": {"address": _address(self.admin_port)},
             "stats_config": {"histogram_bucket_settings": [buckets]},
             "dynamic_resources": {"cds_config": self._source("cds")},
-            "static_resources": {"listeners": [{"name": "endpoint", "address": _address(self.port), "filter_chains": [chain]}]},
+            "static_resources": {
+                "listeners": [
+                    {"name": "endpoint", "address": _address(self.port), "filter_chains": [chain]}
+                ]
+            },
         }
 
 
@@ -118,21 +135,37 @@ def _address(port: int) -> dict[str, Any]:
 def _cluster(name: str, port: int) -> dict[str, Any]:
     endpoint = {"endpoint": {"address": _address(port)}}
     options = f"{_TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions"
-    upstream = {"common_http_protocol_options": {"idle_timeout": IDLE_TIMEOUT}, "explicit_http_config": {"http_protocol_options": {}}}
+    upstream = {
+        "common_http_protocol_options": {"idle_timeout": IDLE_TIMEOUT},
+        "explicit_http_config": {"http_protocol_options": {}},
+    }
     return {
         "@type": f"{_TYPE}.config.cluster.v3.Cluster",
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "typed_extension_protocol_options": {options.removeprefix("type.googleapis.com/"): {"@type": options, **upstream}},
+        "typed_extension_protocol_options": {
+            options.removeprefix("type.googleapis.com/"): {"@type": options, **upstream}
+        },
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 
 
 def _route(route: Route) -> dict[str, Any]:
     clusters = [
-        {"name": name, "weight": weight, "response_headers_to_add": [{"header": {"key": "x-predictor", "value": name.rpartition("-")[0]}}]}
+        {
+            "name": name,
+            "weight": weight,
+            "response_headers_to_add": [
+                {"header": {"key": "x-predictor", "value": name.rpartition("-")[0]}}
+            ],
+        }
         for name, weight in sorted(route.weights.items())
     ]
-    action = {"weighted_clusters": {"clusters": clusters}, "prefix_rewrite": "/", "timeout": "30s", "retry_policy": RETRIES}
+    action = {
+        "weighted_clusters": {"clusters": clusters},
+        "prefix_rewrite": "/",
+        "timeout": "30s",
+        "retry_policy": RETRIES,
+    }
     return {"match": {"prefix": route.prefix}, "route": action}

@@ -42,7 +42,9 @@ class Services:
                 status = self.pods.status(service.name)
                 if status and status["phase"] == "Running":
                     continue
-                service.failures = 0 if now - service.started > STEADY_SECONDS else service.failures + 1
+                service.failures = (
+                    0 if now - service.started > STEADY_SECONDS else service.failures + 1
+                )
                 service.not_before = now + min(2.0**service.failures / 4, LONGEST_BACKOFF_SECONDS)
                 service.started = 0.0
             elif now >= service.not_before:
@@ -65,7 +67,16 @@ def mlflow_command(state: State, port: int) -> list[str]:
     """MLflow on SQLite, artifacts in the volume `artifacts`, loopback only."""
     artifacts = state.volume("artifacts") / "mlflow"
     artifacts.mkdir(parents=True, exist_ok=True)
-    server = [program("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    server = [
+        program("mlflow"),
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     return [
         *server,
         "--backend-store-uri",
@@ -84,5 +95,7 @@ def program(name: str) -> str:
     """
     path = Path(sys.prefix, "bin", name)
     if not path.exists():
-        raise processes.ProgramError([name], 127, f"{name} is not in {path.parent}; run `make setup`")
+        raise processes.ProgramError(
+            [name], 127, f"{name} is not in {path.parent}; run `make setup`"
+        )
     return str(path)

@@ -95,10 +95,14 @@ class Serving:
         status = self.pods.status(server.name)
         if status and status["phase"] == "Ended":
             server.failures += 1
-            server.not_before = time.time() + min(2.0 ** (server.failures - 1) - 1, LONGEST_BACKOFF_SECONDS)
+            server.not_before = time.time() + min(
+                2.0 ** (server.failures - 1) - 1, LONGEST_BACKOFF_SECONDS
+            )
             server.ready = server.started = False
             server.message = self._why(server, status)
-        elif not server.ready and _answers(f"http://127.0.0.1:{server.port}/v2/models/{server.model}/ready"):
+        elif not server.ready and _answers(
+            f"http://127.0.0.1:{server.port}/v2/models/{server.model}/ready"
+        ):
             server.ready, server.failures, server.message = True, 0, "ready"
 
     def _start(self, server: Server) -> None:
@@ -109,7 +113,10 @@ class Serving:
             self.pods.start(server.name, pod, extra=environ, command=["python", "-m", "serving"])
             server.started = True
         except PipelineError as error:
-            server.message, server.not_before = str(error), time.time() + LONGEST_BACKOFF_SECONDS / 10
+            server.message, server.not_before = (
+                str(error),
+                time.time() + LONGEST_BACKOFF_SECONDS / 10,
+            )
 
     def _operator_variables(self, server: Server, graph: dict[str, Any]) -> dict[str, str]:
         """What the Seldon operator tells MLServer, with the model where its init container would have put it."""
@@ -136,7 +143,11 @@ class Serving:
         log = self.state.pod(server.name) / "log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         refused = [line for line in lines if line.startswith(("refused to serve", "OOMKilled"))]
-        return refused[-1] if refused else f"exit code {status['exit_code']}; see `ml-pipeline logs {server.name}`"
+        return (
+            refused[-1]
+            if refused
+            else f"exit code {status['exit_code']}; see `ml-pipeline logs {server.name}`"
+        )
 
     def _wanted(self, model: str) -> dict[str, int]:
         predictors = self.desired[model]["spec"]["predictors"] if model in self.desired else []
@@ -145,7 +156,9 @@ class Serving:
     def _route(self, model: str) -> None:
         """Decide the weights of a model from what is declared and what is ready."""
         wanted, current = self._wanted(model), self.routes.get(model, {})
-        weights = effective_weights(wanted, current, {name for name, server in self.servers.items() if server.ready})
+        weights = effective_weights(
+            wanted, current, {name for name, server in self.servers.items() if server.ready}
+        )
         if weights == current or not weights.keys() <= self._loaded(weights):
             return
         if weights:
@@ -162,7 +175,9 @@ class Serving:
         return self.router.known_clusters() if weights else set()
 
     def _publish_routes(self) -> None:
-        routes = [Route(self.prefix(model), weights) for model, weights in sorted(self.routes.items())]
+        routes = [
+            Route(self.prefix(model), weights) for model, weights in sorted(self.routes.items())
+        ]
         self._publish_clusters()
         self.router.set_routes(routes)
 
@@ -203,10 +218,19 @@ class Serving:
             "model": model,
             "labels": deployment["metadata"].get("labels", {}),
             "rollout": deployment["metadata"]["annotations"][TARGET],
-            "state": "Available" if all(s.ready for s in servers) and routed == wanted else "Creating",
+            "state": "Available"
+            if all(s.ready for s in servers) and routed == wanted
+            else "Creating",
             "url": f"http://127.0.0.1:{self.router.port}{self.prefix(model)}v2/models/{model}/infer",
             "predictors": [
-                {"name": s.name, "run": s.run, "weight": wanted[s.name], "ready": s.ready, "message": s.message} for s in servers
+                {
+                    "name": s.name,
+                    "run": s.run,
+                    "weight": wanted[s.name],
+                    "ready": s.ready,
+                    "message": s.message,
+                }
+                for s in servers
             ],
             "routed": {self.servers[name].run: weight for name, weight in routed.items()},
             "evidence": self._evidence(model),
@@ -219,7 +243,12 @@ class Serving:
         rows = []
         for name, weight in window.weights.items():
             counted = self._counters.get(name, Counters()).since(window.start[name])
-            row = {"run": self.servers[name].run, "weight": weight, "requests": counted.requests, "errors": counted.errors}
+            row = {
+                "run": self.servers[name].run,
+                "weight": weight,
+                "requests": counted.requests,
+                "errors": counted.errors,
+            }
             rows.append({**row, "p99_ms": counted.quantile(0.99)})
         return rows
 
@@ -231,12 +260,16 @@ def cluster(model: str, predictor: Spec) -> str:
     return f"{model}-{predictor['name']}-{digest_of(template)[:5]}"
 
 
-def effective_weights(wanted: dict[str, int], current: dict[str, int], ready: set[str]) -> dict[str, int]:
+def effective_weights(
+    wanted: dict[str, int], current: dict[str, int], ready: set[str]
+) -> dict[str, int]:
     """Weights to route now: the wanted ones once all of their predictors are ready, else the current ones as far as
     they are up, else those of the wanted that are."""
     if wanted.keys() <= ready:
         return wanted
-    return {n: w for n, w in current.items() if n in ready} or {n: w for n, w in wanted.items() if n in ready}
+    return {n: w for n, w in current.items() if n in ready} or {
+        n: w for n, w in wanted.items() if n in ready
+    }
 
 
 def _answers(url: str) -> bool:

@@ -27,7 +27,12 @@ class Container:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.spec: dict[str, Any] = json.loads((folder / "spec.json").read_bytes())
-        self.status: dict[str, Any] = {"phase": "Running", "shim": os.getpid(), "started": time.time(), "peak_bytes": 0}
+        self.status: dict[str, Any] = {
+            "phase": "Running",
+            "shim": os.getpid(),
+            "started": time.time(),
+            "peak_bytes": 0,
+        }
         self.deadline: float | None = None
         self.reason = ""
         self.main = 0
@@ -110,7 +115,9 @@ class Container:
         if used > self.status["peak_bytes"]:
             self.status["peak_bytes"] = used
         if used > limit and not self.reason:
-            sys.stderr.write(f"OOMKilled: {used // 2**20} MiB used, the limit is {limit // 2**20} MiB\n")
+            sys.stderr.write(
+                f"OOMKilled: {used // 2**20} MiB used, the limit is {limit // 2**20} MiB\n"
+            )
             self.kill("OOMKilled")
 
     def _clean(self) -> None:

@@ -66,8 +66,17 @@ class State:
 
     def environ(self) -> dict[str, str]:
         """What every process of the environment inherits: little, and the mark by which `down` finds it."""
-        keep = {name: os.environ[name] for name in ("LANG", "SSL_CERT_FILE", "TERM") if name in os.environ}
-        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.root), MARKER: str(self.root), **keep}
+        keep = {
+            name: os.environ[name]
+            for name in ("LANG", "SSL_CERT_FILE", "TERM")
+            if name in os.environ
+        }
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.root),
+            MARKER: str(self.root),
+            **keep,
+        }
 
 
 def read_json(path: Path) -> Any:

@@ -37,9 +37,15 @@ class Supervisor:
         self.repository = Repository(state.origin)
         environment = read_environment(self.repository, name)
         known = state.read("endpoints") or {}
-        ports = {service: free_port(known.get(service)) for service in ("mlflow", "endpoint", "admin")}
+        ports = {
+            service: free_port(known.get(service)) for service in ("mlflow", "endpoint", "admin")
+        }
         state.write("endpoints", ports)
-        self.pods = Pods(state, Images(state, self.repository), {environment.tracking.uri: f"http://127.0.0.1:{ports['mlflow']}"})
+        self.pods = Pods(
+            state,
+            Images(state, self.repository),
+            {environment.tracking.uri: f"http://127.0.0.1:{ports['mlflow']}"},
+        )
         cores = sum(cpu_cores(pool.cpu) * pool.nodes for pool in environment.pools)
         memory = sum(memory_bytes(pool.memory) * pool.nodes for pool in environment.pools)
         self.jobs = Jobs(state, self.pods, cores, memory)
@@ -69,7 +75,12 @@ class Supervisor:
 
     def run(self) -> None:
         """Until SIGTERM. A full disk passes: what runs goes on, and so does this loop when there is room."""
-        run_until_stopped(self._tick, self.pods, OSError, f"free space in {self.state.root} and the environment goes on")
+        run_until_stopped(
+            self._tick,
+            self.pods,
+            OSError,
+            f"free space in {self.state.root} and the environment goes on",
+        )
 
     def _tick(self) -> None:
         self._follow()
@@ -109,7 +120,10 @@ class Supervisor:
         else:
             applied = {"applied": revision}
             log.info("applied %s in %.2f s", revision[:10], seconds)
-        self.state.write("revision", {**applied, "seen": revision, "at": start, "seconds": seconds, "error": error})
+        self.state.write(
+            "revision",
+            {**applied, "seen": revision, "at": start, "seconds": seconds, "error": error},
+        )
 
 
 def read_environment(repository: Repository, name: str) -> Environment:

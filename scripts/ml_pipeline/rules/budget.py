@@ -90,7 +90,9 @@ def months(snapshot: Snapshot, history: History, month: str) -> dict[str, Month]
     }
 
 
-def over_budget(snapshot: Snapshot, before: Mapping[str, Month], after: Mapping[str, Month]) -> list[Fault]:
+def over_budget(
+    snapshot: Snapshot, before: Mapping[str, Month], after: Mapping[str, Month]
+) -> list[Fault]:
     """Budgets that a change does not leave intact: what is dearer than before and too dear now. A budget already spent
     stops nothing that makes it no worse."""
     faults = []
@@ -102,7 +104,9 @@ def over_budget(snapshot: Snapshot, before: Mapping[str, Month], after: Mapping[
                 f"'{now.limit:g}' is less than {now.expected:.2f} {now.currency} expected in {now.month}, {more:.2f} more than before; "
                 "ask for less, wait for another month, or raise it"
             )
-            faults.append(snapshot.fault(f"environments/{name}/environment.yaml", "budget.monthly", text))
+            faults.append(
+                snapshot.fault(f"environments/{name}/environment.yaml", "budget.monthly", text)
+            )
     return faults
 
 
@@ -113,15 +117,25 @@ def advice(snapshot: Snapshot, history: History, experiment: Experiment) -> list
     if pool is None or price is None:
         return []
     said = []
-    if price.spot is not None and not is_spot(experiment) and price.p50 - price.spot > _WORTH_SAYING:
-        said.append(f"spot saves {money(price.p50 - price.spot)} {price.currency} a run; add it to options")
+    if (
+        price.spot is not None
+        and not is_spot(experiment)
+        and price.p50 - price.spot > _WORTH_SAYING
+    ):
+        said.append(
+            f"spot saves {money(price.p50 - price.spot)} {price.currency} a run; add it to options"
+        )
     peaks = [run.peak_memory_mb for run in history.like(experiment) if run.peak_memory_mb]
     smaller = _smaller_memory(experiment, peaks)
     if smaller:
         resources = experiment.resources.model_copy(update={"memory": smaller})
         cheaper = experiment.model_copy(update={"resources": resources})
         other = pool_for(cheaper, environment) or pool
-        saved = price.p50 * (1 - hourly(cheaper, other, spot=is_spot(cheaper)) / hourly(experiment, pool, spot=is_spot(experiment)))
+        saved = price.p50 * (
+            1
+            - hourly(cheaper, other, spot=is_spot(cheaper))
+            / hourly(experiment, pool, spot=is_spot(experiment))
+        )
         if saved > _WORTH_SAYING:
             used = f"{experiment.resources.memory} asked, {max(peaks) / 1024:.1f}Gi used in {len(peaks)} runs"
             said.append(f"{used}: memory {smaller} saves {money(saved)} {price.currency} a run")
@@ -142,5 +156,9 @@ def _served(snapshot: Snapshot, environment: str) -> list[Served]:
         serving = state(snapshot, name, model) if name == environment else None
         if serving:
             count = len(serving.weights)
-            found.append(Served(model, count, month_cost(serving.promotion, snapshot.environments[name], count)))
+            found.append(
+                Served(
+                    model, count, month_cost(serving.promotion, snapshot.environments[name], count)
+                )
+            )
     return found

@@ -25,8 +25,19 @@ _CLUSTER_WIDE = {
     "ValidatingAdmissionPolicyBinding",
 }
 # A new name or namespace of an object changes what refers to it; these refer to nothing and nothing here refers to them.
-_NEVER_REFERRED_TO = {"Job", "PriorityClass", "Service", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
-_REFERS_TO_ITS_NAMESPACE = {"APIService", "ClusterRoleBinding", "CustomResourceDefinition", "RoleBinding"}
+_NEVER_REFERRED_TO = {
+    "Job",
+    "PriorityClass",
+    "Service",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
+_REFERS_TO_ITS_NAMESPACE = {
+    "APIService",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "RoleBinding",
+}
 _KUSTOMIZATION = {"Kustomization": "v1beta1", "Component": "v1alpha1"}
 _FIELDS = {
     "apiVersion",
@@ -60,7 +71,9 @@ class Builder:
         try:
             return self._resources(folder, ())
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, re.error) as error:
-            raise NotCoveredError(f"{folder}: is not written as a kustomization is: {error!r}") from error
+            raise NotCoveredError(
+                f"{folder}: is not written as a kustomization is: {error!r}"
+            ) from error
 
     def _resources(self, folder: str, inside: tuple[str, ...]) -> list[Object]:
         if folder in self._kept:
@@ -73,10 +86,14 @@ class Builder:
             self._kept[folder] = built
         return built
 
-    def _applied(self, folder: str, body: Mapping[str, Any], objects: list[Object], inside: tuple[str, ...]) -> list[Object]:
+    def _applied(
+        self, folder: str, body: Mapping[str, Any], objects: list[Object], inside: tuple[str, ...]
+    ) -> list[Object]:
         """The objects after everything that one kustomization says: its own resources, its components, its transformers."""
         for entry in body.get("resources", ()):
-            objects = objects + self._entry(posixpath.normpath(f"{folder}/{entry}"), (*inside, folder))
+            objects = objects + self._entry(
+                posixpath.normpath(f"{folder}/{entry}"), (*inside, folder)
+            )
         _distinct(folder, objects)
         for entry in body.get("components", ()):
             path = posixpath.normpath(f"{folder}/{entry}")
@@ -87,13 +104,19 @@ class Builder:
         objects = _named(folder, body, _in_namespace(folder, body.get("namespace"), objects))
         for labels in body.get("labels", ()):
             _only(folder, labels, {"pairs"}, "labels")
-            objects = [merged(thing, {"metadata": {"labels": labels["pairs"]}}) for thing in objects]
+            objects = [
+                merged(thing, {"metadata": {"labels": labels["pairs"]}}) for thing in objects
+            ]
         for replacement in body.get("replacements", ()):
             objects = _replaced(folder, replacement, objects)
         return objects
 
     def _entry(self, path: str, inside: tuple[str, ...]) -> list[Object]:
-        return whole(path, self._documents(path)) if path in self._files else self._resources(path, inside)
+        return (
+            whole(path, self._documents(path))
+            if path in self._files
+            else self._resources(path, inside)
+        )
 
     def _documents(self, path: str) -> list[Any]:
         """What a file holds."""
@@ -118,20 +141,35 @@ class Builder:
         kustomization: Mapping[str, Any] = found[0]
         return kustomization
 
-    def _patched(self, folder: str, patch: Mapping[str, Any], objects: list[Object]) -> list[Object]:
+    def _patched(
+        self, folder: str, patch: Mapping[str, Any], objects: list[Object]
+    ) -> list[Object]:
         _only(folder, patch, {"path", "patch", "target", "options"}, "patch")
         _only(folder, patch.get("options", {}), {"allowNameChange"}, "options")
         path = posixpath.normpath(f"{folder}/{patch['path']}") if "path" in patch else folder
-        found = self._documents(path) if "path" in patch else documents(path, str(patch.get("patch", "")).encode())
+        found = (
+            self._documents(path)
+            if "path" in patch
+            else documents(path, str(patch.get("patch", "")).encode())
+        )
         if len(found) != 1:
             raise NotCoveredError(f"{path}: holds {len(found)} patches")
         target = _target(folder, patch["target"]) if "target" in patch else None
         if isinstance(found[0], list):
             if target is None:
                 raise NotCoveredError(f"{path}: a JSON patch needs a target")
-            return [json_patched(thing, found[0]) if selected(thing, target) else thing for thing in objects]
+            return [
+                json_patched(thing, found[0]) if selected(thing, target) else thing
+                for thing in objects
+            ]
         (change,) = whole(path, found)
-        return _merged_into(path, change, target, objects, rename=patch.get("options", {}).get("allowNameChange", False))
+        return _merged_into(
+            path,
+            change,
+            target,
+            objects,
+            rename=patch.get("options", {}).get("allowNameChange", False),
+        )
 
 
 def parsed(path: str, raw: bytes) -> list[Object]:
@@ -156,13 +194,20 @@ def whole(path: str, found: list[Any]) -> list[Object]:
 
 def _is_whole(thing: Object) -> bool:
     metadata = thing.get("metadata")
-    if not (isinstance(metadata, dict) and isinstance(metadata.get("name"), str) and thing.get("apiVersion") and thing.get("kind")):
+    if not (
+        isinstance(metadata, dict)
+        and isinstance(metadata.get("name"), str)
+        and thing.get("apiVersion")
+        and thing.get("kind")
+    ):
         return False
     annotations = metadata.get("annotations") or {}
     return not thing["kind"].endswith("List") and not any("config.k" in key for key in annotations)
 
 
-def _merged_into(path: str, change: Object, target: Target | None, objects: list[Object], *, rename: bool) -> list[Object]:
+def _merged_into(
+    path: str, change: Object, target: Target | None, objects: list[Object], *, rename: bool
+) -> list[Object]:
     if target is None:
         key = _key(change)
         if sum(_key(thing) == key for thing in objects) != 1:
@@ -204,7 +249,10 @@ def _named(folder: str, body: Mapping[str, Any], objects: list[Object]) -> list[
     kinds = {thing["kind"] for thing in objects}
     if not kinds <= _NEVER_REFERRED_TO or {"Job", "PriorityClass"} <= kinds:
         raise NotCoveredError(f"{folder}: renames what others may refer to")
-    return [{**t, "metadata": {**t["metadata"], "name": f"{prefix}{t['metadata']['name']}{suffix}"}} for t in objects]
+    return [
+        {**t, "metadata": {**t["metadata"], "name": f"{prefix}{t['metadata']['name']}{suffix}"}}
+        for t in objects
+    ]
 
 
 def _replaced(folder: str, replacement: Mapping[str, Any], objects: list[Object]) -> list[Object]:
@@ -223,7 +271,10 @@ def _replaced(folder: str, replacement: Mapping[str, Any], objects: list[Object]
         _only(folder, target["select"], {"kind"}, "select")
         for path in target["fieldPaths"]:
             fields = _fields(folder, path)
-            objects = [_with(folder, t, fields, value) if t["kind"] == target["select"]["kind"] else t for t in objects]
+            objects = [
+                _with(folder, t, fields, value) if t["kind"] == target["select"]["kind"] else t
+                for t in objects
+            ]
     return objects
 
 
@@ -246,9 +297,16 @@ def _fields(folder: str, path: str) -> list[str]:
 
 
 def _target(folder: str, target: Mapping[str, Any]) -> Target:
-    _only(folder, target, {"group", "version", "kind", "name", "annotationSelector", "labelSelector"}, "target")
+    _only(
+        folder,
+        target,
+        {"group", "version", "kind", "name", "annotationSelector", "labelSelector"},
+        "target",
+    )
     for key in ("annotationSelector", "labelSelector"):
-        if key in target and (target[key].count("=") != 1 or any(sign in target[key] for sign in "!,() ")):
+        if key in target and (
+            target[key].count("=") != 1 or any(sign in target[key] for sign in "!,() ")
+        ):
             raise NotCoveredError(f"{folder}: the {key} {target[key]!r} is more than key=value")
     return target
 
@@ -266,4 +324,6 @@ def _key(thing: Object) -> tuple[str, str, str, str]:
 
 def _only(folder: str, found: Mapping[str, Any], known: set[str], where: str) -> None:
     if not isinstance(found, dict) or not found.keys() <= known:
-        raise NotCoveredError(f"{folder}: the {where} has fields that only Kustomize knows: {sorted(set(found) - known)}")
+        raise NotCoveredError(
+            f"{folder}: the {where} has fields that only Kustomize knows: {sorted(set(found) - known)}"
+        )

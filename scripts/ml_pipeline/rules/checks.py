@@ -57,18 +57,35 @@ def check(snapshot: Snapshot, paths: Iterable[str] | None = None) -> list[Fault]
         Verdict: _verdict,
     }
     asked = set(paths if paths is not None else snapshot.files)
-    documents = [(path, snapshot.document(path)) for group in snapshot.paths.values() for path in group if path in asked]
-    faults = [fault for path, document in documents for fault in rules[type(document)](snapshot, path, document)]
+    documents = [
+        (path, snapshot.document(path))
+        for group in snapshot.paths.values()
+        for path in group
+        if path in asked
+    ]
+    faults = [
+        fault
+        for path, document in documents
+        for fault in rules[type(document)](snapshot, path, document)
+    ]
     return sorted(faults + list(_rollouts(snapshot.files, asked)))
 
 
 def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults:
     folder = path.split("/")[1]
     if experiment.name != folder:
-        yield snapshot.fault(path, "name", f"{experiment.name!r} differs from its folder {folder!r}; make them the same")
+        yield snapshot.fault(
+            path,
+            "name",
+            f"{experiment.name!r} differs from its folder {folder!r}; make them the same",
+        )
     environment = snapshot.environments.get(experiment.environment)
     if environment is None:
-        yield snapshot.fault(path, "environment", f"{experiment.environment!r} does not exist; {_known(snapshot.environments)}")
+        yield snapshot.fault(
+            path,
+            "environment",
+            f"{experiment.environment!r} does not exist; {_known(snapshot.environments)}",
+        )
         return
     yield from _fits(snapshot, path, experiment, environment)
     yield from _options(snapshot, path, experiment, environment)
@@ -78,40 +95,68 @@ def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults
         yield snapshot.fault(path, "budget.max_cost", f"{text}; raise it or shorten max_duration")
 
 
-def _fits(snapshot: Snapshot, path: str, experiment: Experiment, environment: Environment) -> Faults:
+def _fits(
+    snapshot: Snapshot, path: str, experiment: Experiment, environment: Environment
+) -> Faults:
     wanted, pools = experiment.resources, environment.pools
     if wanted.gpus and not any(pool.gpus for pool in pools):
         yield snapshot.fault(
-            path, "resources.gpus", f"'{wanted.gpus}' asked, but no pool of {environment.name} has a GPU; choose another environment"
+            path,
+            "resources.gpus",
+            f"'{wanted.gpus}' asked, but no pool of {environment.name} has a GPU; choose another environment",
         )
         return
     largest = max(pools, key=lambda pool: memory_bytes(pool.memory)).memory
     if memory_bytes(wanted.memory) > memory_bytes(largest):
         yield snapshot.fault(
-            path, "resources.memory", f"'{wanted.memory}' is above the largest node of {environment.name}, {largest}; ask for less"
+            path,
+            "resources.memory",
+            f"'{wanted.memory}' is above the largest node of {environment.name}, {largest}; ask for less",
         )
     cores = max(pools, key=lambda pool: cpu_cores(pool.cpu)).cpu
     if cpu_cores(wanted.cpu) > cpu_cores(cores):
         yield snapshot.fault(
-            path, "resources.cpu", f"'{wanted.cpu}' is above the largest node of {environment.name}, {cores}; ask for less"
+            path,
+            "resources.cpu",
+            f"'{wanted.cpu}' is above the largest node of {environment.name}, {cores}; ask for less",
         )
-    elif pool_for(experiment, environment) is None and memory_bytes(wanted.memory) <= memory_bytes(largest):
+    elif pool_for(experiment, environment) is None and memory_bytes(wanted.memory) <= memory_bytes(
+        largest
+    ):
         shares = ", ".join(f"{pool.name} {node_share(experiment, pool):.0%}" for pool in pools)
-        yield snapshot.fault(path, "resources", f"fit no single pool of {environment.name} ({shares}); lower the largest")
+        yield snapshot.fault(
+            path,
+            "resources",
+            f"fit no single pool of {environment.name} ({shares}); lower the largest",
+        )
 
 
-def _options(snapshot: Snapshot, path: str, experiment: Experiment, environment: Environment) -> Faults:
+def _options(
+    snapshot: Snapshot, path: str, experiment: Experiment, environment: Environment
+) -> Faults:
     options = experiment.options
-    if "spot" in options and not any(pool.spot_price_per_hour is not None for pool in environment.pools):
-        yield snapshot.fault(path, "options", f"'spot' is on, but no pool of {environment.name} has a spot price; remove it")
+    if "spot" in options and not any(
+        pool.spot_price_per_hour is not None for pool in environment.pools
+    ):
+        yield snapshot.fault(
+            path,
+            "options",
+            f"'spot' is on, but no pool of {environment.name} has a spot price; remove it",
+        )
     if "kueue" in options and environment.runtime == "kubernetes" and not environment.kueue:
         yield snapshot.fault(
-            path, "options", f"'kueue' is on, but {environment.name} has no queue; set kueue: true in its environment.yaml"
+            path,
+            "options",
+            f"'kueue' is on, but {environment.name} has no queue; set kueue: true in its environment.yaml",
         )
     if {"gpu-shared", "gpu-mig"} <= set(options):
-        yield snapshot.fault(path, "options", "'gpu-shared' and 'gpu-mig' exclude each other; keep one")
+        yield snapshot.fault(
+            path, "options", "'gpu-shared' and 'gpu-mig' exclude each other; keep one"
+        )
     if {"gpu-shared", "gpu-mig"} & set(options) and not experiment.resources.gpus:
-        yield snapshot.fault(path, "options", "a GPU option is on, but resources.gpus is 0; ask for at least 1")
+        yield snapshot.fault(
+            path, "options", "a GPU option is on, but resources.gpus is 0; ask for at least 1"
+        )
     if ("distributed" in options) != (experiment.topology.workers > 1):
         yield snapshot.fault(
             path,
@@ -123,27 +168,45 @@ def _options(snapshot: Snapshot, path: str, experiment: Experiment, environment:
 def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
     folder = path.split("/")[1]
     if environment.name != folder:
-        yield snapshot.fault(path, "name", f"{environment.name!r} differs from its folder {folder!r}; make them the same")
+        yield snapshot.fault(
+            path,
+            "name",
+            f"{environment.name!r} differs from its folder {folder!r}; make them the same",
+        )
     if environment.runtime == "kubernetes" and environment.images.trainer.digest is None:
-        yield snapshot.fault(path, "images.trainer.digest", "is missing; outside the embedded runtime pin the image")
+        yield snapshot.fault(
+            path, "images.trainer.digest", "is missing; outside the embedded runtime pin the image"
+        )
     if environment.runtime == "kubernetes" and environment.source is None:
-        yield snapshot.fault(path, "source", "is missing; outside the embedded runtime name the repository that Flux fetches")
+        yield snapshot.fault(
+            path,
+            "source",
+            "is missing; outside the embedded runtime name the repository that Flux fetches",
+        )
     if environment.images.serving.digest is None:
         yield snapshot.fault(
-            path, "images.serving.digest", "is missing; pin the image, `ml-pipeline image serving` prints the embedded one"
+            path,
+            "images.serving.digest",
+            "is missing; pin the image, `ml-pipeline image serving` prints the embedded one",
         )
     names = [pool.name for pool in environment.pools]
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield snapshot.fault(path, "pools", f"{name!r} stands twice; rename one")
     if environment.artifacts.claim and environment.artifacts.uri != "file:///artifacts":
         yield snapshot.fault(
-            path, "artifacts.uri", f"{environment.artifacts.uri!r} is not where the claim is mounted; write file:///artifacts"
+            path,
+            "artifacts.uri",
+            f"{environment.artifacts.uri!r} is not where the claim is mounted; write file:///artifacts",
         )
     for origin in environment.promotes_from:
         if origin not in snapshot.environments:
-            yield snapshot.fault(path, "promotes_from", f"{origin!r} does not exist; {_known(snapshot.environments)}")
+            yield snapshot.fault(
+                path, "promotes_from", f"{origin!r} does not exist; {_known(snapshot.environments)}"
+            )
         elif folder in _origins(snapshot, origin):
-            yield snapshot.fault(path, "promotes_from", f"{origin!r} leads back to {folder!r}; leave one of them out")
+            yield snapshot.fault(
+                path, "promotes_from", f"{origin!r} leads back to {folder!r}; leave one of them out"
+            )
 
 
 def _origins(snapshot: Snapshot, name: str) -> set[str]:
@@ -159,46 +222,79 @@ def _origins(snapshot: Snapshot, name: str) -> set[str]:
 def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
     _, name, _, file = path.split("/")
     if promotion.model != file.removesuffix(".yaml"):
-        yield snapshot.fault(path, "model", f"{promotion.model!r} differs from the file's name {file!r}; make them the same")
+        yield snapshot.fault(
+            path,
+            "model",
+            f"{promotion.model!r} differs from the file's name {file!r}; make them the same",
+        )
     environment = snapshot.environments.get(name)
     if environment is None:
-        yield Fault(path, 1, "", f"promotes in the environment {name!r}, which does not exist; {_known(snapshot.environments)}")
+        yield Fault(
+            path,
+            1,
+            "",
+            f"promotes in the environment {name!r}, which does not exist; {_known(snapshot.environments)}",
+        )
         return
     for key in ("run", "baseline"):
         reference = getattr(promotion, key)
         if reference:
             yield from _promotable(snapshot, path, key, reference, environment)
     if promotion.baseline == promotion.run:
-        yield snapshot.fault(path, "baseline", f"{promotion.run!r} is also the run; name what served before or remove it")
+        yield snapshot.fault(
+            path,
+            "baseline",
+            f"{promotion.run!r} is also the run; name what served before or remove it",
+        )
     component = f"environments/{name}/rollouts/{promotion.model}/kustomization.yaml"
     if component not in snapshot.files:
-        yield snapshot.fault(path, "model", f"{promotion.model!r} has no {component}; make the promotion with `ml-pipeline promote`")
+        yield snapshot.fault(
+            path,
+            "model",
+            f"{promotion.model!r} has no {component}; make the promotion with `ml-pipeline promote`",
+        )
 
 
-def _promotable(snapshot: Snapshot, path: str, key: str, reference: str, environment: Environment) -> Faults:
+def _promotable(
+    snapshot: Snapshot, path: str, key: str, reference: str, environment: Environment
+) -> Faults:
     run = snapshot.runs_by_reference.get(reference)
     promotion = snapshot.document(path)
     assert isinstance(promotion, Promotion)
     if run is None:
         experiment, _, short = reference.partition("/")
         yield snapshot.fault(
-            path, key, f"{reference!r} has no receipt experiments/{experiment}/runs/{short}.yaml; wait for the run or correct the id"
+            path,
+            key,
+            f"{reference!r} has no receipt experiments/{experiment}/runs/{short}.yaml; wait for the run or correct the id",
         )
         return
     if run.model != promotion.model:
-        yield snapshot.fault(path, key, f"{reference!r} trained the model {run.model!r}, not {promotion.model!r}; name a run of this model")
+        yield snapshot.fault(
+            path,
+            key,
+            f"{reference!r} trained the model {run.model!r}, not {promotion.model!r}; name a run of this model",
+        )
     if run.environment not in (environment.name, *environment.promotes_from):
         yield snapshot.fault(
-            path, key, f"{reference!r} was trained in {run.environment!r}, from which {environment.name} takes none; see promotes_from"
+            path,
+            key,
+            f"{reference!r} was trained in {run.environment!r}, from which {environment.name} takes none; see promotes_from",
         )
     if run.outcome == "failed":
-        yield snapshot.fault(path, key, f"{reference!r} failed ({run.reason}); promote a run that succeeded")
+        yield snapshot.fault(
+            path, key, f"{reference!r} failed ({run.reason}); promote a run that succeeded"
+        )
         return
     if run.artifact is None:
-        yield snapshot.fault(path, key, f"{reference!r} has no model in its receipt; promote another run")
+        yield snapshot.fault(
+            path, key, f"{reference!r} has no model in its receipt; promote another run"
+        )
     for failure in failures(run.gates):
         yield snapshot.fault(
-            path, key, f"{reference!r} fails its gate, {failure}; train a better one or change the gate with the experiment"
+            path,
+            key,
+            f"{reference!r} fails its gate, {failure}; train a better one or change the gate with the experiment",
         )
 
 
@@ -206,7 +302,9 @@ def _run(snapshot: Snapshot, path: str, run: Run) -> Faults:
     yield from _named_by_identity(snapshot, path, run.id, run.identity)
     if run_identity(run.decided_by) != run.identity:
         yield snapshot.fault(
-            path, "identity", f"'{run.identity[:SHORT]}...' is not the hash of decided_by; a receipt is never edited, restore it from git"
+            path,
+            "identity",
+            f"'{run.identity[:SHORT]}...' is not the hash of decided_by; a receipt is never edited, restore it from git",
         )
 
 
@@ -216,14 +314,20 @@ def _data(snapshot: Snapshot, path: str, data: DataVersion) -> Faults:
 
 def _verdict(snapshot: Snapshot, path: str, verdict: Verdict) -> Faults:
     if verdict.id != path.split("/")[-1].removesuffix(".yaml"):
-        yield snapshot.fault(path, "id", f"{verdict.id!r} differs from the file's name; a verdict is never edited, restore it from git")
+        yield snapshot.fault(
+            path,
+            "id",
+            f"{verdict.id!r} differs from the file's name; a verdict is never edited, restore it from git",
+        )
 
 
 def _named_by_identity(snapshot: Snapshot, path: str, short: str, identity: str) -> Faults:
     file = path.split("/")[-1].removesuffix(".yaml")
     if not short == file == identity[:SHORT]:
         yield snapshot.fault(
-            path, "id", f"{short!r} must be the file's name and begin the identity; a receipt is never edited, restore it from git"
+            path,
+            "id",
+            f"{short!r} must be the file's name and begin the identity; a receipt is never edited, restore it from git",
         )
 
 
@@ -236,7 +340,12 @@ def _rollouts(files: Files, asked: set[str]) -> Faults:
         if weights is None:
             yield Fault(path, 1, "", "is not what automation writes; restore it from git")
         elif sum(weights) != 100 or min(weights) < 1:
-            yield Fault(path, 1, "", f"weights {weights} must each be at least 1 and sum to 100; restore it from git")
+            yield Fault(
+                path,
+                1,
+                "",
+                f"weights {weights} must each be at least 1 and sum to 100; restore it from git",
+            )
 
 
 def _weights_of(raw: bytes) -> list[int] | None:
@@ -247,8 +356,14 @@ def _weights_of(raw: bytes) -> list[int] | None:
         numbers = [int(operation["path"].split("/")[3]) for operation in patch]
     except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
-    return weights if weights and numbers and all(type(weight) is int for weight in weights) else None
+    return (
+        weights if weights and numbers and all(type(weight) is int for weight in weights) else None
+    )
 
 
 def _known(environments: Mapping[str, Environment]) -> str:
-    return f"known are {', '.join(sorted(environments))}" if environments else "there are none yet, add environments/<env>/environment.yaml"
+    return (
+        f"known are {', '.join(sorted(environments))}"
+        if environments
+        else "there are none yet, add environments/<env>/environment.yaml"
+    )

@@ -39,7 +39,9 @@ class Check:
     @property
     def all_findings(self) -> tuple[str, ...]:
         """Everything that has to be mended before the merge."""
-        return (*self.findings, f"{self.name}: {self.no_answer}") if self.no_answer else self.findings
+        return (
+            (*self.findings, f"{self.name}: {self.no_answer}") if self.no_answer else self.findings
+        )
 
 
 def comment(
@@ -51,7 +53,14 @@ def comment(
     hints: Sequence[str] = (),
 ) -> str:
     """The whole comment, at most LIMIT characters. `notes` are lines on gates and budgets, `hints` what would be cheaper."""
-    lines = [MARKER, *_checks(checks), "## What merging this does", "", *_told(told, checks), *_money(told, notes)]
+    lines = [
+        MARKER,
+        *_checks(checks),
+        "## What merging this does",
+        "",
+        *_told(told, checks),
+        *_money(told, notes),
+    ]
     lines += [f"- {_code(hint)}" for hint in hints[:_SHOWN]]
     return "\n".join([*lines, *_objects(changes, LIMIT - sum(len(line) + 1 for line in lines))])
 
@@ -72,7 +81,13 @@ def _arrow(field: FieldChange) -> str:
     """What a value was and what it will be; of a digest, its first digits."""
     before, after = ("" if value is ABSENT else str(value) for value in (field.before, field.after))
     if isinstance(field.before, Mapping) or isinstance(field.after, Mapping):
-        text = "gone" if field.after is ABSENT else "new" if field.before is ABSENT else f"{before} -> {after}"
+        text = (
+            "gone"
+            if field.after is ABSENT
+            else "new"
+            if field.before is ABSENT
+            else f"{before} -> {after}"
+        )
     else:
         text = f"{before} -> {after or 'gone'}" if before else after
     return _DIGEST.sub(r"\1...", text)
@@ -82,23 +97,38 @@ def _checks(checks: Sequence[Check]) -> list[str]:
     lines = []
     for check in checks:
         if check.crashed:
-            lines += [f"### The check of {check.name} crashed", "", f"{_code(check.no_answer)}; its lines are in the log of the run.", ""]
+            lines += [
+                f"### The check of {check.name} crashed",
+                "",
+                f"{_code(check.no_answer)}; its lines are in the log of the run.",
+                "",
+            ]
         elif check.no_answer:
             lines += [f"### {check.name.capitalize()}: no answer", "", _code(check.no_answer), ""]
         elif check.findings:
             lines += [f"### {check.name.capitalize()}: {len(check.findings)} to mend", ""]
             lines += [f"- {_code(finding)}" for finding in check.findings[:_SHOWN]]
-            lines += [f"- and {len(check.findings) - _SHOWN} more" for _ in [0] if len(check.findings) > _SHOWN] + [""]
+            lines += [
+                f"- and {len(check.findings) - _SHOWN} more"
+                for _ in [0]
+                if len(check.findings) > _SHOWN
+            ] + [""]
     holding = [f"{check.name} ({check.note})" for check in checks if check.holds and check.note]
     return lines + ([f"Checked: {', '.join(holding)}.", ""] if holding else [])
 
 
 def _told(told: Sequence[Consequence], checks: Sequence[Check]) -> list[str]:
-    nothing = "nothing that trains or serves changes" if all(check.holds for check in checks) else "not known until that is mended"
+    nothing = (
+        "nothing that trains or serves changes"
+        if all(check.holds for check in checks)
+        else "not known until that is mended"
+    )
     lines = [f"- {c.text} (`{c.path}`)" for c in told[:_SHOWN]] or [f"- {nothing}"]
     if len(told) > _SHOWN:
         rest = Counter(c.kind for c in told[_SHOWN:])
-        lines.append(f"- and {len(told) - _SHOWN} more: {', '.join(f'{kind} {count}' for kind, count in rest.most_common())}")
+        lines.append(
+            f"- and {len(told) - _SHOWN} more: {', '.join(f'{kind} {count}' for kind, count in rest.most_common())}"
+        )
     return [*lines, ""]
 
 
@@ -106,7 +136,9 @@ def _money(told: Sequence[Consequence], notes: Sequence[str]) -> list[str]:
     lines = []
     for currency in sorted({c.currency for c in told if c.cost}):
         mine = [c for c in told if c.currency == currency]
-        lines.append(f"**{money(sum(c.cost for c in mine))} {currency} expected, {money(sum(c.most for c in mine))} at p90.**")
+        lines.append(
+            f"**{money(sum(c.cost for c in mine))} {currency} expected, {money(sum(c.most for c in mine))} at p90.**"
+        )
     lines += list(notes)
     return [*(f"{line}  " for line in lines), ""] if lines else []
 
@@ -121,9 +153,15 @@ def _objects(changes: Sequence[ObjectChange], room: int) -> list[str]:
     whole = sum(change.action == "create" for change in changes) <= _WHOLE
     room -= sum(len(line) + 1 for line in [*head, *end]) + 100
     for number, change in enumerate(changes):
-        block = [f"{_SIGNS[change.action]} {change.title}", *(f"!   {_short(line)}" for line in shown(change))]
+        block = [
+            f"{_SIGNS[change.action]} {change.title}",
+            *(f"!   {_short(line)}" for line in shown(change)),
+        ]
         if whole and change.content is not None:
-            block += [f"+   {_short(line, indented=True)}" for line in to_yaml(change.content).decode().splitlines()]
+            block += [
+                f"+   {_short(line, indented=True)}"
+                for line in to_yaml(change.content).decode().splitlines()
+            ]
         room -= sum(len(line) + 1 for line in block)
         if room < 0:
             lines.append(f"# and {len(changes) - number} more; see them with `ml-pipeline diff`")

@@ -24,7 +24,15 @@ from ml_pipeline.rules.training import asked_run, job_name, pending, training_ov
 
 Kind = Literal["cancels", "traffic", "restarts", "trains", "prepares", "reuses", "nothing"]
 # The largest first: what ends or moves something that people rely on, then what costs, then what does neither.
-ORDER: tuple[Kind, ...] = ("cancels", "traffic", "restarts", "trains", "prepares", "reuses", "nothing")
+ORDER: tuple[Kind, ...] = (
+    "cancels",
+    "traffic",
+    "restarts",
+    "trains",
+    "prepares",
+    "reuses",
+    "nothing",
+)
 
 
 @dataclass(frozen=True)
@@ -53,23 +61,33 @@ class _Side:
     def job(self, short: str) -> str:
         """Name of the Job that makes it, which stands for its template."""
         folder = self.overlays[short]
-        return job_name(folder.rpartition("/")[2], self.snapshot.files[f"{folder}/kustomization.yaml"])
+        return job_name(
+            folder.rpartition("/")[2], self.snapshot.files[f"{folder}/kustomization.yaml"]
+        )
 
     def asker(self, short: str, likely: Iterable[str]) -> Experiment | None:
         """The experiment that something is made for: that of the overlay's name, else the first that asks for the data."""
         name, _, _ = self.overlays[short].rpartition("/")[2].rpartition("-")
         if name != "data":
             return self.snapshot.experiments.get(name)
-        names = [*(name for name in likely if name in self.snapshot.experiments), *self.snapshot.experiments]
+        names = [
+            *(name for name in likely if name in self.snapshot.experiments),
+            *self.snapshot.experiments,
+        ]
         asking = (self.snapshot.experiments[name] for name in names)
-        return next((experiment for experiment in asking if data_identity(experiment)[:SHORT] == short), None)
+        return next(
+            (experiment for experiment in asking if data_identity(experiment)[:SHORT] == short),
+            None,
+        )
 
 
 def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
     """Everything that follows from going from one revision to another that differs in some paths, the largest first."""
     old, new, paths = _Side(before), _Side(after), sorted(changed)
     names = sorted(names_of(paths))
-    restarted = [short for short in new.overlays if short in old.overlays and _differs(old, new, short)]
+    restarted = [
+        short for short in new.overlays if short in old.overlays and _differs(old, new, short)
+    ]
     found = [
         *_restarted(new, restarted, names),
         *_asked(old, new, [name for name in names if name in after.experiments], set(restarted)),
@@ -94,7 +112,11 @@ def _restarted(new: _Side, restarted: list[str], names: list[str]) -> Iterator[C
         experiment = new.asker(short, names)
         if experiment:
             is_data = data_identity(experiment)[:SHORT] == short
-            what = f"the preparation of the data of {experiment.name}" if is_data else f"{experiment.name}/{short} from its checkpoint"
+            what = (
+                f"the preparation of the data of {experiment.name}"
+                if is_data
+                else f"{experiment.name}/{short} from its checkpoint"
+            )
             yield _costly("restarts", f"restarts {what} in another Job", new, experiment)
 
 
@@ -110,7 +132,11 @@ def _asked(old: _Side, new: _Side, names: list[str], restarted: set[str]) -> Ite
         elif short in restarted:
             continue
         elif identity == data_identity(experiment):
-            how = "once its data is there, which is asked for already" if short in old.overlays else "after preparing its data"
+            how = (
+                "once its data is there, which is asked for already"
+                if short in old.overlays
+                else "after preparing its data"
+            )
             yield _costly("prepares", f"trains {name} {how}", new, experiment)
         elif short in old.overlays:
             yield Consequence("nothing", f"{name}/{short} goes on as it is", _path(experiment))
@@ -120,7 +146,11 @@ def _asked(old: _Side, new: _Side, names: list[str], restarted: set[str]) -> Ite
 
 def _settled(snapshot: Snapshot, experiment: Experiment) -> str:
     run = asked_run(snapshot, experiment)
-    return f"{experiment.name}/{run[:SHORT]} is trained already" if run else f"the data of {experiment.name} could not be prepared"
+    return (
+        f"{experiment.name}/{run[:SHORT]} is trained already"
+        if run
+        else f"the data of {experiment.name} could not be prepared"
+    )
 
 
 def _cancelled(old: _Side, new: _Side, names: list[str]) -> Iterator[Consequence]:
@@ -131,17 +161,27 @@ def _cancelled(old: _Side, new: _Side, names: list[str]) -> Iterator[Consequence
         experiment = old.asker(short, names)
         name = experiment.name if experiment else folder.rpartition("/")[2].rpartition("-")[0]
         what = "the run" if "/data-" not in folder else "the preparation of the data"
-        yield Consequence("cancels", f"cancels {what} {short} of {name}, running or not", f"experiments/{name}/experiment.yaml")
+        yield Consequence(
+            "cancels",
+            f"cancels {what} {short} of {name}, running or not",
+            f"experiments/{name}/experiment.yaml",
+        )
 
 
 def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Consequence]:
     parts = (path.split("/") for path in paths)
-    moved = {(p[1], p[3].removesuffix(".yaml")) for p in parts if len(p) > 3 and p[2] in ("promotions", "rollouts", "verdicts")}
+    moved = {
+        (p[1], p[3].removesuffix(".yaml"))
+        for p in parts
+        if len(p) > 3 and p[2] in ("promotions", "rollouts", "verdicts")
+    }
     for environment, model in sorted(moved):
         old, new = state(before, environment, model), state(after, environment, model)
         if _weights(old) != _weights(new):
             text = f"{model} in {environment}: from {_share(old)} to {_share(new)}"
-            yield Consequence("traffic", text, f"environments/{environment}/promotions/{model}.yaml")
+            yield Consequence(
+                "traffic", text, f"environments/{environment}/promotions/{model}.yaml"
+            )
 
 
 def _started_anew(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Consequence]:
@@ -153,7 +193,9 @@ def _started_anew(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterat
             anew = [name for name in new if name in old and old[name] != new[name]]
             if anew:
                 where = f"environments/{parts[1]}/promotions/{parts[3]}.yaml"
-                yield Consequence("restarts", f"starts {', '.join(anew)} of {parts[3]} in {parts[1]} anew", where)
+                yield Consequence(
+                    "restarts", f"starts {', '.join(anew)} of {parts[3]} in {parts[1]} anew", where
+                )
 
 
 def _predictors(snapshot: Snapshot, path: str) -> dict[str, Any]:
@@ -163,9 +205,14 @@ def _predictors(snapshot: Snapshot, path: str) -> dict[str, Any]:
     try:
         (deployment,) = parse_objects(snapshot.files[path], exact=False)
         found = deployment["spec"]["predictors"]
-        return {predictor["name"]: {key: value for key, value in predictor.items() if key != "traffic"} for predictor in found}
+        return {
+            predictor["name"]: {key: value for key, value in predictor.items() if key != "traffic"}
+            for predictor in found
+        }
     except (AttributeError, KeyError, TypeError, ValueError, NotCoveredError) as error:
-        raise InvalidDocumentsError([Fault(path, 1, "", "is not what `ml-pipeline render` writes; run it")]) from error
+        raise InvalidDocumentsError(
+            [Fault(path, 1, "", "is not what `ml-pipeline render` writes; run it")]
+        ) from error
 
 
 def stale(after: Snapshot, changed: Iterable[str]) -> list[str]:
@@ -176,14 +223,22 @@ def stale(after: Snapshot, changed: Iterable[str]) -> list[str]:
             continue
         for path, raw in training_overlays(after, [name]).items():
             other = sides.overlays.get(path.split("/")[3].rpartition("-")[2])
-            if after.files.get(path) != raw and other in (None, path.rpartition("/")[0]) and name not in found:
+            if (
+                after.files.get(path) != raw
+                and other in (None, path.rpartition("/")[0])
+                and name not in found
+            ):
                 found.append(name)
     return found
 
 
 def names_of(changed: Iterable[str]) -> set[str]:
     """Names of the experiments among changed files."""
-    return {parts[1] for path in changed if len(parts := path.split("/")) == 3 and path.endswith("/experiment.yaml")}
+    return {
+        parts[1]
+        for path in changed
+        if len(parts := path.split("/")) == 3 and path.endswith("/experiment.yaml")
+    }
 
 
 def gates(after: Snapshot, changed: Iterable[str]) -> list[str]:
@@ -194,7 +249,9 @@ def gates(after: Snapshot, changed: Iterable[str]) -> list[str]:
         promotion = after.promotions[environment, file.removesuffix(".yaml")]
         run = after.runs_by_reference.get(promotion.run)
         if run:
-            lines.append(f"Gates of {promotion.run}: {', '.join(map(described, run.gates)) or 'none was measured'}")
+            lines.append(
+                f"Gates of {promotion.run}: {', '.join(map(described, run.gates)) or 'none was measured'}"
+            )
     return lines
 
 
@@ -203,7 +260,9 @@ def _costly(kind: Kind, text: str, new: _Side, experiment: Experiment) -> Conseq
     price = priced(new.snapshot, new.history, experiment)
     if price is None:
         return Consequence(kind, text, _path(experiment))
-    return Consequence(kind, f"{text}: {said(price)}", _path(experiment), price.p50, price.p90, price.currency)
+    return Consequence(
+        kind, f"{text}: {said(price)}", _path(experiment), price.p50, price.p90, price.currency
+    )
 
 
 def said(price: Price) -> str:

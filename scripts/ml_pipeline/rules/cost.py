@@ -23,7 +23,13 @@ class Wanted:
 def wanted(experiment: Experiment, pool: Pool) -> Wanted:
     """What one pod of a run holds of a node of a pool; shares and slices are as large as the pool makes them."""
     resources = experiment.resources
-    parts = pool.gpu_shares if "gpu-shared" in experiment.options else pool.gpu_slices if "gpu-mig" in experiment.options else 1
+    parts = (
+        pool.gpu_shares
+        if "gpu-shared" in experiment.options
+        else pool.gpu_slices
+        if "gpu-mig" in experiment.options
+        else 1
+    )
     return Wanted(cpu_cores(resources.cpu), memory_bytes(resources.memory), resources.gpus / parts)
 
 
@@ -41,7 +47,14 @@ def node_share(experiment: Experiment, pool: Pool) -> float:
 def pool_for(experiment: Experiment, environment: Environment) -> Pool | None:
     """Cheapest pool whose nodes hold the run, None where none does."""
     fitting = [pool for pool in environment.pools if node_share(experiment, pool) <= 1]
-    return min(fitting, key=lambda pool: (node_share(experiment, pool) * price(pool, spot=is_spot(experiment)), pool.name), default=None)
+    return min(
+        fitting,
+        key=lambda pool: (
+            node_share(experiment, pool) * price(pool, spot=is_spot(experiment)),
+            pool.name,
+        ),
+        default=None,
+    )
 
 
 def is_spot(experiment: Experiment) -> bool:
@@ -51,7 +64,11 @@ def is_spot(experiment: Experiment) -> bool:
 
 def price(pool: Pool, *, spot: bool) -> float:
     """Price of one node for an hour; on demand where the pool has no spot nodes."""
-    return pool.spot_price_per_hour if spot and pool.spot_price_per_hour is not None else pool.price_per_hour
+    return (
+        pool.spot_price_per_hour
+        if spot and pool.spot_price_per_hour is not None
+        else pool.price_per_hour
+    )
 
 
 def hourly(experiment: Experiment, pool: Pool, *, spot: bool) -> float:
@@ -71,13 +88,21 @@ def run_cost(experiment: Experiment, environment: Environment, seconds: float) -
 def gpu_hours(experiment: Experiment, environment: Environment, seconds: float) -> float:
     """Whole-GPU hours that a run of that many seconds holds, all its workers together."""
     pool = pool_for(experiment, environment)
-    return 0.0 if pool is None else wanted(experiment, pool).gpus * experiment.topology.workers * seconds / 3600
+    return (
+        0.0
+        if pool is None
+        else wanted(experiment, pool).gpus * experiment.topology.workers * seconds / 3600
+    )
 
 
 def month_cost(promotion: Promotion, environment: Environment, predictors: int) -> float:
     """What a served model costs in a month, with that many predictors, on the cheapest pool that holds one."""
     held = Wanted(cpu_cores(promotion.resources.cpu), memory_bytes(promotion.resources.memory))
-    rates = [share_of(held, pool) * pool.price_per_hour for pool in environment.pools if share_of(held, pool) <= 1]
+    rates = [
+        share_of(held, pool) * pool.price_per_hour
+        for pool in environment.pools
+        if share_of(held, pool) <= 1
+    ]
     return round(min(rates, default=0.0) * predictors * HOURS_A_MONTH, 2)
 
 
@@ -88,7 +113,11 @@ def money(amount: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as people say them: `45 s`, `12 min`, `3.5 h`, `4.0 d`."""
-    for unit, length, limit, digits in (("s", 1, 100, 0), ("min", 60, 6000, 0), ("h", 3600, 3 * 86400, 1)):
+    for unit, length, limit, digits in (
+        ("s", 1, 100, 0),
+        ("min", 60, 6000, 0),
+        ("h", 3600, 3 * 86400, 1),
+    ):
         if seconds < limit:
             return f"{seconds / length:.{digits}f} {unit}"
     return f"{seconds / 86400:.1f} d"

@@ -48,7 +48,11 @@ class ObjectChange:
     @property
     def title(self) -> str:
         """Kind, namespace and name."""
-        title = f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        title = (
+            f"{self.kind} {self.namespace}/{self.name}"
+            if self.namespace
+            else f"{self.kind} {self.name}"
+        )
         return f"{title}, was {self.was}" if self.was else title
 
 
@@ -61,7 +65,11 @@ def object_changes(before: Iterable[Object], after: Iterable[Object]) -> list[Ob
         _, kind, namespace, name = key
         if key in replaced:
             was = replaced[key]
-            fields = tuple(field for field in _fields((), old[was], new[key]) if field.path != ("metadata", "name"))
+            fields = tuple(
+                field
+                for field in _fields((), old[was], new[key])
+                if field.path != ("metadata", "name")
+            )
             changes.append(ObjectChange("replace", kind, namespace, name, fields, was[3]))
         elif key in replaced.values():
             continue
@@ -87,7 +95,11 @@ def _identity(thing: Object) -> Key:
 def _replaced(gone: Iterable[Key], come: Iterable[Key]) -> dict[Key, Key]:
     """Which object takes the place of which: those whose names differ in nothing but the hash at the end, one for one."""
     olds, news = _by_stem(gone), _by_stem(come)
-    return {news[stem][0]: olds[stem][0] for stem in olds.keys() & news.keys() if len(olds[stem]) == len(news[stem]) == 1}
+    return {
+        news[stem][0]: olds[stem][0]
+        for stem in olds.keys() & news.keys()
+        if len(olds[stem]) == len(news[stem]) == 1
+    }
 
 
 def _by_stem(keys: Iterable[Key]) -> dict[Key, list[Key]]:
@@ -105,7 +117,11 @@ def _fields(at: Path, before: Any, after: Any) -> Iterator[FieldChange]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys()):
             yield from _fields((*at, str(key)), before.get(key, ABSENT), after.get(key, ABSENT))
-    elif (old := _items(before)) is not None and (new := _items(after)) is not None and (old != new or before == after):
+    elif (
+        (old := _items(before)) is not None
+        and (new := _items(after)) is not None
+        and (old != new or before == after)
+    ):
         for name in sorted(old.keys() | new.keys()):
             yield from _fields((*at, f"[{name}]"), old.get(name, ABSENT), new.get(name, ABSENT))
     elif before != after:
@@ -122,11 +138,21 @@ def _items(value: Any) -> dict[str, Any] | None:
     if not all(isinstance(item, Mapping) for item in value):
         return None
     names = [str(item.get("name", "")) for item in value]
-    return dict(zip(names if all(names) and len(set(names)) == len(names) else map(str, range(len(value))), value, strict=True))
+    return dict(
+        zip(
+            names if all(names) and len(set(names)) == len(names) else map(str, range(len(value))),
+            value,
+            strict=True,
+        )
+    )
 
 
 def _options(arguments: list[str]) -> dict[str, Any] | None:
     """The values of `--option=value`, None for a list without any, or with one twice."""
     pairs = [argument.partition("=") for argument in arguments]
     found = {option: value if equals else option for option, equals, value in pairs}
-    return found if len(found) == len(pairs) and any(option.startswith("--") for option in found) else None
+    return (
+        found
+        if len(found) == len(pairs) and any(option.startswith("--") for option in found)
+        else None
+    )

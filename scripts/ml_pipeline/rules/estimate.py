@@ -24,7 +24,10 @@ _NEWEST = 50
 _PRIOR_SPREAD, _PRIOR_WEIGHT = 0.25, 2
 _Z90 = statistics.NormalDist().inv_cdf(0.9)
 # Two lines of a receipt, which a machine writes, decide whether it is worth reading: one among thousands takes microseconds.
-_DATA, _STARTED = re.compile(rb"^  data: '?([0-9a-f]{64})", re.MULTILINE), re.compile(rb"^started: '?([0-9TZ:-]{20})", re.MULTILINE)
+_DATA, _STARTED = (
+    re.compile(rb"^  data: '?([0-9a-f]{64})", re.MULTILINE),
+    re.compile(rb"^started: '?([0-9TZ:-]{20})", re.MULTILINE),
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ class History:
             return []
         paths = sorted(self._by_data.get(receipt.data.sha256.encode(), ()), reverse=True)[:_NEWEST]
         runs = [run for _, path in paths if isinstance(run := self._snapshot.document(path), Run)]
-        alike = [run for run in runs if run.outcome == "succeeded" and run.duration_s > 0 and _alike(run, experiment)]
+        alike = [
+            run
+            for run in runs
+            if run.outcome == "succeeded" and run.duration_s > 0 and _alike(run, experiment)
+        ]
         same = [run for run in alike if _same(run, experiment)]
         return same if len(same) >= ENOUGH else alike
 
@@ -96,7 +103,10 @@ def priced(snapshot: Snapshot, history: History, experiment: Experiment) -> Pric
     if environment is None or pool is None:
         return None
     found = estimated(history.like(experiment), experiment)
-    rate, on_demand = hourly(experiment, pool, spot=is_spot(experiment)), hourly(experiment, pool, spot=False)
+    rate, on_demand = (
+        hourly(experiment, pool, spot=is_spot(experiment)),
+        hourly(experiment, pool, spot=False),
+    )
     spot = hourly(experiment, pool, spot=True) if pool.spot_price_per_hour is not None else None
     hours = found.p50_s / 3600
     return Price(
@@ -119,11 +129,22 @@ def estimated(runs: Iterable[Run], experiment: Experiment) -> Estimate:
     durations = [run.duration_s for run in known]
     start, step = _line(epochs, durations)
     middle = _predicted(start, step, experiment.parameters.epochs)
-    errors = [math.log(duration / _predicted(start, step, epoch)) for epoch, duration in zip(epochs, durations, strict=True)]
+    errors = [
+        math.log(duration / _predicted(start, step, epoch))
+        for epoch, duration in zip(epochs, durations, strict=True)
+    ]
     freedom = max(len(known) - (1 if len(set(epochs)) == 1 else 2), 0)
-    spread = math.sqrt((_PRIOR_WEIGHT * _PRIOR_SPREAD**2 + math.fsum(e * e for e in errors)) / (_PRIOR_WEIGHT + freedom))
+    spread = math.sqrt(
+        (_PRIOR_WEIGHT * _PRIOR_SPREAD**2 + math.fsum(e * e for e in errors))
+        / (_PRIOR_WEIGHT + freedom)
+    )
     high = middle * math.exp(_Z90 * spread * math.sqrt(1 + 1 / len(known)))
-    return Estimate(len(known), min(middle, longest), min(high, longest), statistics.median(run.queued_s for run in known))
+    return Estimate(
+        len(known),
+        min(middle, longest),
+        min(high, longest),
+        statistics.median(run.queued_s for run in known),
+    )
 
 
 def _line(epochs: list[int], durations: list[float]) -> tuple[float, float]:
@@ -135,7 +156,13 @@ def _line(epochs: list[int], durations: list[float]) -> tuple[float, float]:
     mean_x = math.fsum(w * x for w, x in zip(weights, epochs, strict=True)) / total
     mean_y = math.fsum(w * y for w, y in zip(weights, durations, strict=True)) / total
     spread = math.fsum(w * (x - mean_x) ** 2 for w, x in zip(weights, epochs, strict=True))
-    slope = math.fsum(w * (x - mean_x) * (y - mean_y) for w, x, y in zip(weights, epochs, durations, strict=True)) / spread
+    slope = (
+        math.fsum(
+            w * (x - mean_x) * (y - mean_y)
+            for w, x, y in zip(weights, epochs, durations, strict=True)
+        )
+        / spread
+    )
     if slope <= 0:
         return mean_y, 0.0
     start = mean_y - slope * mean_x
@@ -153,5 +180,12 @@ def _alike(run: Run, experiment: Experiment) -> bool:
 
 def _same(run: Run, experiment: Experiment) -> bool:
     mine, its = experiment.parameters, run.decided_by.parameters
-    shape = (mine.hidden, mine.batch_size, mine.precision) == (its.hidden, its.batch_size, its.precision)
-    return shape and (run.held is None or (run.held.cpu, run.held.gpus) == (experiment.resources.cpu, experiment.resources.gpus))
+    shape = (mine.hidden, mine.batch_size, mine.precision) == (
+        its.hidden,
+        its.batch_size,
+        its.precision,
+    )
+    return shape and (
+        run.held is None
+        or (run.held.cpu, run.held.gpus) == (experiment.resources.cpu, experiment.resources.gpus)
+    )

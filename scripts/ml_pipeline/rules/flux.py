@@ -22,7 +22,10 @@ def flux_overlays(snapshot: Snapshot) -> dict[str, bytes]:
     rendered: dict[str, bytes] = {}
     for environment in snapshot.environments.values():
         if environment.runtime == "kubernetes":
-            rendered |= {f"environments/{environment.name}/flux/{path}": to_yaml(body) for path, body in _overlay(environment).items()}
+            rendered |= {
+                f"environments/{environment.name}/flux/{path}": to_yaml(body)
+                for path, body in _overlay(environment).items()
+            }
     return rendered
 
 
@@ -41,11 +44,20 @@ def _overlay(environment: Environment) -> dict[str, dict[str, Any]]:
             labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
             patches=[patch(subjects, operation("/subjects/0/namespace", names.platform))],
         ),
-        "cluster/kustomization.yaml": kustomization_file(namePrefix=f"{environment.name}-", resources=["../../../../base/flux/cluster"]),
+        "cluster/kustomization.yaml": kustomization_file(
+            namePrefix=f"{environment.name}-", resources=["../../../../base/flux/cluster"]
+        ),
         "platform/kustomization.yaml": _platform(environment),
-        "training/kustomization.yaml": in_namespace(names.training, ["../../../../base/flux/training"]),
-        "serving/kustomization.yaml": in_namespace(names.serving, ["../../../../base/flux/serving"]),
-        **{f"{shard}/kustomization.yaml": _shard(environment, number) for number, shard in enumerate(shards, 1)},
+        "training/kustomization.yaml": in_namespace(
+            names.training, ["../../../../base/flux/training"]
+        ),
+        "serving/kustomization.yaml": in_namespace(
+            names.serving, ["../../../../base/flux/serving"]
+        ),
+        **{
+            f"{shard}/kustomization.yaml": _shard(environment, number)
+            for number, shard in enumerate(shards, 1)
+        },
     }
 
 
@@ -54,12 +66,23 @@ def _platform(environment: Environment) -> dict[str, Any]:
     assert source is not None
     patches = [patch({"kind": "GitRepository"}, *_repository(environment, source, 0))]
     patches += [
-        patch({"kind": "Kustomization", "name": part}, operation("/spec/path", f"./environments/{environment.name}/{part}"))
+        patch(
+            {"kind": "Kustomization", "name": part},
+            operation("/spec/path", f"./environments/{environment.name}/{part}"),
+        )
         for part in PARTS
     ]
-    listened = [{**_SOURCE, "name": f"{SOURCE}-{number}"} for number in range(1, environment.training_shards)]
+    listened = [
+        {**_SOURCE, "name": f"{SOURCE}-{number}"}
+        for number in range(1, environment.training_shards)
+    ]
     if listened:
-        patches.append(patch({"kind": "Receiver"}, *(operation("/spec/resources/-", one, op="add") for one in listened)))
+        patches.append(
+            patch(
+                {"kind": "Receiver"},
+                *(operation("/spec/resources/-", one, op="add") for one in listened),
+            )
+        )
     components = []
     if source.decryption:
         components.append("../../../../base/flux/decryption")
@@ -67,10 +90,15 @@ def _platform(environment: Environment) -> dict[str, Any]:
         patches.append(patch({"kind": "Kustomization", "name": "platform"}, secret))
     if source.commit_status:
         components.append("../../../../base/flux/commit-status")
-        provider = [operation("/spec/address", source.url.removesuffix(".git")), operation("/spec/secretRef/name", source.commit_status)]
+        provider = [
+            operation("/spec/address", source.url.removesuffix(".git")),
+            operation("/spec/secretRef/name", source.commit_status),
+        ]
         patches.append(patch({"kind": "Provider"}, *provider))
     more = {"components": components} if components else {}
-    return in_namespace(environment.namespaces.platform, ["../../../../base/flux/platform"], **more, patches=patches)
+    return in_namespace(
+        environment.namespaces.platform, ["../../../../base/flux/platform"], **more, patches=patches
+    )
 
 
 def _shard(environment: Environment, number: int) -> dict[str, Any]:
@@ -84,15 +112,24 @@ def _shard(environment: Environment, number: int) -> dict[str, Any]:
         patch({"kind": "GitRepository"}, *_repository(environment, environment.source, number)),
         patch({"kind": "Kustomization"}, *training),
     ]
-    return in_namespace(environment.namespaces.platform, ["../../../../base/flux/shard"], nameSuffix=f"-{number}", patches=patches)
+    return in_namespace(
+        environment.namespaces.platform,
+        ["../../../../base/flux/shard"],
+        nameSuffix=f"-{number}",
+        patches=patches,
+    )
 
 
 def _repository(environment: Environment, source: GitSource, shard: int) -> list[dict[str, Any]]:
-    secret = [operation("/spec/secretRef", {"name": source.secret}, op="add")] if source.secret else []
+    secret = (
+        [operation("/spec/secretRef", {"name": source.secret}, op="add")] if source.secret else []
+    )
     return [
         operation("/spec/url", source.url),
         operation("/spec/ref/branch", environment.branch),
-        operation("/spec/ignore", "".join(f"{line}\n" for line in _ignored(environment, shard)), op="add"),
+        operation(
+            "/spec/ignore", "".join(f"{line}\n" for line in _ignored(environment, shard)), op="add"
+        ),
         *secret,
     ]
 
@@ -102,9 +139,21 @@ def _ignored(environment: Environment, shard: int) -> list[str]:
 
     Of the training overlays a shard sees those whose run has one of its first digits.
     """
-    folder, training = f"/environments/{environment.name}/", f"/environments/{environment.name}/training/"
-    inside = [f"/base/{name}/" for name in _BASES] + [f"{folder}{name}/" for name in (*PARTS, "rollouts")]
-    lines = ["/*", "!/base/", f"!{folder}", "/base/*", f"{folder}*", *(f"!{path}" for path in inside)]
+    folder, training = (
+        f"/environments/{environment.name}/",
+        f"/environments/{environment.name}/training/",
+    )
+    inside = [f"/base/{name}/" for name in _BASES] + [
+        f"{folder}{name}/" for name in (*PARTS, "rollouts")
+    ]
+    lines = [
+        "/*",
+        "!/base/",
+        f"!{folder}",
+        "/base/*",
+        f"{folder}*",
+        *(f"!{path}" for path in inside),
+    ]
     if environment.training_shards > 1:
         share = len(_DIGITS) // environment.training_shards
         mine = _DIGITS[shard * share : (shard + 1) * share]

@@ -13,14 +13,24 @@ def judge(gates: Gates, metrics: Mapping[str, float], *, signature: bool) -> tup
     """Results of all four gates from the metrics of a finished run."""
     quality, latency, memory = (metrics.get(name) for name in (QUALITY, LATENCY, MEMORY))
     return (
-        GateResult(name="quality", passed=quality is not None and quality >= gates.min_accuracy, value=quality, limit=gates.min_accuracy),
+        GateResult(
+            name="quality",
+            passed=quality is not None and quality >= gates.min_accuracy,
+            value=quality,
+            limit=gates.min_accuracy,
+        ),
         GateResult(
             name="latency",
             passed=latency is not None and latency <= gates.max_latency_p99_ms,
             value=latency,
             limit=gates.max_latency_p99_ms,
         ),
-        GateResult(name="memory", passed=memory is not None and memory <= gates.max_memory_mb, value=memory, limit=gates.max_memory_mb),
+        GateResult(
+            name="memory",
+            passed=memory is not None and memory <= gates.max_memory_mb,
+            value=memory,
+            limit=gates.max_memory_mb,
+        ),
         GateResult(name="signature", passed=signature),
     )
 
@@ -34,7 +44,11 @@ def failures(results: tuple[GateResult, ...]) -> list[str]:
 
 def described(gate: GateResult) -> str:
     """One gate in words: whether it holds, what was measured and what was asked."""
-    measured = f" ({gate.value:g} against {gate.limit:g})" if gate.value is not None and gate.limit is not None else ""
+    measured = (
+        f" ({gate.value:g} against {gate.limit:g})"
+        if gate.value is not None and gate.limit is not None
+        else ""
+    )
     return f"{gate.name} {'holds' if gate.passed else 'fails'}{measured}"
 
 

@@ -21,7 +21,9 @@ def digest_of(data: Any) -> str:
 def data_identity(experiment: Experiment) -> str:
     """Identity of the data preparation that an experiment needs."""
     dataset = experiment.dataset.model_dump(mode="json")
-    return digest_of({"dataset": dataset, "image": experiment.image, "entry_point": f"{ENTRY_POINT} prepare"})
+    return digest_of(
+        {"dataset": dataset, "image": experiment.image, "entry_point": f"{ENTRY_POINT} prepare"}
+    )
 
 
 def run_inputs(experiment: Experiment, data_sha256: str) -> Identity:

@@ -13,8 +13,13 @@ from ml_pipeline.documents.source import MAX_BYTES, refuse_deep
 
 Object = Mapping[str, Any]
 _TAG = "tag:yaml.org,2002:"
-_BOOL, _INT = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
-_FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)?(?:\.[0-9]+|(?<=[0-9])\.)?(?<=[0-9.])(?:[eE][-+]?[0-9]+)?\Z")
+_BOOL, _INT = (
+    re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
+    re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z"),
+)
+_FLOAT = re.compile(
+    r"[-+]?(?:0|[1-9][0-9]*)?(?:\.[0-9]+|(?<=[0-9])\.)?(?<=[0-9.])(?:[eE][-+]?[0-9]+)?\Z"
+)
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _NUMERIC = r"[-+]?[0-9][0-9_.:eExXoOa-fA-F+-]*|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[Tt ].*"
 _UNCLEAR = re.compile(rf"(?:y|n|yes|no|on|off|{_NUMERIC}|[-+]?\.(?:inf|nan)|=|<<)\Z", re.IGNORECASE)
@@ -81,7 +86,11 @@ def _scalar(tag: str, text: str, exact: bool) -> Any:
     if kind == "int":
         return int(text)
     if kind == "float":
-        return text if math.isinf(float(text)) else float(text)  # Go takes a number that is too large for text
+        return (
+            text if math.isinf(float(text)) else float(text)
+        )  # Go takes a number that is too large for text
     if kind == "null":
         return None
-    raise NotCoveredError(f"has the unclear word {text}" if kind == "unclear" else f"has the tag {tag}")
+    raise NotCoveredError(
+        f"has the unclear word {text}" if kind == "unclear" else f"has the tag {tag}"
+    )

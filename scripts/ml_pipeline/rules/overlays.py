@@ -13,7 +13,11 @@ from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.identity import SHORT, digest_of
 
 GPU_RESOURCE = {"gpu-shared": "nvidia.com/gpu.shared", "gpu-mig": "nvidia.com/mig-1g.10gb"}
-LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = "ml-pipeline/experiment", "ml-pipeline/run", "ml-pipeline/data"
+LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = (
+    "ml-pipeline/experiment",
+    "ml-pipeline/run",
+    "ml-pipeline/data",
+)
 _UP = "../../../../"
 _FOLDERS = {"training": 4, "serving": 4, "platform": 3, "flux": 3}
 # The workers' Service has the Job's name; only the overlay knows it, after prefix and suffix.
@@ -21,7 +25,10 @@ _WORKERS_FIND_THEIR_JOB = {
     "source": {"kind": "Job", "fieldPath": "metadata.name"},
     "targets": [
         {"select": {"kind": "Job"}, "fieldPaths": ["spec.template.spec.subdomain"]},
-        {"select": {"kind": "Service"}, "fieldPaths": ["spec.selector.batch\\.kubernetes\\.io/job-name"]},
+        {
+            "select": {"kind": "Service"},
+            "fieldPaths": ["spec.selector.batch\\.kubernetes\\.io/job-name"],
+        },
     ],
 }
 
@@ -39,7 +46,11 @@ def folder_of(path: str) -> str | None:
 def job_folders(files: Files) -> dict[str, str]:
     """Folders of Jobs' overlays by the short identity of what each makes."""
     parts = (path.split("/") for path in files if path.endswith("/kustomization.yaml"))
-    return {p[3].rpartition("-")[2]: "/".join(p[:4]) for p in parts if len(p) == 5 and p[2] == "training"}
+    return {
+        p[3].rpartition("-")[2]: "/".join(p[:4])
+        for p in parts
+        if len(p) == 5 and p[2] == "training"
+    }
 
 
 class Bases:
@@ -51,7 +62,9 @@ class Bases:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._paths = sorted(path for path in files if path.startswith("base/") and path.endswith(".yaml"))
+        self._paths = sorted(
+            path for path in files if path.startswith("base/") and path.endswith(".yaml")
+        )
         self._content: dict[str, list[Any]] = {}
 
     def content(self, folder: str) -> list[Any]:
@@ -67,11 +80,17 @@ class Bases:
             return load_plain(raw)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            text = f"cannot be read: {str(error).splitlines()[0]}; correct it, or restore it from git"
-            raise InvalidDocumentsError([Fault(path, mark.line + 1 if mark else 1, "", text)]) from error
+            text = (
+                f"cannot be read: {str(error).splitlines()[0]}; correct it, or restore it from git"
+            )
+            raise InvalidDocumentsError(
+                [Fault(path, mark.line + 1 if mark else 1, "", text)]
+            ) from error
 
 
-def overlay(bases: Bases, folder: str, kustomization: dict[str, Any], patch: dict[str, Any]) -> dict[str, bytes]:
+def overlay(
+    bases: Bases, folder: str, kustomization: dict[str, Any], patch: dict[str, Any]
+) -> dict[str, bytes]:
     """The two files of a Job's overlay.
 
     The name ends with a hash of everything the Pod template is built from, so that another template is another Job
@@ -79,8 +98,14 @@ def overlay(bases: Bases, folder: str, kustomization: dict[str, Any], patch: dic
     """
     folders = [*kustomization["resources"], *kustomization.get("components", ())]
     parts = [bases.content(path.removeprefix(_UP)) for path in folders]
-    suffix = digest_of({"base": parts, "patch": patch, "namespace": kustomization["namespace"]})[:SHORT]
-    body = {**kustomization_file(**kustomization), "nameSuffix": f"-{suffix}", "patches": [{"path": "job.yaml"}]}
+    suffix = digest_of({"base": parts, "patch": patch, "namespace": kustomization["namespace"]})[
+        :SHORT
+    ]
+    body = {
+        **kustomization_file(**kustomization),
+        "nameSuffix": f"-{suffix}",
+        "patches": [{"path": "job.yaml"}],
+    }
     return {f"{folder}/kustomization.yaml": to_yaml(body), f"{folder}/job.yaml": to_yaml(patch)}
 
 
@@ -107,7 +132,10 @@ def patch(target: dict[str, str], *operations: dict[str, Any]) -> dict[str, Any]
 def kustomization(environment: Environment, base: str, components: Iterable[str]) -> dict[str, Any]:
     """Namespace, base and components of an overlay in this environment."""
     names = [*components, *(["artifacts-volume"] if environment.artifacts.claim else [])]
-    body: dict[str, Any] = {"namespace": environment.namespaces.training, "resources": [f"{_UP}base/{base}"]}
+    body: dict[str, Any] = {
+        "namespace": environment.namespaces.training,
+        "resources": [f"{_UP}base/{base}"],
+    }
     if names:
         body["components"] = [f"{_UP}base/components/{name}" for name in names]
     if "distributed" in names:
@@ -117,13 +145,21 @@ def kustomization(environment: Environment, base: str, components: Iterable[str]
 
 def environment_variables(environment: Environment, extra: dict[str, str]) -> list[dict[str, str]]:
     """What a pod of this environment is told by its surroundings; none of it decides the result of a run."""
-    values = {"MLFLOW_TRACKING_URI": environment.tracking.uri, "ARTIFACTS_URI": environment.artifacts.uri, **extra}
+    values = {
+        "MLFLOW_TRACKING_URI": environment.tracking.uri,
+        "ARTIFACTS_URI": environment.artifacts.uri,
+        **extra,
+    }
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def resources(cpu: str, memory: str, gpus: int = 0, options: Iterable[str] = ()) -> dict[str, dict[str, str]]:
+def resources(
+    cpu: str, memory: str, gpus: int = 0, options: Iterable[str] = ()
+) -> dict[str, dict[str, str]]:
     """Requests equal to limits, so that a pod is never evicted for what it asked."""
     wanted = {"cpu": cpu, "memory": memory}
     if gpus:
-        wanted[next((GPU_RESOURCE[o] for o in options if o in GPU_RESOURCE), "nvidia.com/gpu")] = str(gpus)
+        wanted[next((GPU_RESOURCE[o] for o in options if o in GPU_RESOURCE), "nvidia.com/gpu")] = (
+            str(gpus)
+        )
     return {"requests": dict(wanted), "limits": dict(wanted)}

@@ -10,7 +10,14 @@ from typing import Any
 from ml_pipeline.rules.objects import NotCoveredError, Object
 
 Target = Mapping[str, Any]
-_BUILT_IN = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1")
+_BUILT_IN = (
+    "v1",
+    "apps/v1",
+    "batch/v1",
+    "policy/v1",
+    "networking.k8s.io/v1",
+    "rbac.authorization.k8s.io/v1",
+)
 # Lists whose items are told apart by keys (`x-kubernetes-patch-merge-key` in the API's OpenAPI); all others are replaced whole.
 _MERGE_KEYS = {
     "containers": "name",
@@ -21,13 +28,25 @@ _MERGE_KEYS = {
     "volumeMounts": "mountPath",
     "volumes": "name",
 }
-_MORE_THAN_ONE_KEY = {"hostAliases", "ports", "topologySpreadConstraints", "conditions", "ownerReferences", "resourceClaims"}
+_MORE_THAN_ONE_KEY = {
+    "hostAliases",
+    "ports",
+    "topologySpreadConstraints",
+    "conditions",
+    "ownerReferences",
+    "resourceClaims",
+}
 
 
 def selected(thing: Object, target: Target) -> bool:
     """Whether a patch's target means an object; its values are anchored regular expressions."""
     group, _, version = thing["apiVersion"].rpartition("/")
-    have = {"group": group, "version": version, "kind": thing["kind"], "name": thing["metadata"]["name"]}
+    have = {
+        "group": group,
+        "version": version,
+        "kind": thing["kind"],
+        "name": thing["metadata"]["name"],
+    }
     if not all(re.fullmatch(target[key], have[key]) for key in have if key in target):
         return False
     for selector, field in (("annotationSelector", "annotations"), ("labelSelector", "labels")):
@@ -55,9 +74,16 @@ def json_patched(thing: Object, operations: Sequence[Mapping[str, Any]]) -> dict
     """
     out: Any = thing
     for operation in operations:
-        if not isinstance(operation, Mapping) or operation.get("op") not in ("add", "replace", "remove"):
+        if not isinstance(operation, Mapping) or operation.get("op") not in (
+            "add",
+            "replace",
+            "remove",
+        ):
             raise NotCoveredError(f"the operation {operation!r} is not covered")
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in str(operation["path"]).split("/")[1:]]
+        parts = [
+            part.replace("~1", "/").replace("~0", "~")
+            for part in str(operation["path"]).split("/")[1:]
+        ]
         out = _operated(out, parts, operation)
     return dict(out)
 
@@ -108,7 +134,9 @@ def _operated(thing: Any, parts: list[str], operation: Mapping[str, Any]) -> Any
     raise NotCoveredError(f"the path {operation['path']} leads through a single value")
 
 
-def _operated_map(thing: Mapping[str, Any], head: str, rest: list[str], operation: Mapping[str, Any]) -> dict[str, Any]:
+def _operated_map(
+    thing: Mapping[str, Any], head: str, rest: list[str], operation: Mapping[str, Any]
+) -> dict[str, Any]:
     if head not in thing and (rest or operation["op"] != "add"):
         raise NotCoveredError(f"the path {operation['path']} is not there")
     if rest:
@@ -118,7 +146,9 @@ def _operated_map(thing: Mapping[str, Any], head: str, rest: list[str], operatio
     return {**thing, head: operation["value"]}
 
 
-def _operated_list(thing: list[Any], head: str, rest: list[str], operation: Mapping[str, Any]) -> list[Any]:
+def _operated_list(
+    thing: list[Any], head: str, rest: list[str], operation: Mapping[str, Any]
+) -> list[Any]:
     adds = operation["op"] == "add" and not rest
     if head == "-" and adds:
         return [*thing, operation["value"]]

@@ -21,7 +21,10 @@ def platform_overlays(snapshot: Snapshot) -> dict[str, bytes]:
     for environment in snapshot.environments.values():
         if environment.runtime == "kubernetes":
             overlay = _overlay(snapshot.files, environment) | _accounts(environment)
-            rendered |= {f"environments/{environment.name}/{path}": to_yaml(body) for path, body in overlay.items()}
+            rendered |= {
+                f"environments/{environment.name}/{path}": to_yaml(body)
+                for path, body in overlay.items()
+            }
     return rendered
 
 
@@ -34,33 +37,58 @@ def pod_identity(environment: Environment, part: str) -> dict[str, str]:
     """Who a pod of `training` or `serving` is, and what it may displace; nothing in the embedded environment."""
     if environment.runtime == "embedded":
         return {}
-    return {"serviceAccountName": _ACCOUNTS[part], "priorityClassName": cluster_wide(environment, part)}
+    return {
+        "serviceAccountName": _ACCOUNTS[part],
+        "priorityClassName": cluster_wide(environment, part),
+    }
 
 
 def cluster_overlay(files: Files, environment: Environment) -> dict[str, Any]:
     """Objects of the whole cluster: their names begin with the environment's, their policies bind in its namespaces alone."""
-    resources = [f"{_BASE}/{name}" for name in ("policies", "priorities", *(("kueue/cluster",) if environment.kueue else ()))]
+    resources = [
+        f"{_BASE}/{name}"
+        for name in ("policies", "priorities", *(("kueue/cluster",) if environment.kueue else ()))
+    ]
     binding = {"kind": "ValidatingAdmissionPolicyBinding"}
     label = "/spec/matchResources/namespaceSelector/matchLabels/ml-pipeline~1environment"
     patches = [patch(binding, operation(label, environment.name, op="add"))]
-    patches += [patch({**binding, "name": name}, operation("/spec/policyName", f"{environment.name}-{name}")) for name in _bindings(files)]
-    registries = [f"{image.repository}@" for image in (environment.images.trainer, environment.images.serving)]
-    variables = (("images-are-pinned", str(registries)), ("jobs-are-accounted", str(max(pool.gpus for pool in environment.pools))))
+    patches += [
+        patch(
+            {**binding, "name": name}, operation("/spec/policyName", f"{environment.name}-{name}")
+        )
+        for name in _bindings(files)
+    ]
+    registries = [
+        f"{image.repository}@" for image in (environment.images.trainer, environment.images.serving)
+    ]
+    variables = (
+        ("images-are-pinned", str(registries)),
+        ("jobs-are-accounted", str(max(pool.gpus for pool in environment.pools))),
+    )
     for name, expression in variables:
         target = {"kind": "ValidatingAdmissionPolicy", "name": name}
         patches.append(patch(target, operation("/spec/variables/0/expression", expression)))
     if environment.kueue:
         hard = {"0": "requests.cpu", "1": "requests.memory", "2": "requests.nvidia.com~1gpu"}
         quota = [
-            operation(f"/spec/resourceGroups/0/flavors/0/resources/{n}/nominalQuota", _hard(environment).get(k, "0"))
+            operation(
+                f"/spec/resourceGroups/0/flavors/0/resources/{n}/nominalQuota",
+                _hard(environment).get(k, "0"),
+            )
             for n, k in hard.items()
         ]
         patches.append(
             patch(
-                {"kind": "ClusterQueue"}, *quota, operation("/spec/resourceGroups/0/flavors/0/name", cluster_wide(environment, "training"))
+                {"kind": "ClusterQueue"},
+                *quota,
+                operation(
+                    "/spec/resourceGroups/0/flavors/0/name", cluster_wide(environment, "training")
+                ),
             )
         )
-    return kustomization_file(namePrefix=f"{environment.name}-", resources=resources, patches=patches)
+    return kustomization_file(
+        namePrefix=f"{environment.name}-", resources=resources, patches=patches
+    )
 
 
 def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
@@ -80,19 +108,31 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
     training, serving = environment.namespaces.training, environment.namespaces.serving
     folder = f"environments/{environment.name}/platform/"
     inside = (path.removeprefix(folder).split("/") for path in files if path.startswith(folder))
-    own = {parts[0] for parts in inside if len(parts) == 2 and parts[1] == "kustomization.yaml"} - set(_RENDERED)
+    own = {
+        parts[0] for parts in inside if len(parts) == 2 and parts[1] == "kustomization.yaml"
+    } - set(_RENDERED)
     parts = [f"{_BASE}/{name}" for name in ("quotas", "storage", "network/training")]
     queue = [f"{_BASE}/kueue/training"] if environment.kueue else []
-    quota = [operation(f"/spec/hard/{key}", value, op="add") for key, value in _hard(environment).items()]
+    quota = [
+        operation(f"/spec/hard/{key}", value, op="add") for key, value in _hard(environment).items()
+    ]
     patches = [patch({"kind": "ResourceQuota"}, *quota)]
     if queue:
-        patches.append(patch({"kind": "LocalQueue"}, operation("/spec/clusterQueue", cluster_wide(environment, "training"))))
+        patches.append(
+            patch(
+                {"kind": "LocalQueue"},
+                operation("/spec/clusterQueue", cluster_wide(environment, "training")),
+            )
+        )
     return {
         "platform/kustomization.yaml": kustomization_file(
-            resources=sorted({*_RENDERED, *own}), labels=[{"pairs": {"ml-pipeline/environment": environment.name}}]
+            resources=sorted({*_RENDERED, *own}),
+            labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
         ),
         "platform/cluster/kustomization.yaml": cluster_overlay(files, environment),
-        "platform/training/kustomization.yaml": in_namespace(training, parts + queue, patches=patches),
+        "platform/training/kustomization.yaml": in_namespace(
+            training, parts + queue, patches=patches
+        ),
         "platform/serving/kustomization.yaml": in_namespace(serving, [f"{_BASE}/network/serving"]),
     }
 
@@ -100,7 +140,9 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
 def _bindings(files: Files) -> Iterable[str]:
     suffix = "-binding.yaml"
     return sorted(
-        p.rpartition("/")[2].removesuffix(suffix) for p in files if p.startswith("base/platform/policies/") and p.endswith(suffix)
+        p.rpartition("/")[2].removesuffix(suffix)
+        for p in files
+        if p.startswith("base/platform/policies/") and p.endswith(suffix)
     )
 
 

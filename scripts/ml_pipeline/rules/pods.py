@@ -11,7 +11,13 @@ from ml_pipeline.rules.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 
 Object = Mapping[str, Any]
 JOB_NAME = "batch.kubernetes.io/job-name"
-_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+_PULL = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "RegistryUnavailable",
+)
 _CANNOT_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _NEVER, _STOPPED, _KILLED, _LOST = 42, 143, 137, 255
 _PEAK = re.compile(r"peak (\d+) MiB[^;]*")  # what trainer/memory.py leaves
@@ -49,10 +55,16 @@ class JobView:
                 return ended
         if self.job["spec"].get("suspend"):
             return "Suspended"
-        return "Running" if any(pod["status"].get("phase") == "Running" for pod in self.pods) else "Pending"
+        return (
+            "Running"
+            if any(pod["status"].get("phase") == "Running" for pod in self.pods)
+            else "Pending"
+        )
 
 
-def views(jobs: Iterable[Object], pods: Iterable[Object], events: Iterable[Object]) -> list[JobView]:
+def views(
+    jobs: Iterable[Object], pods: Iterable[Object], events: Iterable[Object]
+) -> list[JobView]:
     """Jobs with what belongs to each, in the order of names."""
     by_job: dict[str, list[Object]] = {}
     for pod in sorted(pods, key=lambda p: str(p["metadata"].get("creationTimestamp"))):
@@ -76,7 +88,11 @@ def note(view: JobView, snapshot: Snapshot) -> str:
         return failure(view, snapshot)
     if view.phase == "Suspended":
         queue = view.labels.get("kueue.x-k8s.io/queue-name")
-        return f"waits for admission by Kueue's queue {queue}" if queue else "is suspended by hand; resume it with spec.suspend: false"
+        return (
+            f"waits for admission by Kueue's queue {queue}"
+            if queue
+            else "is suspended by hand; resume it with spec.suspend: false"
+        )
     if not view.pods:
         return _no_pod(view)
     return _pod_waits(view, view.pods[-1], snapshot) or _last_try(view, snapshot)
@@ -88,11 +104,14 @@ def failure(view: JobView, snapshot: Snapshot) -> str:
     reason = str(condition.get("reason", "Failed"))
     if reason == "DeadlineExceeded":
         deadline = view.job["spec"].get("activeDeadlineSeconds")
-        return (
-            f"DeadlineExceeded: ran longer than {deadline} s; raise budget.max_duration{_in_file(view, snapshot, 'budget', 'max_duration')}"
-        )
+        where = _in_file(view, snapshot, "budget", "max_duration")
+        return f"DeadlineExceeded: ran longer than {deadline} s; raise budget.max_duration{where}"
     ended = [text for pod in reversed(view.pods) if (text := ending(view, pod, snapshot))]
-    return f"{reason}: {ended[0]}" if ended else f"{reason}: {condition.get('message', 'no pod is left')}"
+    return (
+        f"{reason}: {ended[0]}"
+        if ended
+        else f"{reason}: {condition.get('message', 'no pod is left')}"
+    )
 
 
 def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
@@ -103,7 +122,9 @@ def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
     if terminated is None or terminated.get("exitCode") == 0:
         return ""
     code = terminated["exitCode"]
-    if terminated.get("reason") == "OOMKilled" or (code == _KILLED and _had_used_its_memory(pod, terminated)):
+    if terminated.get("reason") == "OOMKilled" or (
+        code == _KILLED and _had_used_its_memory(pod, terminated)
+    ):
         return _out_of_memory(view, pod, terminated, snapshot)
     if code == _NEVER:
         return f"exit code {code}, it can never work; see `ml-pipeline logs {view.identity}`, correct experiment or data"
@@ -133,8 +154,14 @@ def _no_pod(view: JobView) -> str:
     for event in reversed(view.events):
         text = str(event.get("message", ""))
         if event.get("reason") == "FailedCreate" and "exceeded quota" in text:
-            quota = re.search(r"exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)", text)
-            asked = f"quota {quota[1]}: asked {quota[2]}, used {quota[3]} of {quota[4]}" if quota else text
+            quota = re.search(
+                r"exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)", text
+            )
+            asked = (
+                f"quota {quota[1]}: asked {quota[2]}, used {quota[3]} of {quota[4]}"
+                if quota
+                else text
+            )
             return f"{asked}; wait for other runs, or raise the pools in environment.yaml"
         if event.get("reason") == "FailedCreate":
             return f"its pod is refused: {_denied(text)}"
@@ -151,7 +178,14 @@ def _pod_waits(view: JobView, pod: Object, snapshot: Snapshot) -> str:
         return f"{waiting['reason']}: cannot pull {image}; push the image, or correct images.trainer in environment.yaml"
     if waiting.get("reason") in _CANNOT_START:
         return f"{waiting['reason']}: {waiting.get('message', '')}; make what it names"
-    mount = next((e for e in reversed(view.events) if e.get("reason") in ("FailedMount", "FailedAttachVolume")), None)
+    mount = next(
+        (
+            e
+            for e in reversed(view.events)
+            if e.get("reason") in ("FailedMount", "FailedAttachVolume")
+        ),
+        None,
+    )
     if mount and pod["status"].get("phase") == "Pending":
         return f"{mount['reason']}: {str(mount.get('message', '')).splitlines()[0]}; see the PersistentVolumeClaim"
     return ""
@@ -167,7 +201,10 @@ def _last_try(view: JobView, snapshot: Snapshot) -> str:
 
 def _unschedulable(view: JobView, pod: Object, message: str, snapshot: Snapshot) -> str:
     """Which resource is short, how much the pod asks, and what the pool of the environment has."""
-    claim = re.search(r'persistentvolumeclaim "([^"]+)" not found|unbound immediate PersistentVolumeClaims', message)
+    claim = re.search(
+        r'persistentvolumeclaim "([^"]+)" not found|unbound immediate PersistentVolumeClaims',
+        message,
+    )
     if claim:
         return f"unschedulable: {claim[0]}; make the claim, or a storage class that provides it"
     short = re.findall(r"Insufficient ([\w./-]*\w)", message)
@@ -176,9 +213,8 @@ def _unschedulable(view: JobView, pod: Object, message: str, snapshot: Snapshot)
     wanted = pod["spec"]["containers"][0]["resources"]["requests"]
     asked = ", ".join(f"{name} {wanted.get(name, '?')} asked" for name in dict.fromkeys(short))
     key = {"cpu": "cpu", "memory": "memory"}.get(short[0], "gpus")
-    return (
-        f"unschedulable: {asked}{_pools(view, snapshot, key)}; wait, or lower resources.{key}{_in_file(view, snapshot, 'resources', key)}"
-    )
+    pools, where = _pools(view, snapshot, key), _in_file(view, snapshot, "resources", key)
+    return f"unschedulable: {asked}{pools}; wait, or lower resources.{key}{where}"
 
 
 def _pools(view: JobView, snapshot: Snapshot, key: str) -> str:
@@ -186,7 +222,10 @@ def _pools(view: JobView, snapshot: Snapshot, key: str) -> str:
     environment = snapshot.environments.get(experiment.environment) if experiment else None
     if environment is None:
         return ""
-    return ", " + ", ".join(f"pool {pool.name} has {pool.nodes} x {as_written(getattr(pool, key))}" for pool in environment.pools)
+    return ", " + ", ".join(
+        f"pool {pool.name} has {pool.nodes} x {as_written(getattr(pool, key))}"
+        for pool in environment.pools
+    )
 
 
 def _in_file(view: JobView, snapshot: Snapshot, *key: str) -> str:
@@ -208,4 +247,6 @@ def _state(pod: Object, name: str) -> Object | None:
 
 
 def _conditions(thing: Object) -> dict[str, Any]:
-    return {condition["type"]: condition for condition in thing.get("status", {}).get("conditions", ())}
+    return {
+        condition["type"]: condition for condition in thing.get("status", {}).get("conditions", ())
+    }

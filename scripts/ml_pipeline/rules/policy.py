@@ -51,7 +51,9 @@ class _Policy:
 class Policies:
     """The policies of one environment, compiled."""
 
-    def __init__(self, objects: Iterable[Object], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, objects: Iterable[Object], namespaces: Mapping[str, Mapping[str, str]]
+    ) -> None:
         """`objects` are policies and bindings, `namespaces` the labels of each namespace.
 
         Raises:
@@ -59,15 +61,24 @@ class Policies:
         """
         self._namespaces = namespaces
         everything = list(objects)
-        by_name = {thing["metadata"]["name"]: thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicy"}
-        bindings = [thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicyBinding"]
+        by_name = {
+            thing["metadata"]["name"]: thing
+            for thing in everything
+            if thing["kind"] == "ValidatingAdmissionPolicy"
+        }
+        bindings = [
+            thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicyBinding"
+        ]
         self._policies = [_policy(by_name, binding) for binding in bindings]
 
     def denials(self, thing: Object) -> Iterator[Denial]:
         """Every validation of every policy for this object that it does not pass, were it created now."""
         labels = self._namespaces.get(thing["metadata"].get("namespace", ""), {})
         for policy in self._policies:
-            if any(_matches(rule, thing) for rule in policy.rules) and policy.labels.items() <= labels.items():
+            if (
+                any(_matches(rule, thing) for rule in policy.rules)
+                and policy.labels.items() <= labels.items()
+            ):
                 yield from _denials(policy, thing)
 
 
@@ -78,7 +89,9 @@ def policies_of(files: Files, environment: Environment) -> Policies:
     base = {path: files[path] for path in files if path.startswith("base/platform/")}
     namespaces = {}
     for part in ("training", "serving"):
-        labels = _labels(files, f"base/flux/{part}/namespace.yaml") | {"ml-pipeline/environment": environment.name}
+        labels = _labels(files, f"base/flux/{part}/namespace.yaml") | {
+            "ml-pipeline/environment": environment.name
+        }
         namespaces[getattr(environment.namespaces, part)] = labels
     return Policies(Builder({**base, **overlay}).build(folder), namespaces)
 
@@ -89,7 +102,9 @@ def _labels(files: Files, path: str) -> dict[str, str]:
         raise PipelineError(f"{path}:1: is missing; restore it from git")
     labels = parsed(path, files[path])[0]["metadata"].get("labels")
     if not isinstance(labels, dict):
-        raise PipelineError(f"{path}:1: has no labels, and policies find namespaces by them; restore it from git")
+        raise PipelineError(
+            f"{path}:1: has no labels, and policies find namespaces by them; restore it from git"
+        )
     return labels
 
 
@@ -105,7 +120,9 @@ def _policy(policies: Mapping[str, Object], binding: Object) -> _Policy:
 def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
     name = binding["spec"]["policyName"]
     if name not in policies:
-        raise PipelineError(f"binding {binding['metadata']['name']}: policyName {name!r} is no policy here; correct it")
+        raise PipelineError(
+            f"binding {binding['metadata']['name']}: policyName {name!r} is no policy here; correct it"
+        )
     spec, bound = policies[name]["spec"], binding["spec"]
     _only(name, spec, _SPEC)
     _only(name, spec["matchConstraints"], {"resourceRules"})
@@ -120,8 +137,14 @@ def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
         name,
         tuple(spec["matchConstraints"]["resourceRules"]),
         selector.get("matchLabels", {}),
-        tuple(_expression(name, condition["expression"]) for condition in spec.get("matchConditions", ())),
-        tuple((variable["name"], _expression(name, variable["expression"])) for variable in spec.get("variables", ())),
+        tuple(
+            _expression(name, condition["expression"])
+            for condition in spec.get("matchConditions", ())
+        ),
+        tuple(
+            (variable["name"], _expression(name, variable["expression"]))
+            for variable in spec.get("variables", ())
+        ),
         tuple(_validation(name, validation) for validation in spec["validations"]),
     )
 
@@ -130,19 +153,25 @@ def _validation(name: str, validation: Mapping[str, Any]) -> _Validation:
     text = validation["expression"]
     said = validation.get("messageExpression")
     message = validation.get("message") or f"failed expression: {text}"
-    return _Validation(_expression(name, text), text, message, _expression(name, said) if said else None)
+    return _Validation(
+        _expression(name, text), text, message, _expression(name, said) if said else None
+    )
 
 
 def _only(name: str, found: Mapping[str, Any], known: set[str]) -> None:
     if found.keys() - known:
-        raise PipelineError(f"policy {name}: {', '.join(sorted(found.keys() - known))} is not evaluated here; leave it out")
+        raise PipelineError(
+            f"policy {name}: {', '.join(sorted(found.keys() - known))} is not evaluated here; leave it out"
+        )
 
 
 def _expression(name: str, text: str) -> Any:
     try:
         return _environment().compile(text)
     except (RuntimeError, ValueError) as error:
-        raise PipelineError(f"policy {name}: {text!r} does not compile: {str(error).splitlines()[0]}; correct it") from error
+        raise PipelineError(
+            f"policy {name}: {text!r} does not compile: {str(error).splitlines()[0]}; correct it"
+        ) from error
 
 
 @cache
@@ -152,19 +181,31 @@ def _environment() -> Any:
     from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
     dynamic = cel.Type.DYN
-    total = cel.Overload("sum_list", return_type=dynamic, parameters=[cel.Type.List(dynamic)], is_member=True, impl=sum)
+    total = cel.Overload(
+        "sum_list",
+        return_type=dynamic,
+        parameters=[cel.Type.List(dynamic)],
+        is_member=True,
+        impl=sum,
+    )
     names = ("object", "oldObject", "request", "variables")
     return cel.NewEnv(
         variables=dict.fromkeys(names, dynamic),
         functions=[cel.FunctionDecl("sum", [total])],
-        extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional(), ext_bindings.ExtBindings()],
+        extensions=[
+            ext_strings.ExtStrings(),
+            ext_optional.ExtOptional(),
+            ext_bindings.ExtBindings(),
+        ],
     )
 
 
 def _matches(rule: Mapping[str, Any], thing: Object) -> bool:
     group, _, version = thing["apiVersion"].rpartition("/")
     have = {"apiGroups": group, "apiVersions": version, "resources": f"{thing['kind'].lower()}s"}
-    return all({value, "*"} & set(rule[key]) for key, value in have.items()) and bool(_NEW & set(rule["operations"]))
+    return all({value, "*"} & set(rule[key]) for key, value in have.items()) and bool(
+        _NEW & set(rule["operations"])
+    )
 
 
 def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
@@ -174,7 +215,9 @@ def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
         return
     for name, expression in policy.variables:
         value = _value(expression, known)
-        if not isinstance(value, _EvaluationError):  # who uses it fails, as with the API server, which looks only then
+        if not isinstance(
+            value, _EvaluationError
+        ):  # who uses it fails, as with the API server, which looks only then
             variables[name] = value
             known = _known(thing, variables)
     for validation in policy.validations:
@@ -182,13 +225,26 @@ def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
         if isinstance(value, _EvaluationError):
             yield Denial(policy.name, f"expression '{validation.text}' resulted in error: {value}")
         elif value is not True:
-            said = _value(validation.message_expression, known) if validation.message_expression else None
-            yield Denial(policy.name, said if isinstance(said, str) and said.strip() else validation.message)
+            said = (
+                _value(validation.message_expression, known)
+                if validation.message_expression
+                else None
+            )
+            yield Denial(
+                policy.name, said if isinstance(said, str) and said.strip() else validation.message
+            )
 
 
 def _known(thing: Object, variables: Mapping[str, Any]) -> Any:
     """What expressions may speak of; made once for many, as that costs more than they do."""
-    return _environment().Activation({"object": thing, "oldObject": None, "request": {"operation": "CREATE"}, "variables": variables})
+    return _environment().Activation(
+        {
+            "object": thing,
+            "oldObject": None,
+            "request": {"operation": "CREATE"},
+            "variables": variables,
+        }
+    )
 
 
 class _EvaluationError(Exception):

@@ -10,7 +10,9 @@ from ml_pipeline.rules.render import Changes, applied, drift
 from ml_pipeline.rules.serving import stable_run, state
 
 
-def promotion_changes(snapshot: Snapshot, run: Run, environment: str, rollout: Rollout) -> tuple[Changes, str]:
+def promotion_changes(
+    snapshot: Snapshot, run: Run, environment: str, rollout: Rollout
+) -> tuple[Changes, str]:
     """What a promotion of this run changes, and the message of its commit; nothing where it is promoted already.
 
     Raises:
@@ -34,4 +36,6 @@ def promotion_changes(snapshot: Snapshot, run: Run, environment: str, rollout: R
     after = checked(applied(dict(snapshot.files), changes))
     share = f"{rollout.steps[0]} % of the traffic first" if baseline else "all of the traffic"
     replaces = f", the rest stays with {baseline}" if baseline else ""
-    return changes | drift(after), f"Promote {run.model} to {reference} in {environment}\n\nIt gets {share}{replaces}.\n"
+    return changes | drift(
+        after
+    ), f"Promote {run.model} to {reference} in {environment}\n\nIt gets {share}{replaces}.\n"

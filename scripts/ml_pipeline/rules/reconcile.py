@@ -3,53 +3,12 @@
 Pure: a snapshot and what was observed in, commits out. Where something is not known, nothing is planned for it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
-
-from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault
-from ml_pipeline.documents.fields import API_VERSION
-from ml_pipeline.documents.receipts import Cost, DataVersion, Held, PredictorEvidence, Run, Stored, Tracked, Verdict
-from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.documents.writer import to_document
-from ml_pipeline.rules.cost import run_cost
-from ml_pipeline.rules.estimate import History, priced
-from ml_pipeline.rules.gates import failures, judge
-from ml_pipeline.rules.identity import SHORT, data_identity, run_identity, run_inputs
-from ml_pipeline.rules.render import Changes, applied, drift
-from ml_pipeline.rules.rollout import decide
-from ml_pipeline.rules.serving import Serving, opened_rollouts, rollout_files, state
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.advance import rollout_steps
+from ml_pipeline.rules.observed import Observed, Step
+from ml_pipeline.rules.settle import after, settle, training_drift
 from ml_pipeline.rules.training import pending
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What one environment shows: results by identity, reasons of failed Jobs by short identity, serving by model; and
-    from git the commit of each experiment, and when an overlay was committed by short identity."""
-
-    environment: str
-    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
-    serving: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    commits: Mapping[str, str] = field(default_factory=dict)
-    asked: Mapping[str, str] = field(default_factory=dict)
-    held: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One commit."""
-
-    changes: Changes
-    subject: str
-    reason: str
-
-    @property
-    def message(self) -> str:
-        """Commit message: subject, blank line, reason."""
-        return f"{self.subject}\n\n{self.reason}\n"
 
 
 def awaited(snapshot: Snapshot, environment: str) -> set[str]:
@@ -64,11 +23,11 @@ def plan(snapshot: Snapshot, observed: Observed) -> list[Step]:
     for experiment in list(snapshot.experiments.values()):
         if experiment.environment != observed.environment:
             continue
-        step = _settle(snapshot, experiment, observed)
+        step = settle(snapshot, experiment, observed)
         if step:
             steps.append(step)
-            snapshot = _after(snapshot, step.changes)
-    leftover = _training_drift(snapshot, observed.environment)
+            snapshot = after(snapshot, step.changes)
+    leftover = training_drift(snapshot, observed.environment)
     if leftover:
         steps.append(
             Step(
@@ -77,170 +36,8 @@ def plan(snapshot: Snapshot, observed: Observed) -> list[Step]:
                 "Settled runs have no overlay, and every awaited one has its current overlay.",
             )
         )
-        snapshot = _after(snapshot, leftover)
-    return steps + list(_rollout_steps(snapshot, observed))
-
-
-def _settle(snapshot: Snapshot, experiment: Experiment, observed: Observed) -> Step | None:
-    """The receipt of an experiment's data or run, if it has finished or failed, with the overlays that follow."""
-    identity = pending(snapshot, experiment)
-    if identity is None:
-        return None
-    is_data = identity == data_identity(experiment)
-    result, reason = observed.results.get(identity), observed.failed.get(identity[:SHORT])
-    if result is None and reason is None:
-        return None
-    path, document = (_data_receipt if is_data else _run_receipt)(snapshot, experiment, identity, observed)
-    write = {path: to_document(path, document)}
-    if isinstance(document, Run) and document.outcome == "succeeded":
-        write |= opened_rollouts(snapshot, document.model)
-    changes = Changes(write)
-    return Step(changes | _training_drift(_after(snapshot, changes), observed.environment), *_words(experiment, document))
-
-
-def _data_receipt(_: Snapshot, experiment: Experiment, identity: str, observed: Observed) -> tuple[str, DataVersion]:
-    result = observed.results.get(identity)
-    head = {
-        "id": identity[:SHORT],
-        "identity": identity,
-        "environment": experiment.environment,
-        "source": experiment.dataset.uri,
-        "image": experiment.image,
-    }
-    known = {"data": None, "reason": observed.failed.get(identity[:SHORT])} if result is None else _only(DataVersion, result)
-    document = DataVersion.model_validate({"apiVersion": API_VERSION, "kind": "DataVersion", **head, **known}, strict=False)
-    return f"experiments/{experiment.name}/data/{identity[:SHORT]}.yaml", document
-
-
-def _run_receipt(snapshot: Snapshot, experiment: Experiment, identity: str, observed: Observed) -> tuple[str, Run]:
-    data = snapshot.data[data_identity(experiment)].data
-    assert data is not None
-    inputs = run_inputs(experiment, data.sha256)
-    assert run_identity(inputs) == identity
-    source = f"experiments/{experiment.name}/experiment.yaml"
-    head: dict[str, Any] = {
-        "apiVersion": API_VERSION,
-        "kind": "Run",
-        "id": identity[:SHORT],
-        "identity": identity,
-        "decided_by": inputs,
-        "experiment": experiment.name,
-        "model": experiment.model.name,
-        "environment": experiment.environment,
-        "commit": observed.commits.get(source, "unknown"),
-    }
-    path = f"experiments/{experiment.name}/runs/{identity[:SHORT]}.yaml"
-    result = observed.results.get(identity)
-    if result is None:
-        return path, Run(**head, outcome="failed", reason=observed.failed[identity[:SHORT]])
-    return path, Run(**head, **_outcome(snapshot, experiment, result, observed.asked.get(identity[:SHORT])))
-
-
-def _outcome(snapshot: Snapshot, experiment: Experiment, result: Mapping[str, Any], asked: str | None) -> dict[str, Any]:
-    duration = float(result["duration_s"])
-    cost: Cost | None = run_cost(experiment, snapshot.environments[experiment.environment], duration)
-    price = priced(snapshot, History(snapshot), experiment)
-    wanted = experiment.resources
-    return {
-        "outcome": "succeeded",
-        "tracking": Tracked(run_id=result["run_id"], experiment=result["experiment"]),
-        "metrics": {name: float(value) for name, value in sorted(result["metrics"].items())},
-        "limits": experiment.gates,
-        "gates": judge(experiment.gates, result["metrics"], signature=bool(result["signature"])),
-        "artifact": Stored(**result["artifact"]),
-        "started": result["started"],
-        "duration_s": duration,
-        "queued_s": _waited(asked, result["started"]),
-        "peak_memory_mb": result.get("peak_memory_mb"),
-        "held": Held(cpu=wanted.cpu, memory=wanted.memory, gpus=wanted.gpus, options=experiment.options),
-        "cost": cost,
-        "estimate": price.as_receipt() if price else None,
-    }
-
-
-def _waited(asked: str | None, started: str) -> float:
-    """Seconds between two points in time; 0 where the first is not known, or the clocks disagree."""
-    if asked is None:
-        return 0.0
-    return max((datetime.fromisoformat(started) - datetime.fromisoformat(asked)).total_seconds(), 0.0)
-
-
-def _words(experiment: Experiment, document: DataVersion | Run) -> tuple[str, str]:
-    if isinstance(document, DataVersion):
-        if document.data is None:
-            return f"Record failed data {document.id}", f"{document.reason}\n\nRemove the receipt to have it prepared again."
-        return f"Record data {document.id}", f"{document.rows} rows of {document.source} prepared, sha256 {document.data.sha256}."
-    name = f"{experiment.name}/{document.id}"
-    if document.outcome == "failed":
-        return f"Record failed run {name}", f"{document.reason}\n\nRemove the receipt to have it trained again."
-    failed = failures(document.gates)
-    verdict = f"Gates failed: {'; '.join(failed)}." if failed else "All gates passed."
-    return (
-        f"Record run {name}",
-        f"{verdict} Trained {document.duration_s:g} s as MLflow run {document.tracking.run_id if document.tracking else ''}.",
-    )
-
-
-def _rollout_steps(snapshot: Snapshot, observed: Observed) -> Iterator[Step]:
-    for environment, model in snapshot.promotions:
-        serving = state(snapshot, environment, model)
-        status = observed.serving.get(model)
-        if environment != observed.environment or serving is None or serving.ended or status is None:
-            continue
-        step = _advance(snapshot, serving, status)
-        if step:
-            yield step
-
-
-def _advance(snapshot: Snapshot, serving: Serving, status: Mapping[str, Any]) -> Step | None:
-    """The next step of a rollout; none while what serves is not yet what git declares."""
-    if status["rollout"] != serving.rollout or status["routed"] != serving.weights:
-        return None
-    evidence = {row["run"]: PredictorEvidence(**row) for row in status["evidence"]}
-    run, baseline = serving.promotion.run, serving.promotion.baseline
-    if baseline is None or not {run, baseline} <= evidence.keys():
-        return None
-    decision = decide(serving.promotion.rollout, evidence[run], evidence[baseline])
-    if decision.action == "hold":
-        return None
-    weights = {"finish": {run: 100}, "abort": {baseline: 100}}.get(decision.action, {baseline: 100 - decision.weight, run: decision.weight})
-    write = rollout_files(snapshot, serving, weights)
-    if decision.action == "advance":
-        return Step(Changes(write), f"Advance {serving.model} to {decision.weight} % of {run}", f"{decision.reason}.")
-    outcome: Literal["finished", "aborted"] = "finished" if decision.action == "finish" else "aborted"
-    rows = tuple(evidence[reference] for reference in (baseline, run))
-    verdict = Verdict(
-        apiVersion=API_VERSION,
-        kind="Verdict",
-        id=serving.rollout,
-        model=serving.model,
-        environment=serving.environment,
-        outcome=outcome,
-        reason=decision.reason,
-        run=run,
-        evidence=rows,
-    )
-    path = f"environments/{serving.environment}/verdicts/{serving.model}/{serving.rollout}.yaml"
-    verb = "Finish" if outcome == "finished" else "Abort"
-    return Step(
-        Changes({**write, path: to_document(path, verdict)}), f"{verb} the rollout of {serving.model} to {run}", f"{decision.reason}."
-    )
-
-
-def _training_drift(snapshot: Snapshot, environment: str) -> Changes:
-    """Drift of this environment's training overlays alone: serving overlays belong to people's commits."""
-    changes, folder = drift(snapshot), f"environments/{environment}/training/"
-    return Changes(
-        {p: raw for p, raw in changes.write.items() if p.startswith(folder)}, frozenset(p for p in changes.delete if p.startswith(folder))
-    )
-
-
-def _after(snapshot: Snapshot, changes: Changes) -> Snapshot:
-    return load_snapshot(applied(dict(snapshot.files), changes))
-
-
-def _only(kind: type[DataVersion], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in kind.model_fields}
+        snapshot = after(snapshot, leftover)
+    return steps + list(rollout_steps(snapshot, observed))
 
 
 def held_by_faults(faults: list[Fault]) -> str:

@@ -23,24 +23,36 @@ class Changes:
     def __or__(self, other: "Changes") -> "Changes":
         """Both, one after the other."""
         kept = self.delete - other.write.keys()
-        return Changes({p: raw for p, raw in (self.write | other.write).items() if p not in other.delete}, kept | other.delete)
+        return Changes(
+            {p: raw for p, raw in (self.write | other.write).items() if p not in other.delete},
+            kept | other.delete,
+        )
 
 
 def rendered(snapshot: Snapshot) -> dict[str, bytes]:
     """Every file that follows from the documents."""
-    return training_overlays(snapshot) | serving_overlays(snapshot) | platform_overlays(snapshot) | flux_overlays(snapshot)
+    return (
+        training_overlays(snapshot)
+        | serving_overlays(snapshot)
+        | platform_overlays(snapshot)
+        | flux_overlays(snapshot)
+    )
 
 
 def drift(snapshot: Snapshot) -> Changes:
     """What has to change so that the tree holds just what follows from its documents."""
     wanted = rendered(snapshot)
     stale = {path for path in snapshot.files if _is_overlay(path) and path not in wanted}
-    return Changes({p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw}, frozenset(stale))
+    return Changes(
+        {p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw}, frozenset(stale)
+    )
 
 
 def applied(files: dict[str, bytes], changes: Changes) -> dict[str, bytes]:
     """The tree after the changes."""
-    return {path: raw for path, raw in {**files, **changes.write}.items() if path not in changes.delete}
+    return {
+        path: raw for path, raw in {**files, **changes.write}.items() if path not in changes.delete
+    }
 
 
 def _is_overlay(path: str) -> bool:

@@ -24,11 +24,17 @@ def decide(rollout: Rollout, candidate: PredictorEvidence, stable: PredictorEvid
     weight = candidate.weight
     excess = _error_rate(candidate) - _error_rate(stable)
     if candidate.requests < rollout.min_requests:
-        return Decision("hold", weight, f"{candidate.requests} of {rollout.min_requests} requests answered")
+        return Decision(
+            "hold", weight, f"{candidate.requests} of {rollout.min_requests} requests answered"
+        )
     if stable.requests == 0:
         return Decision("hold", weight, "the stable predictor answered no request to compare with")
     if excess > rollout.max_error_rate_increase:
-        return Decision("abort", 0, f"error rate {excess:+.4f} against the stable, at most {rollout.max_error_rate_increase:+.4f}")
+        return Decision(
+            "abort",
+            0,
+            f"error rate {excess:+.4f} against the stable, at most {rollout.max_error_rate_increase:+.4f}",
+        )
     if candidate.p99_ms is None or stable.p99_ms is None:
         return Decision("hold", weight, "p99 latency is not known")
     limit = stable.p99_ms * (1 + rollout.max_p99_increase)

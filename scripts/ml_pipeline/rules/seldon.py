@@ -7,7 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Servers that the operator's ConfigMap `seldon-config` knows as it ships.
-PREPACKAGED = frozenset(("SKLEARN_SERVER", "XGBOOST_SERVER", "TENSORFLOW_SERVER", "MLFLOW_SERVER", "HUGGINGFACE_SERVER", "TRITON_SERVER"))
+PREPACKAGED = frozenset(
+    (
+        "SKLEARN_SERVER",
+        "XGBOOST_SERVER",
+        "TENSORFLOW_SERVER",
+        "MLFLOW_SERVER",
+        "HUGGINGFACE_SERVER",
+        "TRITON_SERVER",
+    )
+)
 Object = Mapping[str, Any]
 
 
@@ -19,10 +28,14 @@ def webhook_faults(deployment: Object) -> list[str]:
         faults += _graph(predictor, predictor["graph"])
         nodes = list(_nodes(predictor["graph"]))
         if predictor.get("annotations", {}).get("seldon.io/no-engine") == "true" and len(nodes) > 1:
-            faults.append(f"{predictor['name']}: seldon.io/no-engine goes with a graph of one node only")
+            faults.append(
+                f"{predictor['name']}: seldon.io/no-engine goes with a graph of one node only"
+            )
         kinds = {node["endpoint"]["type"] for node in nodes if node.get("endpoint", {}).get("type")}
         if len(kinds) > 1:
-            faults.append(f"{predictor['name']}: all nodes of a graph need the same endpoint type, found {', '.join(sorted(kinds))}")
+            faults.append(
+                f"{predictor['name']}: all nodes of a graph need the same endpoint type, found {', '.join(sorted(kinds))}"
+            )
     return faults
 
 
@@ -50,7 +63,11 @@ def _names(predictors: list[Object]) -> Iterator[str]:
 
 def _graph(predictor: Object, node: Object) -> Iterator[str]:
     """A node runs in a container of its name, or in a prepackaged server that is told its model."""
-    containers = [c["name"] for spec in predictor.get("componentSpecs") or () for c in spec.get("spec", {}).get("containers", ())]
+    containers = [
+        c["name"]
+        for spec in predictor.get("componentSpecs") or ()
+        for c in spec.get("spec", {}).get("containers", ())
+    ]
     implementation = node.get("implementation")
     if implementation in PREPACKAGED:
         if not node.get("modelUri"):

@@ -55,12 +55,27 @@ def serving_overlays(snapshot: Snapshot) -> dict[str, bytes]:
         environment = snapshot.environments[name]
         folder = f"environments/{name}/serving/{model}"
         target = rollout_id(name, promotion)
-        patch = _deployment(model, {"name": model, "annotations": {TARGET: target}, "labels": {"ml-pipeline/model": model}})
-        patch["spec"] = {"predictors": predictors(snapshot, environment, promotion, first_step(promotion))}
-        component = {"path": "seldondeployment.yaml", "target": {"kind": "SeldonDeployment"}, "options": {"allowNameChange": True}}
+        patch = _deployment(
+            model,
+            {
+                "name": model,
+                "annotations": {TARGET: target},
+                "labels": {"ml-pipeline/model": model},
+            },
+        )
+        patch["spec"] = {
+            "predictors": predictors(snapshot, environment, promotion, first_step(promotion))
+        }
+        component = {
+            "path": "seldondeployment.yaml",
+            "target": {"kind": "SeldonDeployment"},
+            "options": {"allowNameChange": True},
+        }
         rendered |= {
             f"{folder}/kustomization.yaml": to_yaml(_kustomization(environment, model)),
-            f"{folder}/promotion/kustomization.yaml": to_yaml({**_COMPONENT, "patches": [component]}),
+            f"{folder}/promotion/kustomization.yaml": to_yaml(
+                {**_COMPONENT, "patches": [component]}
+            ),
             f"{folder}/promotion/seldondeployment.yaml": to_yaml(patch),
         }
     return rendered
@@ -90,7 +105,9 @@ def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
         weights = first if raw is None else patched(first, load_plain(raw))
     except (ValueError, yaml.YAMLError) as error:
         text = f"does not fit promotions/{model}.yaml; restore it from git"
-        raise InvalidDocumentsError([Fault(rollout_path(environment, model, target), 1, "", text)]) from error
+        raise InvalidDocumentsError(
+            [Fault(rollout_path(environment, model, target), 1, "", text)]
+        ) from error
     ended = (environment, target) in snapshot.verdicts or weights == {promotion.run: 100}
     return Serving(environment, model, target, promotion, weights, ended)
 
@@ -107,15 +124,25 @@ def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dic
     patch = weights_patch(first_step(serving.promotion), weights)
     files = {rollout_path(serving.environment, serving.model, serving.rollout): to_yaml(patch)}
     folder = f"environments/{serving.environment}/rollouts/{serving.model}/"
-    known = {path.removeprefix(folder).removesuffix(".yaml") for path in snapshot.files if path.startswith(folder)}
+    known = {
+        path.removeprefix(folder).removesuffix(".yaml")
+        for path in snapshot.files
+        if path.startswith(folder)
+    }
     targets = sorted((known | {serving.rollout}) - {"kustomization"})
-    return files | {f"{folder}kustomization.yaml": to_yaml(_rollout_component(serving.model, targets))}
+    return files | {
+        f"{folder}kustomization.yaml": to_yaml(_rollout_component(serving.model, targets))
+    }
 
 
 def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
     """Automation's component, still without a patch, for each environment where the model has none yet."""
-    paths = (f"environments/{name}/rollouts/{model}/kustomization.yaml" for name in snapshot.environments)
-    return {path: to_yaml(_rollout_component(model, [])) for path in paths if path not in snapshot.files}
+    paths = (
+        f"environments/{name}/rollouts/{model}/kustomization.yaml" for name in snapshot.environments
+    )
+    return {
+        path: to_yaml(_rollout_component(model, [])) for path in paths if path not in snapshot.files
+    }
 
 
 def rollout_path(environment: str, model: str, target: str) -> str:
@@ -128,8 +155,13 @@ def weights_patch(first: Weights, weights: Weights) -> list[dict[str, Any]]:
     person changes in the promotion or the environment takes effect."""
     gone = [number for number, run in enumerate(first) if run not in weights]
     kept = [run for run in first if run in weights]
-    removals: list[dict[str, Any]] = [{"op": "remove", "path": f"/spec/predictors/{number}"} for number in reversed(gone)]
-    return removals + [{"op": "replace", "path": f"/spec/predictors/{n}/traffic", "value": weights[run]} for n, run in enumerate(kept)]
+    removals: list[dict[str, Any]] = [
+        {"op": "remove", "path": f"/spec/predictors/{number}"} for number in reversed(gone)
+    ]
+    return removals + [
+        {"op": "replace", "path": f"/spec/predictors/{n}/traffic", "value": weights[run]}
+        for n, run in enumerate(kept)
+    ]
 
 
 def patched(first: Weights, patch: list[dict[str, Any]]) -> Weights:
@@ -151,12 +183,19 @@ def patched(first: Weights, patch: list[dict[str, Any]]) -> Weights:
     return weights
 
 
-def predictors(snapshot: Snapshot, environment: Environment, promotion: Promotion, weights: Weights) -> list[dict[str, Any]]:
+def predictors(
+    snapshot: Snapshot, environment: Environment, promotion: Promotion, weights: Weights
+) -> list[dict[str, Any]]:
     """One predictor a run, weights explicit, in the order given."""
-    return [{"traffic": weight, **_predictor(snapshot, environment, promotion, reference)} for reference, weight in weights.items()]
+    return [
+        {"traffic": weight, **_predictor(snapshot, environment, promotion, reference)}
+        for reference, weight in weights.items()
+    ]
 
 
-def _predictor(snapshot: Snapshot, environment: Environment, promotion: Promotion, reference: str) -> dict[str, Any]:
+def _predictor(
+    snapshot: Snapshot, environment: Environment, promotion: Promotion, reference: str
+) -> dict[str, Any]:
     run = snapshot.runs_by_reference[reference]
     trained_in = snapshot.environments[run.environment]
     assert run.artifact is not None
@@ -167,8 +206,14 @@ def _predictor(snapshot: Snapshot, environment: Environment, promotion: Promotio
         "resources": limits,
     }
     serving = environment.images.serving
-    container["image"] = f"{serving.repository}@{serving.digest}" if serving.digest else serving.repository
-    container["securityContext"] = {"runAsNonRoot": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container["image"] = (
+        f"{serving.repository}@{serving.digest}" if serving.digest else serving.repository
+    )
+    container["securityContext"] = {
+        "runAsNonRoot": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
     return {
         "name": f"run-{run.id}",
         "annotations": {RUN: reference},
@@ -179,7 +224,9 @@ def _predictor(snapshot: Snapshot, environment: Environment, promotion: Promotio
             "implementation": "MLFLOW_SERVER",
             "modelUri": _model_uri(trained_in, run.artifact.uri),
         },
-        "componentSpecs": [{"spec": {"containers": [container], **pod_identity(environment, "serving")}}],
+        "componentSpecs": [
+            {"spec": {"containers": [container], **pod_identity(environment, "serving")}}
+        ],
     }
 
 
@@ -189,13 +236,20 @@ def _model_uri(environment: Environment, path: str) -> str:
 
 
 def _deployment(name: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {**metadata, "name": name}}
+    return {
+        "apiVersion": "machinelearning.seldon.io/v1",
+        "kind": "SeldonDeployment",
+        "metadata": {**metadata, "name": name},
+    }
 
 
 def _kustomization(environment: Environment, model: str) -> dict[str, Any]:
     components = ["promotion", f"../../rollouts/{model}"]
     return in_namespace(
-        environment.namespaces.serving, [f"{_UP}base/serving"], components=components, replacements=[_BUDGET_IS_OF_THE_MODEL]
+        environment.namespaces.serving,
+        [f"{_UP}base/serving"],
+        components=components,
+        replacements=[_BUDGET_IS_OF_THE_MODEL],
     )
 
 
@@ -204,5 +258,8 @@ def _rollout_component(model: str, targets: list[str]) -> dict[str, Any]:
     body: dict[str, Any] = {**_COMPONENT, "labels": [{"pairs": {"ml-pipeline/model": model}}]}
     if targets:
         selector = {"kind": "SeldonDeployment"}
-        body["patches"] = [{"path": f"{t}.yaml", "target": {**selector, "annotationSelector": f"{TARGET}={t}"}} for t in targets]
+        body["patches"] = [
+            {"path": f"{t}.yaml", "target": {**selector, "annotationSelector": f"{TARGET}={t}"}}
+            for t in targets
+        ]
     return body

@@ -71,7 +71,9 @@ def job_name(folder: str, kustomization: bytes) -> str:
     return f"{affixes.get('Prefix', '')}{'data' if folder.startswith('data-') else 'train'}{affixes.get('Suffix', '')}"
 
 
-def _data_overlay(bases: Bases, experiment: Experiment, environment: Environment, identity: str) -> dict[str, bytes]:
+def _data_overlay(
+    bases: Bases, experiment: Experiment, environment: Environment, identity: str
+) -> dict[str, bytes]:
     dataset = experiment.dataset
     arguments = ["prepare", f"--source={dataset.uri}", f"--holdout={dataset.holdout:g}"]
     if dataset.sha256:
@@ -81,15 +83,24 @@ def _data_overlay(bases: Bases, experiment: Experiment, environment: Environment
         "name": "trainer",
         "image": f"{environment.images.trainer.repository}@{experiment.image}",
         "args": arguments,
-        "env": environment_variables(environment, {"IDENTITY": identity, "IMAGE_DIGEST": experiment.image}),
+        "env": environment_variables(
+            environment, {"IDENTITY": identity, "IMAGE_DIGEST": experiment.image}
+        ),
         "resources": resources(*DATA_RESOURCES),
     }
-    patch = _job("data", labels, {"containers": [container], **pod_identity(environment, "training")}, DATA_SECONDS)
+    patch = _job(
+        "data",
+        labels,
+        {"containers": [container], **pod_identity(environment, "training")},
+        DATA_SECONDS,
+    )
     folder = f"environments/{environment.name}/training/data-{identity[:SHORT]}"
     return overlay(bases, folder, kustomization(environment, "data-job", ()), patch)
 
 
-def _training_overlay(bases: Bases, experiment: Experiment, environment: Environment, data: DataVersion) -> dict[str, bytes]:
+def _training_overlay(
+    bases: Bases, experiment: Experiment, environment: Environment, data: DataVersion
+) -> dict[str, bytes]:
     assert data.data is not None
     identity = run_identity(run_inputs(experiment, data.data.sha256))
     variables = {
@@ -115,8 +126,13 @@ def _training_overlay(bases: Bases, experiment: Experiment, environment: Environ
     pod = {"containers": [container], **pod_identity(environment, "training")}
     patch = _job("train", labels, pod, seconds(experiment.budget.max_duration))
     if experiment.topology.workers > 1:
-        patch["spec"] |= {"completions": experiment.topology.workers, "parallelism": experiment.topology.workers}
-    body = kustomization(environment, "training-job", experiment.options) | {"namePrefix": f"{experiment.name}-"}
+        patch["spec"] |= {
+            "completions": experiment.topology.workers,
+            "parallelism": experiment.topology.workers,
+        }
+    body = kustomization(environment, "training-job", experiment.options) | {
+        "namePrefix": f"{experiment.name}-"
+    }
     folder = f"environments/{environment.name}/training/{experiment.name}-{identity[:SHORT]}"
     return overlay(bases, folder, body, patch)
 
@@ -129,14 +145,27 @@ def _command(experiment: Experiment) -> dict[str, list[str]]:
         f"--model-name={experiment.model.name}",
         f"--model-type={experiment.model.type}",
     ]
-    arguments += [f"--{key.replace('_', '-')}={value}" for key, value in experiment.parameters.model_dump().items()]
+    arguments += [
+        f"--{key.replace('_', '-')}={value}"
+        for key, value in experiment.parameters.model_dump().items()
+    ]
     arguments.append(f"--seed={experiment.seed}")
     workers, gpus = experiment.topology.workers, experiment.resources.gpus
     if workers == 1 and gpus <= 1:
         return {"args": arguments}
-    launcher = ["python", "-m", "torch.distributed.run", f"--nnodes={workers}", f"--nproc-per-node={max(gpus, 1)}"]
+    launcher = [
+        "python",
+        "-m",
+        "torch.distributed.run",
+        f"--nnodes={workers}",
+        f"--nproc-per-node={max(gpus, 1)}",
+    ]
     if workers > 1:
-        launcher += ["--node-rank=$(JOB_COMPLETION_INDEX)", "--rdzv-backend=c10d", "--rdzv-endpoint=$(JOB_NAME)-0.$(JOB_NAME):29500"]
+        launcher += [
+            "--node-rank=$(JOB_COMPLETION_INDEX)",
+            "--rdzv-backend=c10d",
+            "--rdzv-endpoint=$(JOB_NAME)-0.$(JOB_NAME):29500",
+        ]
     return {"command": [*launcher, "-m", "trainer"], "args": arguments}
 
 

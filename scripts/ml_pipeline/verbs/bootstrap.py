@@ -20,7 +20,9 @@ def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Clu
     """Print the namespaces, rights and Flux objects of an environment as YAML; with `apply`, apply them as an administrator."""
     facts = checked(open_tree(repo)).environments.get(environment)
     if facts is None or facts.source is None:
-        raise PipelineError(f"{environment!r} is no environment that Flux reconciles; see environments/*/environment.yaml")
+        raise PipelineError(
+            f"{environment!r} is no environment that Flux reconciles; see environments/*/environment.yaml"
+        )
     stream = build(repo / "environments" / environment / "flux")
     if not apply:
         console.result(stream.decode().rstrip())
@@ -30,7 +32,9 @@ def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Clu
     console.result(cluster.apply(stream))
     cluster.annotate(GIT_REPOSITORIES, facts.namespaces.platform, SOURCE, {CLUSTER: uid})
     if facts.cluster is None:
-        console.talk(f"cluster: add `cluster: {uid}` to the environment.yaml, so that no second cluster reconciles it")
+        console.talk(
+            f"cluster: add `cluster: {uid}` to the environment.yaml, so that no second cluster reconciles it"
+        )
     token = _receiver_token(cluster, facts)
     for line in _what_is_left(cluster, facts, facts.source, token):
         console.talk(line)
@@ -46,10 +50,16 @@ def check_flux(cluster: Cluster) -> None:
     try:
         versions = cluster.get(_FLUX_CRD)["spec"]["versions"]
     except NotServedError as error:
-        raise PipelineError("the cluster has no Flux; install it with `flux install`, 2.9 or newer") from error
-    spec = next(v for v in versions if v["name"] == "v1")["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        raise PipelineError(
+            "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
+        ) from error
+    spec = next(v for v in versions if v["name"] == "v1")["schema"]["openAPIV3Schema"][
+        "properties"
+    ]["spec"]
     if "ignore" not in spec["properties"]:
-        raise PipelineError("Flux is older than 2.9 (its Kustomization has no spec.ignore); upgrade it with `flux install`")
+        raise PipelineError(
+            "Flux is older than 2.9 (its Kustomization has no spec.ignore); upgrade it with `flux install`"
+        )
 
 
 def _own_uid(cluster: Cluster, facts: Environment) -> str:
@@ -74,23 +84,36 @@ def _receiver_token(cluster: Cluster, facts: Environment) -> str | None:
         return None
     token = secrets.token_hex(32)
     metadata = {"name": RECEIVER_TOKEN, "namespace": namespace}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"token": token}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "stringData": {"token": token},
+    }
     console.result(cluster.apply(json.dumps(secret).encode()))
     return token
 
 
-def _what_is_left(cluster: Cluster, facts: Environment, source: GitSource, token: str | None) -> list[str]:
+def _what_is_left(
+    cluster: Cluster, facts: Environment, source: GitSource, token: str | None
+) -> list[str]:
     """What the administrator has to do beside: webhooks, and Secrets that are named and not there."""
     namespace = facts.namespaces.platform
     lines = []
     if token:
-        lines.append(f"webhook: send pushes to {hook_path(token, namespace)} (GitHub: {hook_path(token, namespace, 'github')})")
-        lines.append(f"         of notification-controller, signed with the token in the Secret {namespace}/{RECEIVER_TOKEN}")
+        lines.append(
+            f"webhook: send pushes to {hook_path(token, namespace)} (GitHub: {hook_path(token, namespace, 'github')})"
+        )
+        lines.append(
+            f"         of notification-controller, signed with the token in the Secret {namespace}/{RECEIVER_TOKEN}"
+        )
     for name, what in (
         (source.secret, "the credentials of the repository"),
         (source.decryption, "the age key of SOPS"),
         (source.commit_status, "the token for commit statuses"),
     ):
         if name and not cluster.exists(f"/api/v1/namespaces/{namespace}/secrets/{name}"):
-            lines.append(f"secret {namespace}/{name} is not there: make it from {what}, see docs/tasks/connect-a-cluster.md")
+            lines.append(
+                f"secret {namespace}/{name} is not there: make it from {what}, see docs/tasks/connect-a-cluster.md"
+            )
     return lines

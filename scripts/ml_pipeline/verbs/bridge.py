@@ -13,11 +13,15 @@ from ml_pipeline.local.state import State
 from ml_pipeline.verbs import console
 
 
-def bridge(repo: Path, environment: str, *, state: Path | None = None, cluster: Cluster = ANY) -> int:
+def bridge(
+    repo: Path, environment: str, *, state: Path | None = None, cluster: Cluster = ANY
+) -> int:
     """Follow the SeldonDeployments of an environment until SIGTERM; `state` is where models and measurements are kept."""
     facts = read_facts(Repository(repo), environment)
     if facts.runtime == "embedded":
-        raise PipelineError(f"{environment!r} has no cluster to follow; start it with `ml-pipeline up`")
+        raise PipelineError(
+            f"{environment!r} has no cluster to follow; start it with `ml-pipeline up`"
+        )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     where = State(state or repo.resolve() / ".ml-pipeline" / f"bridge-{environment}")
     where.root.mkdir(parents=True, exist_ok=True)

@@ -21,12 +21,16 @@ def comment(file: Path, *, repository: str, branch: str, head: str, run: str = "
     """
     token = os.environ.get("GITHUB_TOKEN")
     if not token:
-        raise PipelineError("GITHUB_TOKEN is not set; give the step a token that may write pull requests")
+        raise PipelineError(
+            "GITHUB_TOKEN is not set; give the step a token that may write pull requests"
+        )
     github = GitHub(repository, token, os.environ.get("GITHUB_API_URL", "https://api.github.com"))
     body = text(file, run)
     numbers = github.pull_requests(branch, head)
     for number in numbers:
-        console.result(f"{'wrote' if github.put_comment(number, MARKER, body) else 'updated'} the comment of pull request {number}")
+        console.result(
+            f"{'wrote' if github.put_comment(number, MARKER, body) else 'updated'} the comment of pull request {number}"
+        )
     if not numbers:
         console.result(f"no open pull request of {branch} is at {head[:10]} any more")
     return console.OK

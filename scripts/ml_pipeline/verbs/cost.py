@@ -33,7 +33,9 @@ def cost(repo: Path, *, accuracy: bool = False, output: str = "text") -> int:
 
 def this_month() -> str:
     """The month that counts, UTC; SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/) sets another."""
-    return time.strftime("%Y-%m", time.gmtime(float(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
+    return time.strftime(
+        "%Y-%m", time.gmtime(float(os.environ.get("SOURCE_DATE_EPOCH", time.time())))
+    )
 
 
 def basis(price: Price) -> str:
@@ -58,14 +60,32 @@ def as_data(month: Month) -> dict[str, Any]:
         }
         for name, price in month.waiting.items()
     }
-    served = {served.model: {"predictors": served.predictors, "month": served.month} for served in month.served}
-    head = {"environment": month.environment, "month": month.month, "currency": month.currency, "budget": month.limit}
-    return {**head, "spent": round(month.spent, 4), "waiting": waiting, "serving": served, "left": round(month.left, 2)}
+    served = {
+        served.model: {"predictors": served.predictors, "month": served.month}
+        for served in month.served
+    }
+    head = {
+        "environment": month.environment,
+        "month": month.month,
+        "currency": month.currency,
+        "budget": month.limit,
+    }
+    return {
+        **head,
+        "spent": round(month.spent, 4),
+        "waiting": waiting,
+        "serving": served,
+        "left": round(month.left, 2),
+    }
 
 
 def hints_for(snapshot: Snapshot, history: History, names: Iterable[str]) -> dict[str, list[str]]:
     """Recommendations by experiment, those without any left out."""
-    return {name: said for name in names if (said := advice(snapshot, history, snapshot.experiments[name]))}
+    return {
+        name: said
+        for name in names
+        if (said := advice(snapshot, history, snapshot.experiments[name]))
+    }
 
 
 def advice_lines(hints: dict[str, list[str]]) -> list[str]:
@@ -74,11 +94,29 @@ def advice_lines(hints: dict[str, list[str]]) -> list[str]:
 
 
 def _lines(found: Iterable[Month]) -> list[str]:
-    rows = [("experiment", "environment", "pool", "time p50", "p90", "wait", "cost p50", "p90", "on demand", "spot", "from")]
+    rows = [
+        (
+            "experiment",
+            "environment",
+            "pool",
+            "time p50",
+            "p90",
+            "wait",
+            "cost p50",
+            "p90",
+            "on demand",
+            "spot",
+            "from",
+        )
+    ]
     for month in found:
         for name, price in month.waiting.items():
             expected = price.estimate
-            times = (duration(expected.p50_s), duration(expected.p90_s), duration(expected.queued_s))
+            times = (
+                duration(expected.p50_s),
+                duration(expected.p90_s),
+                duration(expected.queued_s),
+            )
             spot = "-" if price.spot is None else money(price.spot)
             amounts = (money(price.p50), money(price.p90), money(price.on_demand), spot)
             rows.append((name, month.environment, price.pool, *times, *amounts, basis(price)))
@@ -121,10 +159,24 @@ def _accuracy(snapshot: Snapshot, output: str) -> int:
     if informed:
         median = statistics.median(abs(row["error"]) for row in informed)
         below = sum(row["actual_s"] <= row["p90_s"] for row in informed) / len(informed)
-        summary += f": of these the median error is {median:.0%}, and {below:.0%} took no longer than p90"
+        summary += (
+            f": of these the median error is {median:.0%}, and {below:.0%} took no longer than p90"
+        )
     table = [("run", "from", "p50", "p90", "took", "error")]
     table += [
-        (r["run"], str(r["from"]), duration(r["p50_s"]), duration(r["p90_s"]), duration(r["actual_s"]), f"{r['error']:+.0%}") for r in rows
+        (
+            r["run"],
+            str(r["from"]),
+            duration(r["p50_s"]),
+            duration(r["p90_s"]),
+            duration(r["actual_s"]),
+            f"{r['error']:+.0%}",
+        )
+        for r in rows
     ]
-    console.answer({"runs": rows, "summary": summary}, "\n".join([console.table(table), "", summary] if rows else [summary]), output)
+    console.answer(
+        {"runs": rows, "summary": summary},
+        "\n".join([console.table(table), "", summary] if rows else [summary]),
+        output,
+    )
     return console.OK

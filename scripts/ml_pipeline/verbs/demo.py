@@ -51,7 +51,11 @@ class Demo:
         """A command of `ml-pipeline`, shown as a person would type it."""
         if show:
             console.talk(f"          $ ml-pipeline {' '.join(arguments)}")
-        return processes.run([sys.executable, "-m", "ml_pipeline.cli", *arguments], cwd=self.clone).decode().rstrip()
+        return (
+            processes.run([sys.executable, "-m", "ml_pipeline.cli", *arguments], cwd=self.clone)
+            .decode()
+            .rstrip()
+        )
 
     def git(self, *arguments: str) -> str:
         """A git command, shown as a person would type it."""
@@ -67,13 +71,17 @@ class Demo:
         end = time.monotonic() + seconds
         while not (found := probe()):
             if time.monotonic() > end:
-                raise PipelineError(f"waited {seconds:.0f} s for {what}; see {self.state.log('supervisor')} and `ml-pipeline status`")
+                raise PipelineError(
+                    f"waited {seconds:.0f} s for {what}; see {self.state.log('supervisor')} and `ml-pipeline status`"
+                )
             time.sleep(0.05)
         return found
 
     def receipts(self, pattern: str) -> list[str]:
         """Receipts on the branch that match."""
-        listed = processes.run(["git", "ls-tree", "-r", "--name-only", "main", "experiments"], cwd=self.state.origin).decode()
+        listed = processes.run(
+            ["git", "ls-tree", "-r", "--name-only", "main", "experiments"], cwd=self.state.origin
+        ).decode()
         return [path for path in listed.splitlines() if re.search(pattern, path)]
 
     def serving(self) -> dict[str, Any]:
@@ -111,7 +119,10 @@ def _run(demo: Demo, repo: Path) -> None:
     with demo.step("start the embedded environment: MLflow, Envoy, reconcile") as result:
         result.append(re.sub(r"\s+", " ", demo.pipeline("up").splitlines()[0]))
     with demo.step("submit two experiments, merged") as result:
-        for name, setting in (("digits-mlp", "parameters.epochs=30"), ("digits-cnn", f"parameters.epochs={EPOCHS}")):
+        for name, setting in (
+            ("digits-mlp", "parameters.epochs=30"),
+            ("digits-cnn", f"parameters.epochs={EPOCHS}"),
+        ):
             result.append(demo.pipeline("submit", f"../{name}.yaml", "--merge", "--set", setting))
     with demo.step("prepare the data, once for both") as result:
         result.append(demo.wait("the data receipt", lambda: demo.receipts("/data/"))[0])
@@ -134,14 +145,23 @@ def _run(demo: Demo, repo: Path) -> None:
 
 def _clone(demo: Demo, repo: Path) -> None:
     processes.run(["git", "clone", "--quiet", str(repo.resolve()), str(demo.clone)])
-    for key, value in (("user.name", "Demo"), ("user.email", "demo@example.com"), ("commit.gpgsign", "false")):
+    for key, value in (
+        ("user.name", "Demo"),
+        ("user.email", "demo@example.com"),
+        ("commit.gpgsign", "false"),
+    ):
         processes.run(["git", "config", key, value], cwd=demo.clone)
     for name in ("digits-mlp", "digits-cnn"):
-        shutil.copy(demo.clone / "experiments" / name / "experiment.yaml", demo.clone.parent / f"{name}.yaml")
+        shutil.copy(
+            demo.clone / "experiments" / name / "experiment.yaml",
+            demo.clone.parent / f"{name}.yaml",
+        )
     processes.run(["git", "rm", "-rq", "experiments"], cwd=demo.clone)
     demo.pipeline("render")
     processes.run(["git", "add", "--all"], cwd=demo.clone)
-    processes.run(["git", "commit", "--quiet", "--message", "Begin without experiments"], cwd=demo.clone)
+    processes.run(
+        ["git", "commit", "--quiet", "--message", "Begin without experiments"], cwd=demo.clone
+    )
 
 
 def _kill_half_way(demo: Demo) -> str:
@@ -158,7 +178,10 @@ def _kill_half_way(demo: Demo) -> str:
     os.kill(read_json(pod / "status.json")["pid"], signal.SIGKILL)
     console.talk(f"          killed {pod.name} after epoch {epoch} of {EPOCHS}")
     following = pod.with_name(pod.name[:-1] + "2") / "log"
-    resumed = demo.wait("the resumed training", lambda: following.exists() and re.search(r"resuming at epoch (\d+)", following.read_text()))
+    resumed = demo.wait(
+        "the resumed training",
+        lambda: following.exists() and re.search(r"resuming at epoch (\d+)", following.read_text()),
+    )
     return f"killed after epoch {epoch}, resumed at epoch {resumed[1]} of {EPOCHS}"
 
 
@@ -170,13 +193,23 @@ def _references(demo: Demo, experiment: str) -> str:
 def _rollout(demo: Demo, first: str, second: str) -> None:
     with demo.step("promote the second run: a canary at 10 %") as result:
         demo.pipeline(
-            "promote", second, "--steps", "10,50,100", "--min-requests", str(MIN_REQUESTS), "--max-p99-increase", str(P99_INCREASE)
+            "promote",
+            second,
+            "--steps",
+            "10,50,100",
+            "--min-requests",
+            str(MIN_REQUESTS),
+            "--max-p99-increase",
+            str(P99_INCREASE),
         )
         demo.wait("the canary", lambda: demo.routed() == {first: 90, second: 10})
         result.append(_split(demo, second, 10, until=lambda: demo.routed().get(second, 0) > 10))
     with demo.step("steps that reconcile commits: 50 %, then 100 %") as result:
         result.append(_split(demo, second, 50, until=lambda: demo.routed() == {second: 100}))
-        demo.wait("the end of the old server", lambda: not any(demo.state.root.glob(f"pods/{_server(first)}-*")))
+        demo.wait(
+            "the end of the old server",
+            lambda: not any(demo.state.root.glob(f"pods/{_server(first)}-*")),
+        )
 
 
 def _split(demo: Demo, run: str, percent: int, until: Callable[[], bool]) -> str:
@@ -201,7 +234,9 @@ def _server(reference: str) -> str:
 
 def _revert(demo: Demo, first: str) -> str:
     demo.git("pull", "--quiet", "--ff-only", "local", "main")
-    promotion = demo.git("log", "-1", "--format=%h", "--", "environments/local/promotions/digits.yaml")
+    promotion = demo.git(
+        "log", "-1", "--format=%h", "--", "environments/local/promotions/digits.yaml"
+    )
     demo.git("revert", "--no-edit", promotion)
     demo.git("push", "--quiet", "local", "HEAD:main")
     pushed = time.monotonic()
@@ -212,8 +247,14 @@ def _revert(demo: Demo, first: str) -> str:
 
 def _summary(demo: Demo, *, keep: bool) -> None:
     assert demo.load is not None
-    for command in (("why", "digits"), ("compare", "digits-mlp", "digits-cnn"), ("history", "digits")):
-        console.result(f"$ ml-pipeline {' '.join(command)}\n{demo.pipeline(*command, show=False)}\n")
+    for command in (
+        ("why", "digits"),
+        ("compare", "digits-mlp", "digits-cnn"),
+        ("history", "digits"),
+    ):
+        console.result(
+            f"$ ml-pipeline {' '.join(command)}\n{demo.pipeline(*command, show=False)}\n"
+        )
     rows = [(f"{seconds:6.1f} s", what, result) for seconds, what, result in demo.timeline]
     console.result(console.table([("   TOOK", "STEP", "RESULT"), *rows]))
     failed = len(demo.load.failed)
@@ -221,10 +262,14 @@ def _summary(demo: Demo, *, keep: bool) -> None:
         f"{time.monotonic() - demo.start:6.1f} s  in all; {failed} of {demo.load.sent} requests failed from the first promotion to the end"
     )
     if demo.load.failed:
-        raise PipelineError(f"{failed} requests failed, the first with {demo.load.failed[0]}; this must not happen, please report it")
+        raise PipelineError(
+            f"{failed} requests failed, the first with {demo.load.failed[0]}; this must not happen, please report it"
+        )
     if keep:
         console.result(f"up in {demo.clone}; stop it with `ml-pipeline down --repo {demo.clone}`")
         console.result(demo.pipeline("up", show=False))
     console.result(
-        demo.pipeline("status", show=False) if keep else "nothing is left running; `make demo KEEP=1` leaves it up to look around"
+        demo.pipeline("status", show=False)
+        if keep
+        else "nothing is left running; `make demo KEEP=1` leaves it up to look around"
     )

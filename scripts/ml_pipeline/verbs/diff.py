@@ -16,7 +16,12 @@ from ml_pipeline.rules.diff import ABSENT, ObjectChange, object_changes, without
 from ml_pipeline.rules.overlays import folder_of
 from ml_pipeline.verbs import console
 
-_SIGNS = {"create": ("+", "green"), "change": ("~", "yellow"), "replace": ("~", "yellow"), "delete": ("-", "red")}
+_SIGNS = {
+    "create": ("+", "green"),
+    "change": ("~", "yellow"),
+    "replace": ("~", "yellow"),
+    "delete": ("-", "red"),
+}
 
 
 def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
@@ -26,20 +31,30 @@ def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
     after = Snapshot(compared.after)
     told = told_of(base, Snapshot(compared.before), after, compared.changed)
     for name in stale(after, compared.changed):
-        console.talk(f"{name} is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered")
+        console.talk(
+            f"{name} is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered"
+        )
     changes = changed_objects(compared)
-    console.answer(as_data(told, changes), comment(told, changes) if output == "markdown" else text(told, changes), output)
+    console.answer(
+        as_data(told, changes),
+        comment(told, changes) if output == "markdown" else text(told, changes),
+        output,
+    )
     return console.FINDINGS if told or changes else console.OK
 
 
-def told_of(base: str, before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
+def told_of(
+    base: str, before: Snapshot, after: Snapshot, changed: Iterable[str]
+) -> list[Consequence]:
     """The consequences; documents of the base may be older than what this version reads."""
     try:
         return consequences(before, after, changed)
     except InvalidDocumentsError as error:
         fault = error.faults[0]
         if _is_broken(before, fault.path):
-            raise PipelineError(f"{base} cannot be compared with, it holds: {fault}; or name another --base") from error
+            raise PipelineError(
+                f"{base} cannot be compared with, it holds: {fault}; or name another --base"
+            ) from error
         raise
 
 
@@ -56,7 +71,10 @@ def changed_objects(compared: Comparison) -> list[ObjectChange]:
     with Overlays(compared.before) as before, Overlays(compared.after) as after:
         for _, together in groupby(changed_roots(compared), key=without_hash):
             roots = list(together)
-            old, new = ([thing for root in roots for thing in side.objects(root)] for side in (before, after))
+            old, new = (
+                [thing for root in roots for thing in side.objects(root)]
+                for side in (before, after)
+            )
             changes += object_changes(old, new)
     return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
 
@@ -83,11 +101,27 @@ def text(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> str:
 
 def as_data(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> dict[str, Any]:
     """The same, for --output json."""
-    return {"consequences": [asdict(c) for c in told], "objects": [_object(change) for change in changes]}
+    return {
+        "consequences": [asdict(c) for c in told],
+        "objects": [_object(change) for change in changes],
+    }
 
 
 def _object(change: ObjectChange) -> dict[str, Any]:
-    fields = [{"key": f.key, **{n: v for n, v in (("before", f.before), ("after", f.after)) if v is not ABSENT}} for f in change.fields]
-    head = {"action": change.action, "kind": change.kind, "namespace": change.namespace, "name": change.name}
-    more = {"was": change.was} if change.was else {"content": change.content} if change.content else {}
+    fields = [
+        {
+            "key": f.key,
+            **{n: v for n, v in (("before", f.before), ("after", f.after)) if v is not ABSENT},
+        }
+        for f in change.fields
+    ]
+    head = {
+        "action": change.action,
+        "kind": change.kind,
+        "namespace": change.namespace,
+        "name": change.name,
+    }
+    more = (
+        {"was": change.was} if change.was else {"content": change.content} if change.content else {}
+    )
     return {**head, **more, "fields": fields}

@@ -21,7 +21,14 @@ FOLLOW_SECONDS = 0.2
 _DONE = ("Complete", "Failed")
 
 
-def logs(repo: Path, name: str, environment: str = "local", *, cluster: Cluster = ANY, follow: bool = False) -> int:
+def logs(
+    repo: Path,
+    name: str,
+    environment: str = "local",
+    *,
+    cluster: Cluster = ANY,
+    follow: bool = False,
+) -> int:
     """Print the log; with `follow`, go on until the Job has ended. On a cluster, `name` is a run: experiment/id or its id."""
     if runtime_of(repo, environment) != "embedded":
         namespace = read_facts(Repository(repo), environment).namespaces.training
@@ -31,7 +38,9 @@ def logs(repo: Path, name: str, environment: str = "local", *, cluster: Cluster 
         return console.OK
     state = find_state(repo)
     if not _files(state, name):
-        raise PipelineError(f"no log of {name!r}; known are {', '.join(_known(state)) or 'none yet'}")
+        raise PipelineError(
+            f"no log of {name!r}; known are {', '.join(_known(state)) or 'none yet'}"
+        )
     printed: dict[str, int] = {}
     while True:
         ended = _has_ended(state, name)
@@ -49,8 +58,14 @@ def _files(state: State, name: str) -> list[Path]:
     """Logs of a Job, a run, a pod or a service, oldest first: of pods that are gone, then of those that are there."""
     job = _job_of(state, name)
     wanted = re.compile(rf"{re.escape(job)}-\d+" if job else re.escape(name))
-    gone = [path for path in sorted((state.root / "logs" / "pods").glob("*.log")) if wanted.fullmatch(path.stem)]
-    there = [path for path in sorted(state.root.glob("pods/*/log")) if wanted.fullmatch(path.parent.name)]
+    gone = [
+        path
+        for path in sorted((state.root / "logs" / "pods").glob("*.log"))
+        if wanted.fullmatch(path.stem)
+    ]
+    there = [
+        path for path in sorted(state.root.glob("pods/*/log")) if wanted.fullmatch(path.parent.name)
+    ]
     return gone + there + [path for path in (state.log(name),) if "/" not in name and path.exists()]
 
 

@@ -26,9 +26,13 @@ def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> 
     if path in tree:
         raise PipelineError(f"{path}:1: exists already; choose another name, or edit it")
     source = _source(tree, like)
-    experiment = read_experiment(with_settings(replace(source, path=path, data={**source.data, "name": name}), settings))
+    experiment = read_experiment(
+        with_settings(replace(source, path=path, data={**source.data, "name": name}), settings)
+    )
     changes = Changes({path: to_commented(path, experiment)})
-    faults = check(Snapshot(applied({p: tree[p] for p in tree if not p.startswith("base/")}, changes)), [path])
+    faults = check(
+        Snapshot(applied({p: tree[p] for p in tree if not p.startswith("base/")}, changes)), [path]
+    )
     if faults:
         raise InvalidDocumentsError(faults)
     write_changes(repo, changes)

@@ -30,14 +30,26 @@ def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
     """
     faults: list[Fault] = []
     objects = 0
-    folders = sorted({folder for path in snapshot.files if (folder := folder_of(path)) and folder.count("/") == 3})
-    policies = {name: policies_of(snapshot.files, environment) for name, environment in snapshot.environments.items()}
+    folders = sorted(
+        {
+            folder
+            for path in snapshot.files
+            if (folder := folder_of(path)) and folder.count("/") == 3
+        }
+    )
+    policies = {
+        name: policies_of(snapshot.files, environment)
+        for name, environment in snapshot.environments.items()
+    }
     with Overlays(snapshot.files) as overlays:
         for folder in folders:
             environment = folder.split("/")[1]
             for thing in overlays.objects(folder) if environment in policies else ():
                 objects += 1
-                faults += [_fault(snapshot, folder, thing, denial) for denial in policies[environment].denials(thing)]
+                faults += [
+                    _fault(snapshot, folder, thing, denial)
+                    for denial in policies[environment].denials(thing)
+                ]
     return sorted(faults), objects
 
 
@@ -45,11 +57,21 @@ def _fault(snapshot: Snapshot, folder: str, thing: Object, denial: Denial) -> Fa
     """Where a person can repair it: the document that the object is rendered from, at the key that the message names."""
     environment, part, name = folder.split("/")[1:]
     experiment = thing["metadata"].get("labels", {}).get(LABEL_EXPERIMENT, name)
-    path = f"environments/{environment}/promotions/{name}.yaml" if part == "serving" else f"experiments/{experiment}/experiment.yaml"
+    path = (
+        f"environments/{environment}/promotions/{name}.yaml"
+        if part == "serving"
+        else f"experiments/{experiment}/experiment.yaml"
+    )
     if "environment.yaml" in denial.message:
         path = f"environments/{environment}/environment.yaml"
     source = snapshot.source(path)
     words = [word.strip(".,;:'") for word in denial.message.split()]
-    key = next((word for word in reversed(words) if source and tuple(word.split(".")) in source.lines), "")
+    key = next(
+        (word for word in reversed(words) if source and tuple(word.split(".")) in source.lines), ""
+    )
     text = f"{thing['kind']} {thing['metadata']['name']}: {denial.message} (policy {denial.policy})"
-    return source.fault(key, text) if source and key else Fault(path if source else f"{folder}/kustomization.yaml", 1, "", text)
+    return (
+        source.fault(key, text)
+        if source and key
+        else Fault(path if source else f"{folder}/kustomization.yaml", 1, "", text)
+    )

@@ -19,7 +19,12 @@ from ml_pipeline.verbs.workspace import Workspace, open_workspace
 
 
 def promote(
-    repo: Path, reference: str, *, environment: str | None = None, rollout: Mapping[str, Any] | None = None, remote: str | None = None
+    repo: Path,
+    reference: str,
+    *,
+    environment: str | None = None,
+    rollout: Mapping[str, Any] | None = None,
+    remote: str | None = None,
 ) -> int:
     """Commit and merge the promotion of `experiment/id`, or of the newest succeeded run of an experiment."""
     workspace = open_workspace(repo, remote, environment=environment)
@@ -30,11 +35,15 @@ def promote(
     _open_rollouts(workspace, run.model)
 
     def plan(revision: str) -> tuple[Changes, str]:
-        return promotion_changes(load_snapshot(workspace.repository.read(revision)), run, name, asked)
+        return promotion_changes(
+            load_snapshot(workspace.repository.read(revision)), run, name, asked
+        )
 
     revision = workspace.repository.propose(plan)
     what = f"{run.model} in {name}: {run.experiment}/{run.id}"
-    console.result(f"{what} committed as {revision[:10]}" if revision else f"{what} is promoted already")
+    console.result(
+        f"{what} committed as {revision[:10]}" if revision else f"{what} is promoted already"
+    )
     return console.OK
 
 
@@ -46,11 +55,17 @@ def find_run(snapshot: Snapshot, reference: str) -> Run:
     """
     if reference in snapshot.runs_by_reference:
         return snapshot.runs_by_reference[reference]
-    mine = [run for run in snapshot.runs.values() if run.experiment == reference and run.outcome == "succeeded"]
+    mine = [
+        run
+        for run in snapshot.runs.values()
+        if run.experiment == reference and run.outcome == "succeeded"
+    ]
     if mine:
         return max(mine, key=lambda run: run.started or "")
     known = ", ".join(sorted(snapshot.runs_by_reference)) or "none"
-    raise PipelineError(f"{reference!r} has no receipt of a run; wait for it to finish, known are: {known}")
+    raise PipelineError(
+        f"{reference!r} has no receipt of a run; wait for it to finish, known are: {known}"
+    )
 
 
 def steps_from(percent: int) -> tuple[int, ...]:
@@ -63,8 +78,9 @@ def _open_rollouts(workspace: Workspace, model: str) -> None:
 
     def plan(revision: str) -> tuple[Changes, str]:
         snapshot = load_snapshot(workspace.repository.read(revision))
-        return Changes(
-            opened_rollouts(snapshot, model)
-        ), f"Open the rollouts of {model}\n\nPromotions of this model build on automation's component.\n"
+        return (
+            Changes(opened_rollouts(snapshot, model)),
+            f"Open the rollouts of {model}\n\nPromotions of this model build on automation's component.\n",
+        )
 
     workspace.repository.propose(plan, author=AUTOMATION)

@@ -18,8 +18,9 @@ from ml_pipeline.local import observe as local_observe
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.identity import SHORT
+from ml_pipeline.rules.observed import Observed, Step
 from ml_pipeline.rules.overlays import job_folders
-from ml_pipeline.rules.reconcile import Observed, Step, awaited, held_by_faults, plan
+from ml_pipeline.rules.reconcile import awaited, held_by_faults, plan
 from ml_pipeline.verbs import console
 
 PASS_SECONDS = 0.5
@@ -37,7 +38,14 @@ class Eyes:
     servers: tuple[Path, ...] = ()
 
 
-def reconcile(repo: Path, environment: str, *, state: Path | None = None, cluster: Cluster = ANY, passes: Passes = "endless") -> int:
+def reconcile(
+    repo: Path,
+    environment: str,
+    *,
+    state: Path | None = None,
+    cluster: Cluster = ANY,
+    passes: Passes = "endless",
+) -> int:
     """Commit and push what automation has to say: again and again, `once`, or only print the `plan`."""
     eyes = open_eyes(repo, environment, state, cluster)
     if passes != "endless":
@@ -57,13 +65,17 @@ def reconcile(repo: Path, environment: str, *, state: Path | None = None, cluste
             for server in eyes.servers:
                 clear_stale_locks(server)
             steps, held = [], (str(error).splitlines()[0],)
-        for line in [step.subject for step in steps] + [f"held: {reason}" for reason in held if held != told]:
+        for line in [step.subject for step in steps] + [
+            f"held: {reason}" for reason in held if held != told
+        ]:
             console.talk(line)
         told = held
         time.sleep(PASS_SECONDS)
 
 
-def open_eyes(repo: Path, environment: str, state: Path | None = None, cluster: Cluster = ANY) -> Eyes:
+def open_eyes(
+    repo: Path, environment: str, state: Path | None = None, cluster: Cluster = ANY
+) -> Eyes:
     """The embedded environment's own repository and state, or the repository at hand and a cluster; of the latter,
     `state` is the folder of the bridge that serves and measures its models."""
     if read_facts(Repository(repo), environment).runtime == "embedded":
@@ -81,7 +93,9 @@ def open_eyes(repo: Path, environment: str, state: Path | None = None, cluster: 
     return Eyes(Repository(repo), kubernetes)
 
 
-def one_pass(eyes: Eyes, environment: str, *, dry_run: bool = False) -> tuple[list[Step], tuple[str, ...]]:
+def one_pass(
+    eyes: Eyes, environment: str, *, dry_run: bool = False
+) -> tuple[list[Step], tuple[str, ...]]:
     """Plan on the newest revision and push; when the branch has moved meanwhile, plan again.
 
     Raises:
@@ -117,11 +131,16 @@ def _snapshot(repository: Repository, revision: str) -> Snapshot:
 
 def _observed(eyes: Eyes, environment: str, snapshot: Snapshot, revision: str) -> Observed:
     if environment not in snapshot.environments:
-        raise PipelineError(f"environment {environment!r} is not on the branch; known are {', '.join(snapshot.environments)}")
+        raise PipelineError(
+            f"environment {environment!r} is not on the branch; known are {', '.join(snapshot.environments)}"
+        )
     observed = eyes.look(snapshot, awaited(snapshot, environment))
     paths = snapshot.paths.get(Experiment, []) if observed.results else []
     commits = {path: eyes.repository.log([path], revision, "-1")[0].sha for path in paths}
     folders = job_folders(snapshot.files)
     waited = (short for identity in observed.results if (short := identity[:SHORT]) in folders)
-    asked = {short: eyes.repository.log([f"{folders[short]}/job.yaml"], revision, "-1")[0].when for short in waited}
+    asked = {
+        short: eyes.repository.log([f"{folders[short]}/job.yaml"], revision, "-1")[0].when
+        for short in waited
+    }
     return replace(observed, commits=commits, asked=asked)

@@ -11,7 +11,11 @@ from ml_pipeline.verbs import console
 def render(repo: Path, *, check: bool = False, dry_run: bool = False, output: str = "text") -> int:
     """Bring the rendered files of the working tree up to date; with `check` only say what differs."""
     changes = drift(checked(open_tree(repo)))
-    console.answer(as_data(changes), describe(changes, "stale, run `ml-pipeline render`" if check else ""), output)
+    console.answer(
+        as_data(changes),
+        describe(changes, "stale, run `ml-pipeline render`" if check else ""),
+        output,
+    )
     if check:
         return console.FINDINGS if changes else console.OK
     if not dry_run:
@@ -21,7 +25,9 @@ def render(repo: Path, *, check: bool = False, dry_run: bool = False, output: st
 
 def describe(changes: Changes, note: str = "") -> str:
     """One line a file."""
-    lines = [f"write   {path}" for path in sorted(changes.write)] + [f"delete  {path}" for path in sorted(changes.delete)]
+    lines = [f"write   {path}" for path in sorted(changes.write)] + [
+        f"delete  {path}" for path in sorted(changes.delete)
+    ]
     if not lines:
         return "rendered files are current"
     return "\n".join(f"{line}  ({note})" if note else line for line in lines)

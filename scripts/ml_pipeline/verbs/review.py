@@ -53,25 +53,37 @@ class _Review:
             text = str(error).replace("\n", " ")
             check = Check(name, (text,)) if _PLACE.match(text) else Check(name, no_answer=text)
         except Exception as error:  # noqa: BLE001  a check that crashes must not take the comment with it
-            console.talk(f"this is a bug in the check of {name}; please report it with these lines:\n{traceback.format_exc()}")
+            console.talk(
+                f"this is a bug in the check of {name}; please report it with these lines:\n{traceback.format_exc()}"
+            )
             check = Check(name, no_answer=f"{type(error).__name__}: {error}", crashed=True)
         self.checks.append(check)
         return check.holds
 
 
 def review(
-    repo: Path, base: str = "origin/main", *, comment_file: Path | None = None, annotations: bool = False, output: str = "text"
+    repo: Path,
+    base: str = "origin/main",
+    *,
+    comment_file: Path | None = None,
+    annotations: bool = False,
+    output: str = "text",
 ) -> int:
     """Check everything that a merge into a base would change; 1 with findings, 3 where a check crashed."""
     found = _Review()
     _look(found, repo, base)
-    markdown = comment(found.told, found.changes, found.checks, notes=found.notes, hints=found.hints)
+    markdown = comment(
+        found.told, found.changes, found.checks, notes=found.notes, hints=found.hints
+    )
     if comment_file:
         write_whole(comment_file.absolute(), markdown.encode())
     if annotations:
         for line in _annotations(found.checks):
             console.talk(line)
-    data = {"checks": [asdict(check) for check in found.checks], **as_data(found.told, found.changes)}
+    data = {
+        "checks": [asdict(check) for check in found.checks],
+        **as_data(found.told, found.changes),
+    }
     console.answer(data, markdown if output == "markdown" else _text(found), output)
     if any(check.crashed for check in found.checks):
         return console.BUG
@@ -111,8 +123,15 @@ def _look(found: _Review, repo: Path, base: str) -> None:
 
 def _documents(after: Snapshot) -> Answer:
     check_all(after)
-    counts = {"experiments": len(after.experiments), "promotions": len(after.promotions), "environments": len(after.environments)}
-    return (), ", ".join(f"{count} {kind.removesuffix('s') if count == 1 else kind}" for kind, count in counts.items())
+    counts = {
+        "experiments": len(after.experiments),
+        "promotions": len(after.promotions),
+        "environments": len(after.environments),
+    }
+    return (), ", ".join(
+        f"{count} {kind.removesuffix('s') if count == 1 else kind}"
+        for kind, count in counts.items()
+    )
 
 
 def _stale(after: Snapshot) -> Answer:
@@ -129,8 +148,16 @@ def _budgets(found: _Review, before: Snapshot, after: Snapshot) -> Answer:
     """Faults of budgets; what is left of those that are touched, and advice on what is new, go into the comment."""
     history, month = History(after), this_month()
     new, old = months(after, history, month), _months_before(before, month)
-    found.notes = [left(now) for name, now in new.items() if name not in old or now.expected != old[name].expected]
-    asked = {name for name, now in new.items() for name in now.waiting.keys() - (old[name].waiting.keys() if name in old else set())}
+    found.notes = [
+        left(now)
+        for name, now in new.items()
+        if name not in old or now.expected != old[name].expected
+    ]
+    asked = {
+        name
+        for name, now in new.items()
+        for name in now.waiting.keys() - (old[name].waiting.keys() if name in old else set())
+    }
     found.hints = advice_lines(hints_for(after, history, sorted(asked)))
     return over_budget(after, old, new), "kept"
 
@@ -145,7 +172,15 @@ def _months_before(before: Snapshot, month: str) -> Mapping[str, Month]:
 
 def _text(found: _Review) -> str:
     lines = [finding for check in found.checks for finding in check.all_findings]
-    return "\n".join([*lines, *[""] * bool(lines), diff_text(found.told, found.changes), *found.notes, *found.hints])
+    return "\n".join(
+        [
+            *lines,
+            *[""] * bool(lines),
+            diff_text(found.told, found.changes),
+            *found.notes,
+            *found.hints,
+        ]
+    )
 
 
 def _annotations(checks: Iterable[Check]) -> Iterator[str]:

@@ -9,13 +9,17 @@ from ml_pipeline.verbs import console
 from ml_pipeline.verbs.workspace import open_workspace
 
 
-def rollback(repo: Path, model: str, *, environment: str = "local", remote: str | None = None) -> int:
+def rollback(
+    repo: Path, model: str, *, environment: str = "local", remote: str | None = None
+) -> int:
     """Revert the commit that last changed the promotion of a model."""
     workspace = open_workspace(repo, remote, environment=environment)
     repository = workspace.repository
     path = f"environments/{environment}/promotions/{model}.yaml"
     if path not in workspace.snapshot.files:
-        raise PipelineError(f"{model!r} is not promoted in {environment}; `ml-pipeline status` shows what serves")
+        raise PipelineError(
+            f"{model!r} is not promoted in {environment}; `ml-pipeline status` shows what serves"
+        )
     promoted = repository.log([path], workspace.revision, "-1")[0]
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "tree")

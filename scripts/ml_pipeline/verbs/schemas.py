@@ -12,7 +12,11 @@ from ml_pipeline.verbs.render import describe
 def schemas(repo: Path, *, check: bool = False) -> int:
     """Bring `schemas/` and docs/reference.md up to date."""
     generated = schema_files() | {"docs/reference.md": reference()}
-    stale = {p: raw for p, raw in generated.items() if not (repo / p).exists() or (repo / p).read_bytes() != raw}
+    stale = {
+        p: raw
+        for p, raw in generated.items()
+        if not (repo / p).exists() or (repo / p).read_bytes() != raw
+    }
     console.result(describe(Changes(stale)) if stale else "schemas are current")
     if check:
         return console.FINDINGS if stale else console.OK

@@ -14,7 +14,14 @@ from ml_pipeline.verbs.up import running
 from ml_pipeline.verbs.workspace import open_workspace, runtime_of
 
 
-def status(repo: Path, environment: str = "local", *, cluster: Cluster = ANY, selector: str = "", output: str = "text") -> int:
+def status(
+    repo: Path,
+    environment: str = "local",
+    *,
+    cluster: Cluster = ANY,
+    selector: str = "",
+    output: str = "text",
+) -> int:
     """Jobs and models of an environment whose labels match `key=value,key=value`."""
     if runtime_of(repo, environment) == "embedded":
         return _embedded(repo, selector, output)
@@ -24,12 +31,22 @@ def status(repo: Path, environment: str = "local", *, cluster: Cluster = ANY, se
 def _embedded(repo: Path, selector: str, output: str) -> int:
     state = find_state(repo)
     wanted = dict(pair.split("=", 1) for pair in selector.split(",") if "=" in pair)
-    jobs = [row for name in state.names("jobs") if (row := _job(state.read(f"jobs/{name}"))) and _matches(row["labels"], wanted)]
-    models = [row for name in state.names("serving") if (row := state.read(f"serving/{name}")) and _matches(row["labels"], wanted)]
+    jobs = [
+        row
+        for name in state.names("jobs")
+        if (row := _job(state.read(f"jobs/{name}"))) and _matches(row["labels"], wanted)
+    ]
+    models = [
+        row
+        for name in state.names("serving")
+        if (row := state.read(f"serving/{name}")) and _matches(row["labels"], wanted)
+    ]
     revision = state.read("revision") or {}
     data = {"up": running(state) is not None, "revision": revision, "jobs": jobs, "models": models}
     head = f"environment {'up' if data['up'] else 'down; start it with `ml-pipeline up`'}, revision {revision.get('applied', 'none')[:10]}"
-    failed = f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
+    failed = (
+        f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
+    )
     console.answer(data, _text([head, failed], jobs, models), output)
     return console.FINDINGS if revision.get("error") or not data["up"] else console.OK
 
@@ -39,10 +56,16 @@ def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, o
     workspace.environment(environment)
     shown = look(cluster, workspace.snapshot, environment, selector)
     data = {"revision": workspace.revision, **asdict(shown)}
-    parts = ", ".join(f"{part} {revision[:10] or 'nothing yet'}" for part, revision in shown.applied.items())
+    parts = ", ".join(
+        f"{part} {revision[:10] or 'nothing yet'}" for part, revision in shown.applied.items()
+    )
     head = f"environment {environment}: {workspace.repository.branch} is at {workspace.revision[:10]}; applied: {parts or 'nothing'}"
     console.answer(data, _text([head, *shown.findings], shown.jobs, shown.models), output)
-    return console.FINDINGS if shown.findings or any(job["phase"] == "Failed" for job in shown.jobs) else console.OK
+    return (
+        console.FINDINGS
+        if shown.findings or any(job["phase"] == "Failed" for job in shown.jobs)
+        else console.OK
+    )
 
 
 def model_status(state: State, model: str) -> dict[str, Any] | None:
@@ -72,7 +95,10 @@ def _matches(labels: dict[str, str], wanted: dict[str, str]) -> bool:
 def _text(head: list[str], jobs: list[dict[str, Any]], models: list[dict[str, Any]]) -> str:
     lines = [line for line in head if line]
     rows = [("JOB", "PHASE", "TRY", "SECONDS", "NOTE")]
-    rows += [(job["name"], job["phase"], str(job["attempt"]), f"{job['seconds']:.0f}", job["message"]) for job in jobs]
+    rows += [
+        (job["name"], job["phase"], str(job["attempt"]), f"{job['seconds']:.0f}", job["message"])
+        for job in jobs
+    ]
     lines.append(console.table(rows) if jobs else "no Jobs: nothing is to be trained")
     for model in models:
         lines.append(f"{model['model']}: {model['state']}, {model['url']}")

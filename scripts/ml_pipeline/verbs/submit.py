@@ -31,13 +31,24 @@ class Submission:
     already_trained: bool
 
 
-def submit(repo: Path, draft: Path, *, settings: tuple[str, ...] = (), merge: bool = False, remote: str | None = None) -> int:
+def submit(
+    repo: Path,
+    draft: Path,
+    *,
+    settings: tuple[str, ...] = (),
+    merge: bool = False,
+    remote: str | None = None,
+) -> int:
     """Commit the experiment in a file; `settings` such as `parameters.epochs=5` change it first."""
     source = parse(str(draft), draft.read_bytes() if draft.exists() else _missing(draft))
     if not isinstance(source, Source):
         raise InvalidDocumentsError([source])
     submission = submit_source(repo, with_settings(source, settings), merge=merge, remote=remote)
-    what = f"{submission.experiment.name}/{submission.run[:SHORT]}" if submission.run else submission.experiment.name
+    what = (
+        f"{submission.experiment.name}/{submission.run[:SHORT]}"
+        if submission.run
+        else submission.experiment.name
+    )
     if submission.already_trained:
         console.result(f"{what}: trained already, its receipt is reused and nothing runs")
     else:
@@ -45,7 +56,9 @@ def submit(repo: Path, draft: Path, *, settings: tuple[str, ...] = (), merge: bo
     return console.OK
 
 
-def submit_source(repo: Path, source: Source, *, merge: bool, remote: str | None = None) -> Submission:
+def submit_source(
+    repo: Path, source: Source, *, merge: bool, remote: str | None = None
+) -> Submission:
     """Commit an experiment that was parsed already; the trainer image is pinned if it is not yet.
 
     Raises:
@@ -61,16 +74,24 @@ def submit_source(repo: Path, source: Source, *, merge: bool, remote: str | None
         changes = Changes({path: to_document(path, experiment)})
         after = applied(files, changes)
         changes |= drift(checked(after))
-        return Changes({p: raw for p, raw in changes.write.items() if files.get(p) != raw}, changes.delete), _message(experiment)
+        return Changes(
+            {p: raw for p, raw in changes.write.items() if files.get(p) != raw}, changes.delete
+        ), _message(experiment)
 
     if merge:
         revision = workspace.repository.propose(plan) or workspace.revision
     else:
         changes, message = plan(workspace.revision)
-        revision = workspace.repository.commit(workspace.revision, changes, message) if changes else workspace.revision
+        revision = (
+            workspace.repository.commit(workspace.revision, changes, message)
+            if changes
+            else workspace.revision
+        )
         workspace.repository.push_branch(revision, branch, _at(workspace, branch))
     run = asked_run(workspace.snapshot, experiment)
-    return Submission(experiment, run, revision, branch, already_trained=run in workspace.snapshot.runs)
+    return Submission(
+        experiment, run, revision, branch, already_trained=run in workspace.snapshot.runs
+    )
 
 
 def _pinned(workspace: Workspace, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +99,9 @@ def _pinned(workspace: Workspace, data: Mapping[str, Any]) -> dict[str, Any]:
     environment = workspace.snapshot.environments.get(str(data.get("environment")))
     if "image" in data or environment is None:
         return dict(data)
-    digest = environment.images.trainer.digest or digest_at(workspace.repository, workspace.revision, "trainer")
+    digest = environment.images.trainer.digest or digest_at(
+        workspace.repository, workspace.revision, "trainer"
+    )
     return {**data, "image": digest}
 
 
@@ -113,18 +136,25 @@ def with_settings(source: Source, settings: tuple[str, ...]) -> Source:
         for parent in parents:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
-                raise PipelineError(f"--set {setting!r}: {parent} holds no keys; name a key of the experiment")
+                raise PipelineError(
+                    f"--set {setting!r}: {parent} holds no keys; name a key of the experiment"
+                )
         target[last] = value.data["value"]
     return replace(source, data=data)
 
 
 def _message(experiment: Experiment) -> str:
-    values = ", ".join(f"{key} {value}" for key, value in experiment.parameters.model_dump(exclude_defaults=True).items())
+    values = ", ".join(
+        f"{key} {value}"
+        for key, value in experiment.parameters.model_dump(exclude_defaults=True).items()
+    )
     return f"Train {experiment.name}\n\n{experiment.model.type} on {experiment.dataset.uri} with {values}, seed {experiment.seed}.\n"
 
 
 def _at(workspace: Workspace, branch: str) -> str:
-    listed = workspace.repository.call("ls-remote", workspace.repository.remote, f"refs/heads/{branch}")
+    listed = workspace.repository.call(
+        "ls-remote", workspace.repository.remote, f"refs/heads/{branch}"
+    )
     return listed.split()[0] if listed else ""
 
 

@@ -27,14 +27,20 @@ def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
     sweep(state)
     open_origin(repo, state)
     command = [sys.executable, "-m", "ml_pipeline.local.supervisor", str(state.root), environment]
-    process = processes.spawn(command, cwd=state.root, env=state.environ(), log=state.log("supervisor"))
+    process = processes.spawn(
+        command, cwd=state.root, env=state.environ(), log=state.log("supervisor")
+    )
     end = time.monotonic() + START_SECONDS
     while not (running(state) and (not wait or _answers(state))):
         if process.poll() is not None:
             last = state.log("supervisor").read_text(errors="replace").strip().splitlines()[-1:]
-            raise PipelineError(f"the environment did not start: {''.join(last)}; see {state.log('supervisor')}")
+            raise PipelineError(
+                f"the environment did not start: {''.join(last)}; see {state.log('supervisor')}"
+            )
         if time.monotonic() > end:
-            raise PipelineError(f"the environment is not ready after {START_SECONDS:.0f} s; see {state.root / 'pods/mlflow/log'}")
+            raise PipelineError(
+                f"the environment is not ready after {START_SECONDS:.0f} s; see {state.root / 'pods/mlflow/log'}"
+            )
         time.sleep(0.1)
     console.result(addresses(state))
     return console.OK
@@ -57,14 +63,22 @@ def down(repo: Path) -> int:
 def running(state: State) -> int | None:
     """Process id of the environment, None if it is not up."""
     known = state.read("supervisor")
-    if known and known["pid"] in processes.with_variable(MARKER, str(state.root)) and processes.is_alive(known["pid"]):
+    if (
+        known
+        and known["pid"] in processes.with_variable(MARKER, str(state.root))
+        and processes.is_alive(known["pid"])
+    ):
         return int(known["pid"])
     return None
 
 
 def sweep(state: State) -> None:
     """End every process of this environment that is left, whatever became of its parent."""
-    while left := [pid for pid in processes.with_variable(MARKER, str(state.root)) if processes.is_alive(pid) and pid != os.getppid()]:
+    while left := [
+        pid
+        for pid in processes.with_variable(MARKER, str(state.root))
+        if processes.is_alive(pid) and pid != os.getppid()
+    ]:
         processes.send(left, signal.SIGKILL)
         time.sleep(0.02)
     state.drop("supervisor")
@@ -92,7 +106,10 @@ def addresses(state: State) -> str:
     ports = state.read("endpoints")
     rows = [
         ("MLflow", f"http://127.0.0.1:{ports['mlflow']}"),
-        ("endpoint", f"http://127.0.0.1:{ports['endpoint']}/seldon/<namespace>/<model>/v2/models/<model>/infer"),
+        (
+            "endpoint",
+            f"http://127.0.0.1:{ports['endpoint']}/seldon/<namespace>/<model>/v2/models/<model>/infer",
+        ),
     ]
     return console.table([*rows, ("git remote", f"{REMOTE}  ({state.origin})")])
 
@@ -100,7 +117,9 @@ def addresses(state: State) -> str:
 def _answers(state: State) -> bool:
     ports = state.read("endpoints")
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports['mlflow']}/health", timeout=1) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{ports['mlflow']}/health", timeout=1
+        ) as answer:
             return bool(answer.status == 200)
     except (OSError, TypeError):
         return False

@@ -23,7 +23,9 @@ def validate(repo: Path, files: Sequence[Path] = (), *, output: str = "text") ->
         "promotions": len(snapshot.promotions),
         "environments": len(snapshot.environments),
     }
-    console.answer(counts, "valid: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), output)
+    console.answer(
+        counts, "valid: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), output
+    )
     return console.OK
 
 
@@ -31,7 +33,9 @@ def _validate_some(tree: Tree, paths: list[str], output: str) -> int:
     snapshot, faults = Snapshot(tree), []
     for path in paths:
         if path not in tree:
-            raise PipelineError(f"{path}: is no file below experiments/, environments/ or base/; correct the path")
+            raise PipelineError(
+                f"{path}: is no file below experiments/, environments/ or base/; correct the path"
+            )
         try:
             faults += check(snapshot, [path])
         except InvalidDocumentsError as error:

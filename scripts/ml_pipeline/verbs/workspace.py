@@ -31,7 +31,9 @@ class Workspace:
         """
         found = self.snapshot.environments.get(name)
         if found is None:
-            raise PipelineError(f"environment {name!r} does not exist; known are {', '.join(sorted(self.snapshot.environments))}")
+            raise PipelineError(
+                f"environment {name!r} does not exist; known are {', '.join(sorted(self.snapshot.environments))}"
+            )
         return found
 
 
@@ -45,12 +47,21 @@ def runtime_of(repo: Path, environment: str) -> str:
         return "embedded"
     path = f"environments/{environment}/environment.yaml"
     if not (repo / path).exists():
-        known = ", ".join(sorted(found.parent.name for found in repo.glob("environments/*/environment.yaml"))) or "none"
-        raise PipelineError(f"environment {environment!r} is not in this checkout; known are {known}")
+        known = (
+            ", ".join(
+                sorted(found.parent.name for found in repo.glob("environments/*/environment.yaml"))
+            )
+            or "none"
+        )
+        raise PipelineError(
+            f"environment {environment!r} is not in this checkout; known are {known}"
+        )
     return interpreted(path, (repo / path).read_bytes()).runtime
 
 
-def open_workspace(repo: Path, remote: str | None = None, *, environment: str | None = None) -> Workspace:
+def open_workspace(
+    repo: Path, remote: str | None = None, *, environment: str | None = None
+) -> Workspace:
     """The newest revision of the branch that counts: of the embedded environment's git server where there is one, unless
     the work is for an environment that Flux reconciles from `origin`.
 
@@ -68,6 +79,12 @@ def open_workspace(repo: Path, remote: str | None = None, *, environment: str | 
     revision = repository.fetch()
     workspace = Workspace(repository, revision, checked(repository.read(revision)))
     facts = workspace.snapshot.environments.get(environment or "")
-    if remote is None and facts and facts.runtime != "embedded" and repository.remote != ORIGIN and ORIGIN in remotes:
+    if (
+        remote is None
+        and facts
+        and facts.runtime != "embedded"
+        and repository.remote != ORIGIN
+        and ORIGIN in remotes
+    ):
         return open_workspace(repo, ORIGIN)
     return workspace

@@ -1,0 +1,35 @@
+"""What one look at an environment gives to `reconcile`, and what it makes of that: commits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml_pipeline.rules.render import Changes
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What one environment shows: results by identity, reasons of failed Jobs by short identity, serving by model; and
+    from git the commit of each experiment, and when an overlay was committed by short identity."""
+
+    environment: str
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    serving: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    commits: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One commit."""
+
+    changes: Changes
+    subject: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """Commit message: subject, blank line, reason."""
+        return f"{self.subject}\n\n{self.reason}\n"
