@@ -8,6 +8,7 @@ import pytest
 from ml_pipeline.adapters.kubernetes import Cluster
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.rules.render import applied, drift
 
 from tests.api_server import ApiServer, serve
 
@@ -41,6 +42,12 @@ def files() -> dict[str, bytes]:
 @pytest.fixture
 def snapshot(files) -> Snapshot:
     return load_snapshot(files)
+
+
+@pytest.fixture
+def current(files) -> dict[str, bytes]:
+    """The tree with its overlays."""
+    return applied(files, drift(load_snapshot(files)))
 
 
 def git(path: Path, *arguments: str) -> str:

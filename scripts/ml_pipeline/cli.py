@@ -255,13 +255,17 @@ def _writing(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=float,
         help="how much p99 may exceed the stable's, as a share of it",
     )
-    rollback = command(
-        "rollback",
-        lambda o: _verb("rollback")(o.repo, o.model, environment=o.env, remote=o.remote),
-        "git revert the newest promotion of a model",
+    promote.add_argument(
+        "--over-budget",
+        action="store_true",
+        help="also where the environment's monthly budget does not suffice",
     )
+    rollback = command("rollback", _rollback, "bring back the promotion before the newest one")
     rollback.add_argument("model")
     rollback.add_argument("--env", default="local", help="where (default: local)")
+    rollback.add_argument(
+        "--dry-run", action="store_true", help="only print what it would bring back"
+    )
     for writing in (submit, promote, rollback):
         writing.add_argument(
             "--remote",
@@ -438,10 +442,23 @@ def _comment(options: Arguments) -> int:
 
 
 def _promote(options: Arguments) -> int:
+    from ml_pipeline.verbs.promote import Terms
+
     names = ("steps", "min_requests", "max_error_rate_increase", "max_p99_increase")
     rollout = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    terms = Terms(rollout, over_budget=options.over_budget)
     return _verb("promote")(
-        options.repo, options.run, environment=options.env, rollout=rollout, remote=options.remote
+        options.repo, options.run, environment=options.env, terms=terms, remote=options.remote
+    )
+
+
+def _rollback(options: Arguments) -> int:
+    return _verb("rollback")(
+        options.repo,
+        options.model,
+        environment=options.env,
+        remote=options.remote,
+        dry_run=options.dry_run,
     )
 
 

@@ -2,18 +2,12 @@ import pytest
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import plan
-from ml_pipeline.rules.render import applied, drift
+from ml_pipeline.rules.render import applied
 from ml_pipeline.rules.serving import state
 
 from tests.simulate import serving_status
 
 GOOD, BETTER = "good/31a4e76e1a", "better/c39d9a14b0"
-
-
-@pytest.fixture
-def current(files):
-    """The tree with its overlays."""
-    return applied(files, drift(load_snapshot(files)))
 
 
 def steps(files, **seen):
