@@ -258,12 +258,24 @@ def test_promotion_written_by_hand_is_taken_out(fresh):
         {"environments/staging/environment.yaml": b"\xff\xfe"},
         {"experiments/weak/runs/e96261b1e3.yaml": b"[]\n"},
         {"environments/local/promotions/letters.yaml": b"kind: Promotion\n"},
+        {"environments/local/environment.yaml": b"kind: Environment\n"},
     ],
     ids=lambda broken: next(iter(broken)).rpartition("/")[2] + str(len(*broken.values())),
 )
 def test_other_documents_that_cannot_be_read_are_no_obstacle(fresh, three, broken):
     change(fresh, lambda files: Changes(broken), "Break something")
     assert rollback(fresh) == 0
+    assert served(fresh) == three[1]
+
+
+def test_environment_that_cannot_be_read_leaves_the_branch_to_the_person(fresh, three, capsys):
+    """With two remotes the wrong one would be rolled back, and nobody would notice."""
+    git(fresh, "remote", "add", "local", "../origin.git")
+    broken = {"environments/local/environment.yaml": b"kind: Environment\n"}
+    change(fresh, lambda files: Changes(broken), "Break it")
+    assert rollback(fresh) == 2
+    assert "or name the branch that serves with --remote" in capsys.readouterr().err
+    assert rollback(fresh, "--remote", "origin") == 0
     assert served(fresh) == three[1]
 
 

@@ -10,7 +10,7 @@ from ml_pipeline.rules.render import Changes, applied
 from ml_pipeline.rules.rollback import NOTHING, Promoted, back_to, before, promoted, standing
 from ml_pipeline.rules.serving import promotion_path, state
 from ml_pipeline.verbs import console
-from ml_pipeline.verbs.workspace import open_branch
+from ml_pipeline.verbs.workspace import ORIGIN, Workspace, open_branch
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ def rollback(
     dry_run: bool = False,
 ) -> int:
     """Take the newest promotion of a model out and bring back the one before, whatever else is on the branch."""
-    repository, revision = open_branch(repo, remote, environment)
+    workspace = open_branch(repo, remote, environment=environment)
+    if remote is None:
+        _refuse_to_guess(workspace, environment)
+    repository, revision = workspace.repository, workspace.revision
     first = _way(repository, revision, environment, model)
     where = f"{model} in {environment}"
     if dry_run:
@@ -56,6 +59,16 @@ def rollback(
         f"{where}: took out {_named(first.left)}; {first.said}; committed as {committed[:10]}"
     )
     return console.OK
+
+
+def _refuse_to_guess(workspace: Workspace, environment: str) -> None:
+    """Without its facts nobody knows which branch an environment follows, where a clone has more than one."""
+    try:
+        workspace.environment(environment)
+    except InvalidDocumentsError as error:
+        if workspace.repository.remote != ORIGIN:
+            text = f"{error.faults[0]}; or name the branch that serves with --remote"
+            raise PipelineError(text) from error
 
 
 def _way(repository: Repository, revision: str, environment: str, model: str) -> _Way:

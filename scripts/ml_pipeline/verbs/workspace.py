@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_pipeline.adapters.facts import interpreted, read_facts
+from ml_pipeline.adapters.facts import interpreted
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.checks import checked
+from ml_pipeline.rules.checks import check_all
 from ml_pipeline.verbs.up import REMOTE
 
 ORIGIN = "origin"
@@ -69,33 +69,19 @@ def open_workspace(
         PipelineError: the clone has no such remote.
         InvalidDocumentsError: a document on the branch breaks a rule.
     """
-    repository, revision = _fetched(repo, remote)
-    workspace = Workspace(repository, revision, checked(repository.read(revision)))
-    facts = workspace.snapshot.environments.get(environment or "")
-    if remote is None and facts and _is_elsewhere(facts, repository):
-        return open_workspace(repo, ORIGIN)
+    workspace = open_branch(repo, remote, environment=environment)
+    check_all(workspace.snapshot)
     return workspace
 
 
-def open_branch(repo: Path, remote: str | None, environment: str) -> tuple[Repository, str]:
-    """The same branch and its newest revision, for work that must go on while other documents are not valid.
+def open_branch(
+    repo: Path, remote: str | None = None, *, environment: str | None = None
+) -> Workspace:
+    """The same, whatever is wrong with the documents on the branch.
 
     Raises:
-        PipelineError: the clone has no such remote, or the environment does not say where its branch is.
+        PipelineError: the clone has no such remote.
     """
-    repository, revision = _fetched(repo, remote)
-    if remote is None and repository.remote != ORIGIN:
-        try:
-            facts = read_facts(repository, environment, revision)
-        except InvalidDocumentsError as error:
-            first = error.faults[0]
-            raise PipelineError(f"{first}; or name the branch's remote with --remote") from error
-        if _is_elsewhere(facts, repository):
-            return _fetched(repo, ORIGIN)
-    return repository, revision
-
-
-def _fetched(repo: Path, remote: str | None) -> tuple[Repository, str]:
     repository = Repository(repo)
     remotes = repository.call("remote").split()
     repository.remote = remote or (REMOTE if REMOTE in remotes else ORIGIN)
@@ -103,10 +89,17 @@ def _fetched(repo: Path, remote: str | None) -> tuple[Repository, str]:
         raise PipelineError(
             f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
         )
-    return repository, repository.fetch()
+    revision = repository.fetch()
+    workspace = Workspace(repository, revision, Snapshot(repository.read(revision)))
+    is_elsewhere = remote is None and repository.remote != ORIGIN and ORIGIN in remotes
+    if is_elsewhere and _is_on_a_cluster(workspace.snapshot, environment):
+        return open_branch(repo, ORIGIN)
+    return workspace
 
 
-def _is_elsewhere(facts: Environment, repository: Repository) -> bool:
-    """Whether an environment is reconciled from `origin` while the branch at hand is the embedded one's."""
-    embedded = facts.runtime == "embedded" or repository.remote == ORIGIN
-    return not embedded and ORIGIN in repository.call("remote").split()
+def _is_on_a_cluster(snapshot: Snapshot, environment: str | None) -> bool:
+    try:
+        facts = snapshot.environments.get(environment or "")
+    except InvalidDocumentsError:
+        return False
+    return facts is not None and facts.runtime != "embedded"
