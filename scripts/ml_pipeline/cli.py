@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ml_pipeline.commands.parser import parsed
+from ml_pipeline.commands.parser import COMMANDS, parsed
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.verbs import console
 
@@ -16,8 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the only broad `except` is here."""
     try:
         options = parsed(arguments)
-        code: int = options.run(options)
-        return code
+        return COMMANDS[options.command].run(options)
     except PipelineError as error:
         console.problem(str(error))
         return console.USAGE

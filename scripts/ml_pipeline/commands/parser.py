@@ -21,7 +21,7 @@ Exit codes: 0 in the desired state, 1 findings or drift, 2 wrong usage or invali
 
 
 def parsed(arguments: Sequence[str] | None) -> Options:
-    """The options of the command that was typed, its `run` among them.
+    """The options of the command that was typed, its name in `command`.
 
     Raises:
         SystemExit: with code 2 for wrong usage, 0 after --help and --version.
@@ -125,7 +125,6 @@ def _add(commands: "argparse._SubParsersAction[Parser]", command: Command) -> No
     # No default: what was said before the command stands where nothing is said after it.
     added.add_argument("--repo", type=Path, default=argparse.SUPPRESS, metavar="DIR", help=_REPO)
     added.add_options = command.add_arguments
-    added.set_defaults(run=command.run)
 
 
 def _overview(options: Iterable[argparse.Action]) -> str:
