@@ -1,5 +1,6 @@
 """Where a command works: the branch that counts for an environment, read and written through git alone."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,8 @@ from ml_pipeline.adapters.facts import interpreted
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.checks import checked
+from ml_pipeline.documents.snapshot import ROOTS, Snapshot
+from ml_pipeline.rules.checks import check_all
 from ml_pipeline.verbs.up import REMOTE
 
 ORIGIN = "origin"
@@ -59,6 +60,35 @@ def runtime_of(repo: Path, environment: str) -> str:
     return interpreted(path, (repo / path).read_bytes()).runtime
 
 
+def find_branch(repo: Path, remote: str | None = None) -> tuple[Repository, str]:
+    """The clone, and the newest revision of the branch that counts, fetched now.
+
+    Raises:
+        PipelineError: the clone has no such remote.
+    """
+    repository = Repository(repo)
+    remotes = repository.call("remote").split()
+    repository.remote = remote or (REMOTE if REMOTE in remotes else ORIGIN)
+    if repository.remote not in remotes:
+        raise PipelineError(
+            f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
+        )
+    return repository, repository.fetch()
+
+
+def read_branch(
+    repo: Path, remote: str | None = None, *, roots: Iterable[str] = ROOTS
+) -> Workspace:
+    """The branch that counts with its documents unread: a command that only shows some of them is not kept from it by
+    others that break a rule. `roots` are the folders that it needs.
+
+    Raises:
+        PipelineError: the clone has no such remote.
+    """
+    repository, revision = find_branch(repo, remote)
+    return Workspace(repository, revision, Snapshot(repository.read(revision, roots)))
+
+
 def open_workspace(
     repo: Path, remote: str | None = None, *, environment: str | None = None
 ) -> Workspace:
@@ -69,22 +99,16 @@ def open_workspace(
         PipelineError: the clone has no such remote.
         InvalidDocumentsError: a document on the branch breaks a rule.
     """
-    repository = Repository(repo)
-    remotes = repository.call("remote").split()
-    repository.remote = remote or (REMOTE if REMOTE in remotes else ORIGIN)
-    if repository.remote not in remotes:
-        raise PipelineError(
-            f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
-        )
-    revision = repository.fetch()
-    workspace = Workspace(repository, revision, checked(repository.read(revision)))
+    workspace = read_branch(repo, remote)
+    check_all(workspace.snapshot)
+    repository = workspace.repository
     facts = workspace.snapshot.environments.get(environment or "")
     if (
         remote is None
         and facts
         and facts.runtime != "embedded"
         and repository.remote != ORIGIN
-        and ORIGIN in remotes
+        and ORIGIN in repository.call("remote").split()
     ):
         return open_workspace(repo, ORIGIN)
     return workspace
