@@ -110,7 +110,7 @@ def test_history_asks_git_as_often_for_many_commits_as_for_one(team, capsys, mon
     real = processes.run
     monkeypatch.setattr(processes, "run", lambda *a, **k: asked.append(a) or real(*a, **k))
     assert len(output(team, capsys, "history", "digits").splitlines()) == 7
-    assert len([a for a in asked if "cat-file" in a[0]]) == 2
+    assert len([a for a in asked if "cat-file" in a[0]]) == 3, "the head, promotions, weights"
 
 
 def test_history_says_what_served_and_who_changed_it(team, capsys):

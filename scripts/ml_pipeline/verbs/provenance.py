@@ -14,16 +14,15 @@ from ml_pipeline.local.state import State
 from ml_pipeline.rules.runs import matching_runs, ordered, record_of
 from ml_pipeline.rules.serving import Serving, rollout_path, state
 from ml_pipeline.verbs import console
-from ml_pipeline.verbs.runs import EXPERIMENTS
 from ml_pipeline.verbs.status import model_status
-from ml_pipeline.verbs.workspace import Workspace, find_branch, read_branch
+from ml_pipeline.verbs.workspace import Workspace, open_branch
 
 Facts = dict[str, Any]
 
 
 def why(repo: Path, model: str, *, environment: str = "local", output: str = "text") -> int:
     """The chain from the endpoint to the bytes that it began with, for each predictor."""
-    workspace = read_branch(repo)
+    workspace = open_branch(repo, environment=environment)
     serving = _serving(workspace, environment, model)
     live = model_status(State(repo.resolve() / ".ml-pipeline"), model)
     chains = [
@@ -44,7 +43,7 @@ def compare(
     output: str = "text",
 ) -> int:
     """Runs side by side: what differs in what decided them, and what came of it."""
-    snapshot = read_branch(repo, roots=EXPERIMENTS).snapshot
+    snapshot = open_branch(repo).snapshot
     found = matching_runs(snapshot, patterns)
     if sort:
         by_name = {f"{run.experiment}/{run.id}": run for run in found}
@@ -63,8 +62,8 @@ def compare(
 
 def history(repo: Path, model: str, *, environment: str = "local", output: str = "text") -> int:
     """Every change of what served a model, newest first, with who made it."""
-    repository, revision = find_branch(repo)
-    changes = _Past(repository, environment, model).changes(revision)
+    workspace = open_branch(repo, environment=environment)
+    changes = _Past(workspace.repository, environment, model).changes(workspace.revision)
     if not changes:
         raise PipelineError(
             f"{model!r} was never promoted in {environment}; `ml-pipeline promote` does that"

@@ -5,20 +5,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ml_pipeline.documents.snapshot import ROOTS
 from ml_pipeline.rules.cost import duration, money
 from ml_pipeline.rules.gates import LATENCY, QUALITY
 from ml_pipeline.rules.runs import RunRecord, Wanted, list_runs
 from ml_pipeline.verbs import console
-from ml_pipeline.verbs.workspace import read_branch
+from ml_pipeline.verbs.workspace import open_branch
 
 _MOST_METRICS = 3
-EXPERIMENTS = (ROOTS[0],)
 
 
 def runs(repo: Path, wanted: Wanted, *, output: str = "text") -> int:
     """Print runs as a table, or whole as JSON; 1 where a document could not be read and is missing for it."""
-    snapshot = read_branch(repo, roots=EXPERIMENTS).snapshot
+    snapshot = open_branch(repo).snapshot
     found = list_runs(snapshot, wanted, time.time())
     shown = found.records[: wanted.limit]
     console.answer([asdict(record) for record in shown], _table(shown, wanted.sort), output)

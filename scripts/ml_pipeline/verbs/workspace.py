@@ -1,14 +1,13 @@
 """Where a command works: the branch that counts for an environment, read and written through git alone."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters.facts import interpreted
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.snapshot import ROOTS, Snapshot
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.checks import check_all
 from ml_pipeline.verbs.up import REMOTE
 
@@ -60,8 +59,25 @@ def runtime_of(repo: Path, environment: str) -> str:
     return interpreted(path, (repo / path).read_bytes()).runtime
 
 
-def find_branch(repo: Path, remote: str | None = None) -> tuple[Repository, str]:
-    """The clone, and the newest revision of the branch that counts, fetched now.
+def open_workspace(
+    repo: Path, remote: str | None = None, *, environment: str | None = None
+) -> Workspace:
+    """The newest revision of the branch that counts: of the embedded environment's git server where there is one, unless
+    the work is for an environment that Flux reconciles from `origin`.
+
+    Raises:
+        PipelineError: the clone has no such remote.
+        InvalidDocumentsError: a document on the branch breaks a rule.
+    """
+    workspace = open_branch(repo, remote, environment=environment)
+    check_all(workspace.snapshot)
+    return workspace
+
+
+def open_branch(
+    repo: Path, remote: str | None = None, *, environment: str | None = None
+) -> Workspace:
+    """The same, whatever is wrong with the documents on the branch.
 
     Raises:
         PipelineError: the clone has no such remote.
@@ -73,42 +89,17 @@ def find_branch(repo: Path, remote: str | None = None) -> tuple[Repository, str]
         raise PipelineError(
             f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
         )
-    return repository, repository.fetch()
-
-
-def read_branch(
-    repo: Path, remote: str | None = None, *, roots: Iterable[str] = ROOTS
-) -> Workspace:
-    """The branch that counts with its documents unread: a command that only shows some of them is not kept from it by
-    others that break a rule. `roots` are the folders that it needs.
-
-    Raises:
-        PipelineError: the clone has no such remote.
-    """
-    repository, revision = find_branch(repo, remote)
-    return Workspace(repository, revision, Snapshot(repository.read(revision, roots)))
-
-
-def open_workspace(
-    repo: Path, remote: str | None = None, *, environment: str | None = None
-) -> Workspace:
-    """The newest revision of the branch that counts: of the embedded environment's git server where there is one, unless
-    the work is for an environment that Flux reconciles from `origin`.
-
-    Raises:
-        PipelineError: the clone has no such remote.
-        InvalidDocumentsError: a document on the branch breaks a rule.
-    """
-    workspace = read_branch(repo, remote)
-    check_all(workspace.snapshot)
-    repository = workspace.repository
-    facts = workspace.snapshot.environments.get(environment or "")
-    if (
-        remote is None
-        and facts
-        and facts.runtime != "embedded"
-        and repository.remote != ORIGIN
-        and ORIGIN in repository.call("remote").split()
-    ):
-        return open_workspace(repo, ORIGIN)
+    revision = repository.fetch()
+    workspace = Workspace(repository, revision, Snapshot(repository.read(revision)))
+    is_elsewhere = remote is None and repository.remote != ORIGIN and ORIGIN in remotes
+    if is_elsewhere and _is_on_a_cluster(workspace.snapshot, environment):
+        return open_branch(repo, ORIGIN)
     return workspace
+
+
+def _is_on_a_cluster(snapshot: Snapshot, environment: str | None) -> bool:
+    try:
+        facts = snapshot.environments.get(environment or "")
+    except InvalidDocumentsError:
+        return False
+    return facts is not None and facts.runtime != "embedded"
