@@ -111,7 +111,7 @@ def test_contents_are_those_of_the_branch_however_commits_came_to_it(tmp_path):
     git(tmp_path, "commit", "--quiet", "--message", "Squash")
     git(tmp_path, "rm", "--quiet", "a.yaml")
     git(tmp_path, "commit", "--quiet", "--message", "Take it away")
-    found = Repository(tmp_path).contents("a.yaml", "main")
+    found = Repository(tmp_path).versions("a.yaml", "main")
     assert [(content.subject, content.body) for content in found] == [
         ("Say one", b"one"),
         ("Merge side", b"two"),
@@ -123,4 +123,4 @@ def test_contents_are_those_of_the_branch_however_commits_came_to_it(tmp_path):
 def test_file_that_never_was_has_no_contents(tmp_path):
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
     git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Begin")
-    assert Repository(tmp_path).contents("a.yaml", "main") == []
+    assert Repository(tmp_path).versions("a.yaml", "main") == []

@@ -6,8 +6,9 @@ from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes
+from ml_pipeline.rules.runs import find_run
 from ml_pipeline.rules.serving import state
-from ml_pipeline.verbs.promote import find_run, steps_from
+from ml_pipeline.verbs.promote import steps_from
 
 from tests.conftest import git
 from tests.simulate import serving_status

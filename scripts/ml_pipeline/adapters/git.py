@@ -34,7 +34,7 @@ class Commit:
 
 
 @dataclass(frozen=True)
-class Content:
+class Version:
     """What a file held from a commit on; None where that commit took it away."""
 
     sha: str
@@ -155,7 +155,7 @@ class Repository(Revisions):
         raw = self.call("log", "--format=%H%x1f%an%x1f%cI%x1f%s", *options, revision, "--", *paths)
         return [Commit(*line.split("\x1f")) for line in raw.splitlines() if "\x1f" in line]
 
-    def contents(self, path: str, revision: str) -> list[Content]:
+    def versions(self, path: str, revision: str) -> list[Version]:
         """What the branch has said in a file, oldest first, one entry for each time that it changed.
 
         First parents only: what the branch itself held, one after the other, whether commits came to it by a push, a
@@ -171,7 +171,7 @@ class Repository(Revisions):
             rows.append((sha, subject, change.split()[3]))
         known = sorted({blob for _, _, blob in rows if blob.strip("0")})
         bodies = dict(zip(known, self.blobs(known), strict=True))
-        return [Content(sha, subject, bodies.get(blob)) for sha, subject, blob in rows]
+        return [Version(sha, subject, bodies.get(blob)) for sha, subject, blob in rows]
 
     def call(self, *arguments: str, env: dict[str, str] | None = None) -> str:
         """Output of a git command, without the final newline.

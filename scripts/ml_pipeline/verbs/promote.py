@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git import AUTOMATION, Repository
-from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
-from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.rules.budget import months
@@ -18,6 +17,7 @@ from ml_pipeline.rules.estimate import History
 from ml_pipeline.rules.promotion import Asked, Proposal, promotion_changes
 from ml_pipeline.rules.render import Changes, applied
 from ml_pipeline.rules.rollback import promoted
+from ml_pipeline.rules.runs import find_run
 from ml_pipeline.rules.serving import opened_rollouts, promotion_path
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.cost import left, this_month
@@ -71,7 +71,7 @@ def _past(repository: Repository, revision: str, asked: Asked) -> set[str]:
     environment, path = asked.environment, promotion_path(asked.environment, asked.run.model)
     return {
         promoted(environment, path, content.sha, content.subject, content.body).name
-        for content in repository.contents(path, revision)
+        for content in repository.versions(path, revision)
     }
 
 
@@ -97,27 +97,6 @@ def _pay(snapshot: Snapshot, changes: Changes, asked: Asked, *, over_budget: boo
         raise InvalidDocumentsError(
             replace(fault, text=f"{fault.text}, or promote with --over-budget") for fault in faults
         )
-
-
-def find_run(snapshot: Snapshot, reference: str) -> Run:
-    """The receipt that `experiment/id` names, or the newest succeeded one of an experiment.
-
-    Raises:
-        PipelineError: there is none.
-    """
-    if reference in snapshot.runs_by_reference:
-        return snapshot.runs_by_reference[reference]
-    mine = [
-        run
-        for run in snapshot.runs.values()
-        if run.experiment == reference and run.outcome == "succeeded"
-    ]
-    if mine:
-        return max(mine, key=lambda run: run.started or "")
-    known = ", ".join(sorted(snapshot.runs_by_reference)) or "none"
-    raise PipelineError(
-        f"{reference!r} has no receipt of a run; wait for it to finish, known are: {known}"
-    )
 
 
 def steps_from(percent: int) -> tuple[int, ...]:

@@ -75,7 +75,7 @@ def _way(repository: Repository, revision: str, environment: str, model: str) ->
     path = promotion_path(environment, model)
     history = [
         promoted(environment, path, content.sha, content.subject, content.body)
-        for content in repository.contents(path, revision)
+        for content in repository.versions(path, revision)
     ]
     stack = standing(history)
     left, target = stack[-1], before(stack)
