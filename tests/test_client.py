@@ -123,22 +123,6 @@ def test_run_that_another_experiment_has_trained_is_that_run(client, team):
     assert Repository(team).fetch() == before
 
 
-@pytest.fixture
-def shipped(tmp_path):
-    """A clone of the tree as it ships."""
-    clone = tmp_path / "clone"
-    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
-    git(tmp_path, "clone", "--quiet", "origin.git", "clone")
-    git(clone, "checkout", "--quiet", "-b", "main")
-    for path in git(REPOSITORY, "ls-files").splitlines():
-        (clone / path).parent.mkdir(parents=True, exist_ok=True)
-        (clone / path).write_bytes((REPOSITORY / path).read_bytes())
-    git(clone, "add", "--all")
-    git(clone, "commit", "--quiet", "--message", "Begin")
-    git(clone, "push", "--quiet", "origin", "main")
-    return clone
-
-
 def test_snippet_of_the_readme_adds_an_experiment_and_changes_none(shipped, monkeypatch):
     snippet = re.search(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     before = head(shipped)
