@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the only broad `except` is here."""
     try:
         options = parser().parse_args(arguments)
+        options.repo = _top(options.repo)
         code: int = options.verb(options)
         return code
     except PipelineError as error:
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
             "--repo",
             type=Path,
             default=Path("."),
-            help="checkout to work in (default: this folder)",
+            help="checkout to work in, or a folder of it (default: this folder)",
         )
         added.set_defaults(verb=verb)
         return added
@@ -450,6 +451,12 @@ def _verb(module: str, function: str = "") -> Callable[..., int]:
         import_module(f"ml_pipeline.verbs.{module}"), function or module
     )
     return verb
+
+
+def _top(repo: Path) -> Path:
+    from ml_pipeline.adapters.revisions import find_top
+
+    return find_top(repo)
 
 
 def _steps(text: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ml_pipeline.adapters.revisions import find_top
 from ml_pipeline.documents.experiment import BUNDLED, Experiment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import API_VERSION
@@ -86,7 +87,7 @@ class PipelineClient:
     """Submits experiments and promotes runs of one checkout."""
 
     def __init__(self, repo: str | Path = ".") -> None:
-        self.repo = Path(repo)
+        self.repo = find_top(Path(repo))
 
     def submit_training(
         self,
