@@ -14,11 +14,11 @@ import yaml
 
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.source import Source, parse
+from ml_pipeline.documents.unreadable import LINE_BREAK
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*\Z")
 # Words that a reader of YAML 1.1 takes for something other than text.
 _WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _replaced(text: str, key: yaml.Node, node: yaml.Node, value: Any) -> str:
     after_key, start, end = key.end_mark.index, node.start_mark.index, _end(node)
     if _block(node) or start == end:
         colon = text.find(":", after_key, start) + 1
-        comment = re.split(_BREAK, text[colon:start])[0] if _block(node) else ""
+        comment = re.split(LINE_BREAK, text[colon:start])[0] if _block(node) else ""
         if not colon:  # a lone key between braces
             return f"{text[:after_key]}: {_written(value)}{text[after_key:]}"
         return f"{text[:colon]} {_written(value)}{comment}{text[end if _block(node) else colon :]}"
@@ -137,9 +137,9 @@ def _added(text: str, mapping: yaml.MappingNode, key: str, value: Any, order: Se
     if mapping.flow_style:
         return f"{text[:at]}, {line}{text[at:]}"
     indent = " " * mapping.value[0][0].start_mark.column
-    if at and _BREAK.fullmatch(text[at - 1]):  # behind a block of lines
+    if at and LINE_BREAK.fullmatch(text[at - 1]):  # behind a block of lines
         return f"{text[:at]}{indent}{line}{_line_break(text)}{text[at:]}"
-    following = _BREAK.search(text, at)
+    following = LINE_BREAK.search(text, at)
     if following is None:  # no line break at the end of the file
         return f"{text}{_line_break(text)}{indent}{line}"
     at = following.end()
@@ -160,7 +160,7 @@ def _block(node: yaml.Node) -> bool:
 
 def _line_break(text: str) -> str:
     """How this file ends its lines."""
-    found = _BREAK.search(text)
+    found = LINE_BREAK.search(text)
     return found[0] if found else "\n"
 
 
