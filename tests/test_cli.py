@@ -57,10 +57,7 @@ def test_full_disk_is_one_line_and_code_2(monkeypatch, capsys):
 
     monkeypatch.setattr("ml_pipeline.verbs.validate.validate", full)
     assert main(["validate"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "/x/job.yaml: No space left on device; free space, or correct path and rights\n"
-    )
+    assert capsys.readouterr().err == "/x/job.yaml: No space left on device; free space there\n"
 
 
 def test_interruption_ends_with_code_130(monkeypatch, capsys):

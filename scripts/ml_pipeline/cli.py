@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return console.OK
     except OSError as error:
-        console.talk(
-            f"{error.filename or 'this machine'}: {error.strerror}; free space, or correct path and rights"
-        )
+        from ml_pipeline.adapters.trouble import told
+
+        console.talk(told(error))
         return console.USAGE
     except KeyboardInterrupt:
         console.talk("interrupted; the next run carries on")

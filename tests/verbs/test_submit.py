@@ -91,6 +91,11 @@ def test_malformed_settings_are_named(team, draft, capsys, setting):
     assert f"--set {setting!r}" in capsys.readouterr().err
 
 
+def test_folder_in_place_of_a_draft_is_named(team, capsys):
+    assert submit(team, team / "experiments") == 2
+    assert "experiments is a folder; name the experiment.yaml to submit" in capsys.readouterr().err
+
+
 def test_missing_draft_is_named(team, tmp_path, capsys):
     assert submit(team, tmp_path / "none.yaml") == 2
     assert "none.yaml is not there" in capsys.readouterr().err

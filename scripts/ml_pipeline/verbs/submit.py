@@ -147,7 +147,9 @@ def read_experiment(source: Source) -> Experiment:
 
 
 def _read(draft: Path) -> bytes:
-    if not draft.is_file():
+    if draft.is_dir():
+        raise PipelineError(f"{draft} is a folder; name the experiment.yaml to submit")
+    if not draft.exists():
         raise PipelineError(f"{draft} is not there; name the experiment.yaml to submit")
     return draft.read_bytes()
 
