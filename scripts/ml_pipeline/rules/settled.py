@@ -29,3 +29,22 @@ def place(snapshot: Snapshot, receipt: Run | DataVersion) -> str:
     """Path of a receipt."""
     paths = snapshot.paths.get(type(receipt), [])
     return next(path for path in paths if path.endswith(f"/{receipt.id}.yaml"))
+
+
+def without_jobs(snapshot: Snapshot, environment: str) -> str:
+    """Why an environment has no Jobs: nobody asks for any, they are still to come, or everything is settled, and how."""
+    asked = [e for e in snapshot.experiments.values() if e.environment == environment]
+    receipts = {e.name: settling(snapshot, e) for e in asked}
+    waiting = [name for name, receipt in receipts.items() if receipt is None]
+    failed = [
+        f"{name} {told(snapshot, receipt)}"
+        for name, receipt in receipts.items()
+        if receipt and not (isinstance(receipt, Run) and receipt.outcome == "succeeded")
+    ]
+    if not asked:
+        return f"no Jobs: no experiment trains in {environment}; `ml-pipeline new` makes one"
+    if waiting:
+        head = f"no Jobs yet: {', '.join(waiting)} {'wait' if len(waiting) > 1 else 'waits'} to be applied"
+    else:
+        head = f"no Jobs: {len(asked) - len(failed)} of {len(asked)} experiments have trained"
+    return "\n".join([head, *failed])
