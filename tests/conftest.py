@@ -88,6 +88,22 @@ def rendered_team(team) -> Path:
 
 
 @pytest.fixture
+def shipped(tmp_path) -> Path:
+    """A clone of the tree as it ships."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+    git(tmp_path, "clone", "--quiet", "origin.git", "clone")
+    git(clone, "checkout", "--quiet", "-b", "main")
+    for path in git(REPOSITORY, "ls-files").splitlines():
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_bytes((REPOSITORY / path).read_bytes())
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Begin")
+    git(clone, "push", "--quiet", "origin", "main")
+    return clone
+
+
+@pytest.fixture
 def say(capsys):
     """Prints a figure among the tests' dots."""
 

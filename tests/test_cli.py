@@ -44,10 +44,7 @@ def test_full_disk_is_one_line_and_code_2(monkeypatch, capsys):
 
     monkeypatch.setattr("ml_pipeline.verbs.validate.validate", full)
     assert main(["validate"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "/x/job.yaml: No space left on device; free space, or correct path and rights\n"
-    )
+    assert capsys.readouterr().err == "/x/job.yaml: No space left on device; free space there\n"
 
 
 def test_interruption_ends_with_code_130(monkeypatch, capsys):
@@ -73,3 +70,23 @@ def test_reader_that_goes_away_is_no_bug():
         cwd=REPOSITORY,
     )
     assert done.stderr == ""
+
+
+def test_commands_work_on_the_whole_clone_from_any_folder(team, monkeypatch, capsys):
+    monkeypatch.chdir(team / "experiments/waiting")
+    assert main(["validate"]) == 0
+    assert "5 experiments" in capsys.readouterr().out
+    assert main(["down"]) == 2
+    assert f"no embedded environment in {team}/.ml-pipeline" in capsys.readouterr().err
+
+
+def test_files_are_named_from_the_current_folder(team, monkeypatch, capsys):
+    monkeypatch.chdir(team / "experiments/waiting")
+    assert main(["validate", "experiment.yaml"]) == 0
+    assert capsys.readouterr().out == "valid: experiments/waiting/experiment.yaml\n"
+    assert main(["submit", "../gone.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("../gone.yaml is not there; ")
+    draft = (team / "experiments/waiting/experiment.yaml").read_text()
+    (team / "experiments/waiting/draft.yaml").write_text(draft.replace("epochs: 30", "epochs: 0"))
+    assert main(["submit", "draft.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("draft.yaml:11: parameters.epochs: ")

@@ -6,6 +6,7 @@ Exit codes: 0 in the desired state, 1 findings or drift, 2 wrong usage or invali
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ml_pipeline.commands.parser import COMMANDS, parsed
 from ml_pipeline.documents.faults import PipelineError
@@ -16,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the only broad `except` is here."""
     try:
         options = parsed(arguments)
+        options.repo = _top(options.repo)
         return COMMANDS[options.command].run(options)
     except PipelineError as error:
         console.problem(str(error))
@@ -24,9 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return console.OK
     except OSError as error:
-        console.problem(
-            f"{error.filename or 'this machine'}: {error.strerror}; free space, or correct path and rights"
-        )
+        from ml_pipeline.adapters.trouble import told
+
+        console.problem(told(error))
         return console.USAGE
     except KeyboardInterrupt:
         console.talk("interrupted; the next run carries on")
@@ -36,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         console.talk("this is a bug; please report it with these lines:\n" + traceback.format_exc())
         return console.BUG
+
+
+def _top(repo: Path) -> Path:
+    from ml_pipeline.adapters.revisions import find_top  # only what a command needs is imported
+
+    return find_top(repo)
 
 
 if __name__ == "__main__":

@@ -216,6 +216,8 @@ def _identity(author: tuple[str, str] | None) -> dict[str, str]:
 
 
 def _cause(error: Any) -> str:
+    if "shallow update not allowed" in str(error.stderr):
+        return "a shallow clone lacks the history; fetch it with `git fetch --unshallow`"
     lines = [
         line.strip(" '")
         for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines()

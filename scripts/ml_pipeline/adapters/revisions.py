@@ -13,6 +13,23 @@ from ml_pipeline.documents.snapshot import ROOTS, Files
 _LINK = "120000"
 
 
+def find_top(folder: Path) -> Path:
+    """The top of the checkout that a folder is part of; the folder itself where it is part of none, or a bare repository.
+
+    Raises:
+        PipelineError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise PipelineError(f"{folder} is no folder; give --repo a folder of a checkout")
+    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+        return folder
+    place = folder.resolve()
+    for candidate in (place, *place.parents):
+        if (candidate / ".git").exists() or (candidate / "environments").is_dir():
+            return folder if candidate == place else candidate
+    return folder
+
+
 class Revisions:
     """What a clone knows of the past."""
 

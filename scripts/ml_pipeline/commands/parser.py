@@ -12,7 +12,7 @@ from ml_pipeline.verbs import console
 GROUPS = (train.GROUP, look.GROUP, serve.GROUP, check.GROUP, setup.GROUP, automation.GROUP)
 COMMANDS = {command.name: command for group in GROUPS for command in group.commands}
 PROGRAM = "ml-pipeline"
-_REPO = "folder of the checkout to work in (default: this folder)"
+_REPO = "folder of the checkout to work in, or a folder of it (default: this folder)"
 _HEAD = "Experiments and promotions are YAML files in git; git revert rolls back."
 _TAIL = f"""`{PROGRAM} COMMAND --help` shows a command with its options and an example.
 

@@ -14,6 +14,7 @@ import yaml
 
 from ml_pipeline.documents.canonical import read_canonical
 from ml_pipeline.documents.faults import Fault
+from ml_pipeline.documents.unreadable import unreadable
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
@@ -127,8 +128,7 @@ def parse(path: str, raw: bytes) -> Source | Fault:
     except _RefusedError as refused:
         return Fault(path, refused.line, refused.key, refused.text)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return Fault(path, line, "", f"is not YAML: {error.problem}; check indentation and quotes")
+        return unreadable(path, raw.decode(), error)
     except TooDeepError as error:
         return Fault(path, error.line, "", f"{error}; flatten it")
     except (yaml.YAMLError, RecursionError) as error:
