@@ -46,7 +46,7 @@ def prepare(config: Config) -> int:
     put(f"{config.around.artifacts_uri}/{path}", content)
     stored = {"uri": path, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     receipt = {"data": stored, **describe(table, config.holdout), "labels": list(table.classes)}
-    tracking.leave_receipt("data", f"data-{config.around.identity[:SHORT]}", config, receipt)
+    tracking.leave_receipt(config, receipt)
     log.info("prepared %d rows of %s, sha256 %s", receipt["rows"], config.source, stored["sha256"])
     return 0
 
