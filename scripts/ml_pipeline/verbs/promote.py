@@ -29,6 +29,7 @@ class Terms:
     """How the traffic is to grow, by the keys of `rollout` that were given, and what the person takes upon themself."""
 
     rollout: Mapping[str, Any] = field(default_factory=dict)
+    accept_signature_change: bool = False
     over_budget: bool = False
 
 
@@ -49,7 +50,7 @@ def promote(
     name = environment or run.environment
     workspace.environment(name)
     rollout = part(Rollout, Source("promote", dict(terms.rollout), {}))
-    asked = Asked(run, name, rollout)
+    asked = Asked(run, name, rollout, terms.accept_signature_change)
     _open_rollouts(workspace, run.model)
     proposals: list[Proposal] = []
 
