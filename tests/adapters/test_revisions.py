@@ -134,3 +134,10 @@ def test_overlaid_files_have_the_other_content():
     found = Overlaid({"a": b"1", "b": b"2"}, {"b": b"3"})
     assert (dict(found), len(found)) == ({"a": b"1", "b": b"3"}, 2)
     assert found.get("c") is None
+
+
+def test_files_of_several_revisions_come_in_one_go(team):
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "Again")
+    names = ["HEAD:requirements.lock", "HEAD:gone.yaml", "HEAD~1:requirements.lock"]
+    assert Revisions(team).contents(names) == [b"torch==2.13.0\n", None, b"torch==2.13.0\n"]
+    assert Revisions(team).contents([]) == []

@@ -89,6 +89,27 @@ class Revisions:
             at = end + 2 + size
         return contents
 
+    def contents(self, names: list[str]) -> list[bytes | None]:
+        """Files by `revision:path`, in one go; None where there is none."""
+        raw = processes.run(
+            ["git", "cat-file", "--batch"],
+            cwd=self.path,
+            stdin="".join(f"{n}\n" for n in names).encode(),
+        )
+        found: list[bytes | None] = []
+        at = 0
+        for _ in names:
+            end = raw.index(b"\n", at)
+            head = raw[at:end]
+            if head.endswith(b" missing"):
+                found.append(None)
+                at = end + 1
+                continue
+            size = int(head.split()[2])
+            found.append(raw[end + 1 : end + 1 + size])
+            at = end + 2 + size
+        return found
+
     def comparison(self, revision: str) -> "Comparison":
         """A revision and the working tree side by side; only files that differ are read from git."""
         listed = self.listing(revision, ROOTS)

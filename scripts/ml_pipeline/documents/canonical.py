@@ -88,16 +88,16 @@ class _Block:
     def _sequence(self, indent: int, at: Location) -> list[Any]:
         items: list[Any] = []
         while self._next < len(self._left):
-            (begins, item, key, value), number = self._left[self._next]
-            if begins != indent or not item:
+            line, number = self._left[self._next]
+            if line.indent != indent or not line.item:
                 break
             where = (*at, len(items))
             self.lines[where] = number
-            if key is None:
+            if line.key is None:
                 self._next += 1
-                items.append(self._of(value or ""))
+                items.append(self._of(line.value or ""))
             else:  # the first key of a mapping stands behind the dash, the others below it
-                self._left[self._next] = (_Line(indent + 2, False, key, value), number)
+                self._left[self._next] = (line._replace(indent=indent + 2, item=False), number)
                 items.append(self.mapping(indent + 2, where))
         return items
 

@@ -10,7 +10,9 @@ _COLOURS = {"green": 32, "red": 31, "yellow": 33}
 # What a cell of a table says about how something stands; a word that is none of these has no colour.
 _TONES = (
     dict.fromkeys(("Complete", "Available", "succeeded", "passed", "finished", "ready"), "green")
-    | dict.fromkeys(("Running", "Pending", "Deleting", "Suspended", "Creating", "waits"), "yellow")
+    | dict.fromkeys(
+        ("Running", "Pending", "Deleting", "Suspended", "Creating", "pending"), "yellow"
+    )
     | dict.fromkeys(("Failed", "failed", "aborted"), "red")
 )
 OK, FINDINGS, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
@@ -99,6 +101,6 @@ def _row(row: Sequence[str], widths: Sequence[int]) -> str:
         if at > last:
             break
         padding = "" if at == last else " " * (width - len(cell))
-        tone = _TONES.get(cell)
+        tone = _TONES.get(cell.partition(":")[0])
         cells.append((coloured(cell, tone) if tone else cell) + padding)
     return "  ".join(cells)

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git import AUTOMATION
-from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
-from ml_pipeline.documents.receipts import Run
-from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.rules.promotion import promotion_changes
 from ml_pipeline.rules.render import Changes
+from ml_pipeline.rules.runs import find_run
 from ml_pipeline.rules.serving import opened_rollouts
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.workspace import Workspace, open_workspace
@@ -45,27 +44,6 @@ def promote(
         f"{what} committed as {revision[:10]}" if revision else f"{what} is promoted already"
     )
     return console.OK
-
-
-def find_run(snapshot: Snapshot, reference: str) -> Run:
-    """The receipt that `experiment/id` names, or the newest succeeded one of an experiment.
-
-    Raises:
-        PipelineError: there is none.
-    """
-    if reference in snapshot.runs_by_reference:
-        return snapshot.runs_by_reference[reference]
-    mine = [
-        run
-        for run in snapshot.runs.values()
-        if run.experiment == reference and run.outcome == "succeeded"
-    ]
-    if mine:
-        return max(mine, key=lambda run: run.started or "")
-    known = ", ".join(sorted(snapshot.runs_by_reference)) or "none"
-    raise PipelineError(
-        f"{reference!r} has no receipt of a run; wait for it to finish, known are: {known}"
-    )
 
 
 def steps_from(percent: int) -> tuple[int, ...]:
