@@ -27,19 +27,26 @@ def _status_arguments(arguments: Arguments) -> None:
         metavar="LABELS",
         help="only what has these labels, such as pipeline=ml-training",
     )
+    arguments.add_argument(
+        "-w", "--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C"
+    )
     output(arguments)
 
 
 def _status(options: Options) -> int:
     from ml_pipeline.verbs.status import status
+    from ml_pipeline.verbs.watch import watch
 
-    return status(
-        options.repo,
-        options.env,
-        cluster=cluster_of(options),
-        selector=options.selector,
-        output=options.output,
-    )
+    def look(output: str) -> int:
+        return status(
+            options.repo,
+            options.env,
+            cluster=cluster_of(options),
+            selector=options.selector,
+            output=output,
+        )
+
+    return watch(look, output=options.output) if options.watch else look(options.output)
 
 
 # ---- runs
@@ -166,7 +173,7 @@ GROUP = Group(
             "show what runs, waits and serves",
             _status_arguments,
             _status,
-            example="status --env staging",
+            example="status --env staging --watch",
             prints="Jobs and models, one line each; exit code 1 where something keeps it from going on",
         ),
         Command(

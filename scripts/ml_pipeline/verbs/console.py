@@ -62,6 +62,11 @@ def has_colours(stream: TextIO) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
+    return is_terminal(stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that knows escape sequences."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
