@@ -33,6 +33,19 @@ def test_pod_runs_and_leaves_its_log(pods, tmp_path):
     assert (pods.state.root / "logs/pods/a.log").read_text() == "hello\n"
 
 
+def test_pod_of_a_name_that_was_there_before_keeps_the_log_of_both(pods, tmp_path):
+    for text in ("first", "second", "third"):
+        pods.run("a", [sys.executable, "-c", f"print('{text}')"], dict(os.environ), cwd=tmp_path)
+        ended(pods, "a")
+        pods.remove("a")
+    kept = pods.state.root / "logs/pods"
+    assert [(kept / name).read_text() for name in ("a.log", "a.2.log", "a.3.log")] == [
+        "first\n",
+        "second\n",
+        "third\n",
+    ]
+
+
 def test_unknown_pod_has_no_status(pods):
     assert pods.status("nobody") is None
 

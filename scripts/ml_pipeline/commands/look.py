@@ -147,18 +147,26 @@ def _compare(options: Options) -> int:
 
 
 def _logs_arguments(arguments: Arguments) -> None:
-    arguments.add_argument("name", metavar="NAME", help="a Job, run, predictor or service")
+    arguments.add_argument(
+        "name",
+        metavar="NAME",
+        help="an experiment, a run (experiment/id or id), a Job, a model or a service",
+    )
     env(arguments)
     cluster(arguments)
+    arguments.add_argument(
+        "--try", dest="only", type=_count, metavar="N", help="only the Nth try (default: all)"
+    )
     arguments.add_argument("-f", "--follow", action="store_true", help="go on until it has ended")
 
 
 def _logs(options: Options) -> int:
+    from ml_pipeline.rules.logs import Asked
     from ml_pipeline.verbs.logs import logs
 
     return logs(
         options.repo,
-        options.name,
+        Asked(options.name, options.only),
         options.env,
         cluster=cluster_of(options),
         follow=options.follow,
@@ -194,11 +202,11 @@ GROUP = Group(
         ),
         Command(
             "logs",
-            "print the log of a Job, run, predictor or service",
+            "print the log of an experiment, run, Job, model or service",
             _logs_arguments,
             _logs,
             example="logs -f digits-mlp",
-            prints="what its pods have printed, all tries in turn",
+            prints="what its pods have printed, all tries in turn; of an experiment, its newest run",
         ),
     ),
 )

@@ -148,15 +148,23 @@ class Pods:
             time.sleep(_POLL_SECONDS)
 
     def remove(self, name: str) -> None:
-        """Forget a pod that has ended; its log stays under logs/pods."""
+        """Forget a pod that has ended; its log stays under logs/pods, beside those of pods of that name before it."""
         self._shims.pop(name, None)
         self._stopping.discard(name)
         folder = self.state.pod(name)
         if (folder / "log").exists():
-            kept = self.state.root / "logs" / "pods" / f"{name}.log"
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            (folder / "log").replace(kept)
+            (folder / "log").replace(self._kept_log(name))
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _kept_log(self, name: str) -> Path:
+        """Where a log is kept. A Job that comes back under its old name numbers its pods from 1 again: no log goes for that."""
+        folder = self.state.root / "logs" / "pods"
+        folder.mkdir(parents=True, exist_ok=True)
+        path, number = folder / f"{name}.log", 1
+        while path.exists():
+            number += 1
+            path = folder / f"{name}.{number}.log"
+        return path
 
     def names(self) -> list[str]:
         """Pods that were started by this process and not removed."""
