@@ -79,7 +79,7 @@ def merge(team: Team, count: int) -> None:
 def test_experiments_merged_at_once(kwok, teams, count, capsys):
     team = teams()
     shard(team)
-    team.wait("the platform", lambda: team.ready("training"))
+    team.wait("the platform and every shard", lambda: is_connected(team))
     merge(team, count)
     build = builds(team)
     start = time.monotonic()
@@ -131,6 +131,17 @@ def training(team: Team, field: str) -> list[str]:
         for thing in found
         if thing["metadata"]["name"].startswith("training")
     ]
+
+
+def is_connected(team: Team) -> bool:
+    """Whether every Kustomization has applied what is on the branch: one that has says nothing of the others."""
+    head = team.head_revision()
+    shards = training(team, "lastAppliedRevision")
+    return (
+        len(shards) == int(SHARDS)
+        and all(applied.endswith(head) for applied in shards)
+        and team.ready("platform", head)
+    )
 
 
 def shard(team: Team) -> None:

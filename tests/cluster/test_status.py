@@ -41,7 +41,7 @@ def experiment(team):
     yield add
     for name in added:
         team.revert(f"^Train {name}$")
-    team.wait("the Jobs to go", lambda: not team.jobs())
+    team.wait("the Jobs to go", team.is_idle)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def prepared(team):
     git(team.clone, "rm", "--quiet", "experiments/prepared/experiment.yaml")
     team.pipeline("render")
     team.commit("Prepare the data")
-    team.wait("the data Job to go", lambda: not team.jobs())
+    team.wait("the data Job to go", team.is_idle)
     return team
 
 
