@@ -24,6 +24,13 @@ def _own_git_identity(monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
 
 
+@pytest.fixture(autouse=True)
+def _no_colours(monkeypatch):
+    """Whatever the terminal, or the CI system, of whoever runs the tests asks for."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def folder(path: Path, below: str = "") -> dict[str, bytes]:
     return {
         p.relative_to(path).as_posix(): p.read_bytes()
