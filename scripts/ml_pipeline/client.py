@@ -14,7 +14,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.rules.cost import pool_for
 from ml_pipeline.rules.identity import SHORT, data_identity
-from ml_pipeline.rules.training import asked_run
+from ml_pipeline.rules.training import asked_run, settled_by
 from ml_pipeline.verbs.promote import promote, steps_from
 from ml_pipeline.verbs.submit import read_experiment, submit_source
 from ml_pipeline.verbs.workspace import open_workspace
@@ -52,7 +52,7 @@ class Run:
         return self._receipt_in(self._snapshot())
 
     def _receipt_in(self, snapshot: Snapshot) -> Receipt | None:
-        return snapshot.runs.get(asked_run(snapshot, self.experiment) or "")
+        return settled_by(snapshot, self.experiment)
 
     def wait(self, timeout: float = 3600.0) -> Status:
         """Wait until it is settled; `timeout` in seconds.

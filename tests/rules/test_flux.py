@@ -38,7 +38,7 @@ def test_each_overlay_belongs_to_one_shard(files, count):
         for source in sources
     ]
     for digit in "0123456789abcdef":
-        overlay = f"/environments/staging/training/digits-mlp-{digit}123456789"
+        overlay = f"/environments/staging/training/digits-mlp-{digit}123456789-f123456789"
         assert sum(fnmatch(overlay, pattern) for mine in seen for pattern in mine) == 1
 
 

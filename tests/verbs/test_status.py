@@ -1,6 +1,8 @@
 import json
 
 import pytest
+import yaml
+from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.kubernetes import (
     EVENTS,
     GIT_REPOSITORIES,
@@ -11,8 +13,10 @@ from ml_pipeline.adapters.kubernetes import (
 )
 from ml_pipeline.cli import main
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.render import Changes
 
 from tests.conftest import git
+from tests.simulate import moved
 
 
 @pytest.fixture
@@ -90,14 +94,9 @@ def test_clone_without_environment_names_the_command(tmp_path, capsys):
 
 
 @pytest.fixture
-def staging(team, api, tmp_path):
+def staging(team, files, api, tmp_path):
     """A team with an experiment on staging whose overlay is committed, and an empty cluster for it."""
-    path = team / "experiments/waiting/experiment.yaml"
-    path.write_text(
-        path.read_text()
-        .replace("environment: local", "environment: staging")
-        .replace("max_cost: 0.05", "max_cost: 50")
-    )
+    write_changes(team, Changes(moved(files)))
     main(["render", "--repo", str(team)])
     git(team, "add", "--all")
     git(team, "commit", "--quiet", "--message", "Train on staging")
@@ -147,12 +146,9 @@ def on_staging(staging, api, tmp_path, *options: str) -> int:
 
 def job_name(staging) -> str:
     (folder,) = (staging / "environments/staging/training").glob("waiting-*")
-    suffix = next(
-        line
-        for line in (folder / "kustomization.yaml").read_text().splitlines()
-        if line.startswith("nameSuffix")
+    return (
+        f"waiting-train{yaml.safe_load((folder / 'kustomization.yaml').read_text())['nameSuffix']}"
     )
-    return f"waiting-train{suffix.partition(': ')[2].strip(chr(39))}"
 
 
 def a_job(name: str, **status) -> dict:

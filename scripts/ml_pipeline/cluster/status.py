@@ -160,7 +160,7 @@ def _missing(snapshot: Snapshot, name: str, there: set[str]) -> Iterable[str]:
     for path, raw in sorted(snapshot.files.items()):
         parts = path.split("/")
         if parts[:3] == ["environments", name, "training"] and parts[-1] == "kustomization.yaml":
-            job = job_name(parts[3], raw)
+            job = job_name(raw)
             if job not in there:
                 yield f"Job {job} is in git and not in the cluster; Flux makes it at its next look, at most 10 minutes from now"
 

@@ -157,6 +157,6 @@ def _ignored(environment: Environment, shard: int) -> list[str]:
     if environment.training_shards > 1:
         share = len(_DIGITS) // environment.training_shards
         mine = _DIGITS[shard * share : (shard + 1) * share]
-        lines += [f"{training}*", f"!{training}*-[{mine}]{'?' * (SHORT - 1)}/"]
+        lines += [f"{training}*", f"!{training}*-[{mine}]{'?' * (SHORT - 1)}-{'?' * SHORT}/"]
         lines += [f"!{training}serviceaccount.yaml"] if shard == 0 else []
     return lines

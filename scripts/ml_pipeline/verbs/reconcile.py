@@ -140,7 +140,7 @@ def _observed(eyes: Eyes, environment: str, snapshot: Snapshot, revision: str) -
     folders = job_folders(snapshot.files)
     waited = (short for identity in observed.results if (short := identity[:SHORT]) in folders)
     asked = {
-        short: eyes.repository.log([f"{folders[short]}/job.yaml"], revision, "-1")[0].when
+        short: eyes.repository.log([f"{folders[short].path}/job.yaml"], revision, "-1")[0].when
         for short in waited
     }
     return replace(observed, commits=commits, asked=asked)

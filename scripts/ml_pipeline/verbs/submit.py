@@ -15,7 +15,7 @@ from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.render import Changes, applied, drift
-from ml_pipeline.rules.training import asked_run
+from ml_pipeline.rules.training import asked_run, settled_by
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.workspace import Workspace, open_workspace
 
@@ -89,9 +89,8 @@ def submit_source(
         )
         workspace.repository.push_branch(revision, branch, _at(workspace, branch))
     run = asked_run(workspace.snapshot, experiment)
-    return Submission(
-        experiment, run, revision, branch, already_trained=run in workspace.snapshot.runs
-    )
+    settled = settled_by(workspace.snapshot, experiment)
+    return Submission(experiment, run, revision, branch, already_trained=settled is not None)
 
 
 def _pinned(workspace: Workspace, data: Mapping[str, Any]) -> dict[str, Any]:
