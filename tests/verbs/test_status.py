@@ -14,6 +14,7 @@ from ml_pipeline.adapters.kubernetes import (
 from ml_pipeline.cli import main
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.render import Changes
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 from tests.simulate import moved
@@ -86,6 +87,16 @@ def test_revision_that_does_not_build_is_shown(state, capsys):
     )
     status(state)
     assert "revision bbbbbbbbbb does not build: no such file" in capsys.readouterr().out
+
+
+def test_what_is_not_on_this_machine_is_shown(team, capsys):
+    open_origin(team, State(team / ".ml-pipeline"))
+    main(["status", "--repo", str(team)])
+    said = capsys.readouterr().out
+    assert (
+        "good/31a4e76e1a is trained, but its model is not on this machine; `ml-pipeline with"
+        in said
+    )
 
 
 def test_clone_without_environment_names_the_command(tmp_path, capsys):

@@ -3,7 +3,9 @@ from ml_pipeline.adapters.code import digest_at
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.local.state import State
 from ml_pipeline.rules.render import Changes, drift
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 from tests.simulate import settle
@@ -102,3 +104,22 @@ def test_trained_run_is_reused(team, draft, capsys):
     repository.push(repository.commit(parent, Changes(settled, gone), "Settle"), parent)
     assert submit(team, draft, "--merge") == 0
     assert "trained already" in capsys.readouterr().out
+
+
+def test_run_of_another_machine_is_said_with_the_way_to_train_it_here(team, files, draft, capsys):
+    draft.write_bytes(files["experiments/good/experiment.yaml"])
+    open_origin(team, State(team / ".ml-pipeline"))
+    assert submit(team, draft, "--merge") == 0
+    assert capsys.readouterr().out == (
+        "good/31a4e76e1a: nothing runs; good/31a4e76e1a is trained, but its model is not on this machine; "
+        "`ml-pipeline withdraw good/31a4e76e1a` trains it here\n"
+    )
+
+
+def test_data_of_another_machine_is_said_with_the_way_to_prepare_it_here(team, draft, capsys):
+    open_origin(team, State(team / ".ml-pipeline"))
+    assert submit(team, draft, "--merge") == 0
+    path = "experiments/better/data/216b187a78.yaml"
+    assert capsys.readouterr().err == (
+        f"data 216b187a78 of fresh is prepared, but it is not on this machine; `ml-pipeline withdraw {path}` prepares it here\n"
+    )

@@ -31,6 +31,9 @@ def promote(
     run = find_run(workspace.snapshot, reference)
     name = environment or run.environment
     workspace.environment(name)
+    lacking = workspace.lacks(run)
+    if lacking:
+        raise PipelineError(lacking)
     asked = part(Rollout, Source("promote", {**(rollout or {})}, {}))
     _open_rollouts(workspace, run.model)
 

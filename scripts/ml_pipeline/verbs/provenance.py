@@ -15,7 +15,7 @@ from ml_pipeline.verbs.workspace import Workspace, open_workspace
 
 def why(repo: Path, model: str, *, environment: str = "local", output: str = "text") -> int:
     """The chain from the endpoint to the bytes that it began with, for each predictor."""
-    workspace = open_workspace(repo)
+    workspace = open_workspace(repo, environment=environment)
     serving = _serving(workspace, environment, model)
     live = model_status(State(repo.resolve() / ".ml-pipeline"), model)
     url = live["url"] if live else "not running"
@@ -48,7 +48,7 @@ def compare(repo: Path, references: tuple[str, ...], *, output: str = "text") ->
 
 def history(repo: Path, model: str, *, environment: str = "local", output: str = "text") -> int:
     """Every change of what served a model, newest first, with who made it."""
-    workspace = open_workspace(repo)
+    workspace = open_workspace(repo, environment=environment)
     paths = [
         f"environments/{environment}/{part}/{model}{end}"
         for part, end in (("promotions", ".yaml"), ("rollouts", ""), ("serving", ""))

@@ -10,7 +10,7 @@ from ml_pipeline.cluster.status import look
 from ml_pipeline.local.observe import find_state
 from ml_pipeline.local.state import State
 from ml_pipeline.verbs import console
-from ml_pipeline.verbs.up import running
+from ml_pipeline.verbs.up import missing_bytes, running
 from ml_pipeline.verbs.workspace import open_workspace, runtime_of
 
 
@@ -24,11 +24,11 @@ def status(
 ) -> int:
     """Jobs and models of an environment whose labels match `key=value,key=value`."""
     if runtime_of(repo, environment) == "embedded":
-        return _embedded(repo, selector, output)
+        return _embedded(repo, environment, selector, output)
     return _on_cluster(repo, environment, cluster, selector, output)
 
 
-def _embedded(repo: Path, selector: str, output: str) -> int:
+def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
     state = find_state(repo)
     wanted = dict(pair.split("=", 1) for pair in selector.split(",") if "=" in pair)
     jobs = [
@@ -42,17 +42,19 @@ def _embedded(repo: Path, selector: str, output: str) -> int:
         if (row := state.read(f"serving/{name}")) and _matches(row["labels"], wanted)
     ]
     revision = state.read("revision") or {}
+    missing = missing_bytes(state, environment)
     data = {"up": running(state) is not None, "revision": revision, "jobs": jobs, "models": models}
+    data["missing"] = missing
     head = f"environment {'up' if data['up'] else 'down; start it with `ml-pipeline up`'}, revision {revision.get('applied', 'none')[:10]}"
     failed = (
         f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
     )
-    console.answer(data, _text([head, failed], jobs, models), output)
+    console.answer(data, _text([head, failed, *missing], jobs, models), output)
     return console.FINDINGS if revision.get("error") or not data["up"] else console.OK
 
 
 def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, output: str) -> int:
-    workspace = open_workspace(repo, "origin")
+    workspace = open_workspace(repo, "origin", environment=environment)
     workspace.environment(environment)
     shown = look(cluster, workspace.snapshot, environment, selector)
     data = {"revision": workspace.revision, **asdict(shown)}

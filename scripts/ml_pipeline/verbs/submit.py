@@ -22,13 +22,15 @@ from ml_pipeline.verbs.workspace import Workspace, open_workspace
 
 @dataclass(frozen=True)
 class Submission:
-    """What was committed: the experiment and the revision that holds it. `run` is its identity, if its data is prepared."""
+    """What was committed: the experiment and the revision that holds it. `run` is its identity, if its data is prepared;
+    `lacking` says what of it is not on this machine though a receipt names it."""
 
     experiment: Experiment
     run: str | None
     revision: str
     branch: str
     already_trained: bool
+    lacking: str = ""
 
 
 def submit(
@@ -49,10 +51,14 @@ def submit(
         if submission.run
         else submission.experiment.name
     )
-    if submission.already_trained:
+    if submission.already_trained and submission.lacking:
+        console.result(f"{what}: nothing runs; {submission.lacking}")
+    elif submission.already_trained:
         console.result(f"{what}: trained already, its receipt is reused and nothing runs")
     else:
         console.result(f"{what}: committed as {submission.revision[:10]} on {submission.branch}")
+        if submission.lacking:
+            console.talk(submission.lacking)
     return console.OK
 
 
@@ -90,7 +96,8 @@ def submit_source(
         workspace.repository.push_branch(revision, branch, _at(workspace, branch))
     run = asked_run(workspace.snapshot, experiment)
     settled = settled_by(workspace.snapshot, experiment)
-    return Submission(experiment, run, revision, branch, already_trained=settled is not None)
+    lacking = workspace.lacks(experiment)
+    return Submission(experiment, run, revision, branch, settled is not None, lacking)
 
 
 def _pinned(workspace: Workspace, data: Mapping[str, Any]) -> dict[str, Any]:
