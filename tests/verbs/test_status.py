@@ -199,6 +199,16 @@ def test_job_that_git_asks_for_and_is_not_there_is_a_finding(staging, api, tmp_p
     )
 
 
+def test_shard_that_is_no_more_is_a_finding(staging, api, tmp_path, capsys):
+    path = f"{KUSTOMIZATIONS.path}/namespaces/staging-platform/{KUSTOMIZATIONS.plural}"
+    api.objects[path]["items"].append({"metadata": {"name": "training-3"}, "spec": {}})
+    assert on_staging(staging, api, tmp_path) == 1
+    assert (
+        "Kustomization training-3 is of a shard that the environment has no longer; run `ml-pipeline bootstrap"
+        in capsys.readouterr().out
+    )
+
+
 def test_job_edited_by_hand_is_a_note(staging, api, tmp_path, capsys):
     thing = a_job(job_name(staging))
     managers = [
