@@ -1,5 +1,7 @@
 """Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
 
+import re
+
 from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.local.serving import evidence_row
@@ -39,6 +41,20 @@ def trained(identity: str, accuracy: float = 0.98) -> dict:
         "run_id": "1" * 32,
         "experiment": "any",
     }
+
+
+def moved(files, environment="staging"):
+    """The tree after the experiment that waits has moved to another environment and its data was prepared there."""
+    path = "experiments/waiting/experiment.yaml"
+    text = files[path].decode().replace("environment: local", f"environment: {environment}")
+    files = {**files, path: text.replace("max_cost: 0.05", "max_cost: 50").encode()}
+    identity = data_identity(load_snapshot(files).experiments["waiting"])
+    (old,) = (p for p in files if p.startswith("experiments/better/data/"))
+    known = old.rpartition("/")[2].removesuffix(".yaml")
+    receipt = re.sub(rb"identity: .*", f"identity: {identity}".encode(), files[old])
+    receipt = receipt.replace(known.encode(), f"'{identity[:10]}'".encode())
+    receipt = receipt.replace(b"environment: local", f"environment: {environment}".encode())
+    return {**files, f"experiments/waiting/data/{identity[:10]}.yaml": receipt}
 
 
 def observed(files, environment="local", **more) -> Observed:

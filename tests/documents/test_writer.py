@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.source import Source, parse
-from ml_pipeline.documents.writer import to_document, to_yaml
+from ml_pipeline.documents.writer import to_document, to_marked_yaml, to_yaml
 
 PLAIN = st.recursive(
     st.none()
@@ -39,3 +39,18 @@ def test_documents_survive_a_round_trip(snapshot):
         document = snapshot.document(path)
         again, _ = read(path, to_document(path, document))
         assert again == document
+
+
+@given(st.dictionaries(st.text("abcdef", min_size=1, max_size=5), PLAIN, max_size=4).filter(bool))
+def test_a_mark_is_no_part_of_what_is_written(data):
+    raw = to_marked_yaml(data, "0123456789")
+    assert yaml.safe_load(raw) == yaml.safe_load(to_yaml(data))
+    assert all("0123456789" in line for line in raw.decode().splitlines())
+
+
+@given(st.text(max_size=200), st.text(" \n\u2028\x85#'\"\t", max_size=8))
+def test_long_and_folded_text_stays_one_line_before_its_mark(text, more):
+    value = (text + more) * 3
+    raw = to_marked_yaml({"value": value}, "0123456789")
+    assert yaml.safe_load(raw) == yaml.safe_load(to_yaml({"value": value}))
+    assert len(raw.split(b"\n")) <= 4

@@ -3,6 +3,7 @@ from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import awaited, plan
 from ml_pipeline.rules.render import applied, drift
+from ml_pipeline.rules.training import training_overlays
 
 from tests.simulate import observed, settle, trained
 
@@ -26,7 +27,7 @@ def test_nothing_observed_plans_nothing(current):
 def test_finished_run_gets_its_receipt_and_loses_its_overlay(current):
     (step,) = plan(load_snapshot(current), observed(current))
     assert list(step.changes.write) == ["experiments/waiting/runs/ddd4bf48a3.yaml"]
-    assert {path.split("/")[3] for path in step.changes.delete} == {"waiting-ddd4bf48a3"}
+    assert set(step.changes.delete) == set(training_overlays(load_snapshot(current)))
 
 
 def test_commit_says_why(current):

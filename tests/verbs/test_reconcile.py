@@ -126,3 +126,24 @@ def test_invalid_documents_on_the_branch_hold(team, state, capsys):
     assert (
         "faults on the branch, first: experiments/good/experiment.yaml:1" in capsys.readouterr().err
     )
+
+
+def test_branch_of_the_environment_is_reconciled(team, state, capsys):
+    path = team / "environments/local/environment.yaml"
+    path.write_text(f"{path.read_text()}branch: release\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Reconcile release")
+    git(team, "push", "--quiet", "local", "HEAD:main")
+    open_origin(team, state)
+    main_was = git(state.origin, "rev-parse", "main")
+    assert main(["reconcile", "--repo", str(team), "--once"]) == 0
+    assert (
+        git(state.origin, "log", "-1", "--format=%s", "release") == "Record run waiting/ddd4bf48a3"
+    )
+    assert git(state.origin, "rev-parse", "main") == main_was
+
+
+def test_branch_of_a_cluster_s_environment_is_reconciled(team):
+    path = team / "environments/staging/environment.yaml"
+    path.write_text(f"{path.read_text()}branch: release\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Reconcile release")
+    assert open_eyes(team, "staging").repository.branch == "release"

@@ -66,6 +66,20 @@ class Repository(Revisions):
         """Name of the remote's branch in this repository."""
         return f"refs/remotes/{self.remote}/{self.branch}"
 
+    def default_branch(self) -> str:
+        """The branch that HEAD of the remote names; `main` where it names none."""
+        listed = self.call("ls-remote", "--symref", self.remote, "HEAD")
+        named = re.match(r"ref: refs/heads/(\S+)\s+HEAD", listed)
+        return named[1] if named else "main"
+
+    def head_branch(self) -> str:
+        """The branch that HEAD of this repository names.
+
+        Raises:
+            PipelineError: it names a commit instead.
+        """
+        return self.call("symbolic-ref", "--short", "HEAD")
+
     def fetch(self) -> str:
         """Revision of the branch on the remote, fetched now; another command in this clone may be fetching at the same time."""
         for attempt in range(1, _ATTEMPTS):

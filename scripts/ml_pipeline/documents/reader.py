@@ -113,7 +113,7 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
         return Fault(source.path, source.line(at[:-1]), dotted(at), f"is missing; {repair}")
     if name == "extra_forbidden":
         apart = glued(str(at[-1])) if details["input"] is None else None
-        return source.fault(at, apart or f"is not a known key; {_closest(kind, at)}")
+        return source.fault(at, apart or _unknown(kind, at))
     if name == "value_error":
         text = str(details["ctx"]["error"])
         key = re.match(r"([a-z0-9_]+): ", text)
@@ -122,6 +122,13 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
         return source.fault(at, f"{shown(details['input'])} {text}")
     rule = _RULES.get(name, details["msg"]).format(**details.get("ctx", {}))
     return source.fault(at, f"{shown(details['input'])} {rule}")
+
+
+def _unknown(kind: type[BaseModel], at: Location) -> str:
+    """What a key means that this code does not know: a slip of a person, but in what machines write, newer code."""
+    if kind in (DataVersion, Run, Verdict):
+        return "is not a key that this code knows; a machine wrote it with newer code, update this clone"
+    return f"is not a known key; {_closest(kind, at)}"
 
 
 def _closest(kind: type[BaseModel], at: Location) -> str:

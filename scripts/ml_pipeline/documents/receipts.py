@@ -15,6 +15,7 @@ from ml_pipeline.documents.fields import (
     Strict,
     Text,
     Timestamp,
+    added,
     matching,
 )
 
@@ -51,7 +52,7 @@ class DataVersion(Strict):
     id: ShortId = Field(
         description="First ten digits of the identity, the same as the file's name; required."
     )
-    identity: Sha256 = Field(description="Hash of source, holdout and image; required.")
+    identity: Sha256 = Field(description="Hash of environment, dataset and entry point; required.")
     environment: Slug = Field(description="Where the bytes are; required.")
     source: Text = Field(description="Address of the source; required.")
     image: Digest = Field(description="Code that prepared it; required.")
@@ -149,6 +150,10 @@ class Identity(Strict):
     seed: int = Field(description="Seed; required.")
     data: Sha256 = Field(description="SHA-256 of the prepared data; required.")
     topology: Topology = Field(description="Processes; required.")
+    environment: Slug | None = added(
+        None,
+        "Where it trained, for a run that was trained before where this environment cannot reach; default none.",
+    )
 
 
 class Run(Strict):

@@ -69,6 +69,12 @@ class Receipts(Mapping[str, Receipt]):
                 return found
         raise KeyError(identity)
 
+    def every(self, identity: str) -> list[Receipt]:
+        """All receipts with that identity: experiments that are alike may each have one, of environments of their own."""
+        paths = self._by_short.get(identity[:SHORT], ())
+        receipts: list[Receipt] = [self._document(path) for path in paths]  # type: ignore[misc]  # the path decides the kind
+        return [receipt for receipt in receipts if receipt.identity == identity]
+
     def __contains__(self, identity: object) -> bool:
         """Whether there is a receipt with that identity; None is none."""
         return isinstance(identity, str) and self.get(identity) is not None

@@ -15,6 +15,7 @@ from typing import Any
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.local.images import Images
 from ml_pipeline.local.state import State, read_json
@@ -54,7 +55,11 @@ class Pods:
         extra: dict[str, str] | None = None,
         command: list[str] | None = None,
     ) -> None:
-        """Start the only container of a pod spec under a shim of its own."""
+        """Start the only container of a pod spec under a shim of its own.
+
+        Raises:
+            PipelineError: the image or the data is not on this machine; the pod waits for it.
+        """
         container = pod["containers"][0]
         mounts = self._mounts(name, pod, container)
         image, python = self.images.resolve(container["image"])
@@ -68,6 +73,7 @@ class Pods:
             **(extra or {}),
             "PYTHONPATH": str(image),
         }
+        _refuse_missing_data(declared.get("DATA_URI", ""))
         environ["PATH"] = f"{python.parent}{os.pathsep}{environ['PATH']}"
         arguments = [self.local(text, mounts) for text in container.get("args", ())]
         self.run(
@@ -197,3 +203,11 @@ class Pods:
             return there
         self._turn += 1
         return [there[(self._turn + n) % len(there)] for n in range(ceil(cores))]
+
+
+def _refuse_missing_data(uri: str) -> None:
+    """A training whose data another machine has prepared would fail for good, though nothing is wrong with it."""
+    if uri.startswith("file://") and not Path(uri.removeprefix("file://")).exists():
+        raise PipelineError(
+            f"waits for {uri.rpartition('/')[2]}, which is not on this machine; `ml-pipeline status` says how to prepare it here"
+        )

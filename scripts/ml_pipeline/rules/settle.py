@@ -12,11 +12,11 @@ from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.cost import run_cost
 from ml_pipeline.rules.estimate import History, priced
 from ml_pipeline.rules.gates import failures, judge
-from ml_pipeline.rules.identity import SHORT, data_identity, run_identity, run_inputs
+from ml_pipeline.rules.identity import SHORT, data_identity, run_identity
 from ml_pipeline.rules.observed import Observed, Step
 from ml_pipeline.rules.render import Changes, applied, drift
 from ml_pipeline.rules.serving import opened_rollouts
-from ml_pipeline.rules.training import pending
+from ml_pipeline.rules.training import asked_inputs, pending
 
 
 def settle(snapshot: Snapshot, experiment: Experiment, observed: Observed) -> Step | None:
@@ -66,9 +66,8 @@ def _data_receipt(
 def _run_receipt(
     snapshot: Snapshot, experiment: Experiment, identity: str, observed: Observed
 ) -> tuple[str, Run]:
-    data = snapshot.data[data_identity(experiment)].data
-    assert data is not None
-    inputs = run_inputs(experiment, data.sha256)
+    inputs = asked_inputs(snapshot, experiment)
+    assert inputs is not None
     assert run_identity(inputs) == identity
     source = f"experiments/{experiment.name}/experiment.yaml"
     head: dict[str, Any] = {

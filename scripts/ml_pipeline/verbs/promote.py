@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git import AUTOMATION, Repository
-from ml_pipeline.documents.faults import InvalidDocumentsError
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
@@ -49,6 +49,9 @@ def promote(
     run = find_run(workspace.snapshot, reference)
     name = environment or run.environment
     workspace.environment(name)
+    lacking = workspace.lacks(run)
+    if lacking:
+        raise PipelineError(lacking)
     rollout = part(Rollout, Source("promote", dict(terms.rollout), {}))
     asked = Asked(run, name, rollout, terms.accept_signature_change)
     _open_rollouts(workspace, run.model)

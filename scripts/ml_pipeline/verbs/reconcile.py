@@ -81,19 +81,22 @@ def open_eyes(
 ) -> Eyes:
     """The embedded environment's own repository and state, or the repository at hand and a cluster; of the latter,
     `state` is the folder of the bridge that serves and measures its models."""
-    if read_facts(Repository(repo), environment).runtime == "embedded":
+    facts = read_facts(Repository(repo), environment)
+    if facts.runtime == "embedded":
         where = State(state) if state else local_observe.find_state(repo)
+        branch = Repository(where.origin).head_branch()
 
         def embedded(_: Snapshot, waiting: set[str]) -> Observed:
             return local_observe.observe(where, environment, waiting)
 
-        return Eyes(Repository(where.automation), embedded, (where.origin, where.automation))
+        repository = Repository(where.automation, branch=branch)
+        return Eyes(repository, embedded, (where.origin, where.automation))
 
     def kubernetes(snapshot: Snapshot, waiting: set[str]) -> Observed:
         traffic = local_observe.served(State(state)) if state else {}
         return cluster_observe.observe(cluster, snapshot, environment, waiting, traffic)
 
-    return Eyes(Repository(repo), kubernetes)
+    return Eyes(Repository(repo, branch=facts.branch), kubernetes)
 
 
 def one_pass(
@@ -153,7 +156,7 @@ def _observed(eyes: Eyes, environment: str, snapshot: Snapshot, revision: str) -
     folders = job_folders(snapshot.files)
     waited = (short for identity in observed.results if (short := identity[:SHORT]) in folders)
     asked = {
-        short: eyes.repository.log([f"{folders[short]}/job.yaml"], revision, "-1")[0].when
+        short: eyes.repository.log([f"{folders[short].path}/job.yaml"], revision, "-1")[0].when
         for short in waited
     }
     return replace(observed, commits=commits, asked=asked)

@@ -16,7 +16,7 @@ from ml_pipeline.local.state import State
 from ml_pipeline.rules.advance import Progress, progress, verdict_path
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.bridge import bridge_folder
-from ml_pipeline.verbs.up import running
+from ml_pipeline.verbs.up import missing_bytes, running
 from ml_pipeline.verbs.workspace import open_workspace, runtime_of
 
 _ROLLOUTS_ARE_IN = ("environment.yaml", "promotions", "rollouts", "verdicts")
@@ -56,24 +56,26 @@ def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
     rollouts, unknown = _rollouts(branch, "HEAD", environment, served_models if up else None)
     rollouts = _of_the_shown(rollouts, models, selector)
     revision = state.read("revision") or {}
+    missing = missing_bytes(state, environment)
     data = {
         "up": up,
         "revision": revision,
         "jobs": jobs,
         "models": models,
         "rollouts": [asdict(rollout) for rollout in rollouts],
+        "missing": missing,
     }
     head = f"environment {'up' if up else 'down; start it with `ml-pipeline up`'}, revision {revision.get('applied', 'none')[:10]}"
     failed = (
         f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
     )
-    console.answer(data, _text([head, failed, unknown], jobs, models, rollouts), output)
+    console.answer(data, _text([head, failed, unknown, *missing], jobs, models, rollouts), output)
     found = revision.get("error") or unknown or not up or _is_aborted(rollouts)
     return console.FINDINGS if found else console.OK
 
 
 def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, output: str) -> int:
-    workspace = open_workspace(repo, "origin")
+    workspace = open_workspace(repo, "origin", environment=environment)
     workspace.environment(environment)
     shown = look(cluster, workspace.snapshot, environment, selector)
     seen = served(State(bridge_folder(repo, environment)))
