@@ -1,9 +1,13 @@
 """Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
 
+import json
+
+from ml_pipeline.documents.results import Finished
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.identity import data_identity
 from ml_pipeline.rules.observed import Observed
-from ml_pipeline.rules.reconcile import awaited, plan
+from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import applied
 from ml_pipeline.rules.serving import state
 
@@ -16,8 +20,6 @@ PREPARED = {
     "columns": [
         {"name": "pixel", "dtype": "float32", "min": 0.0, "max": 16.0, "mean": 4.9, "std": 6.0}
     ],
-    "run_id": "r",
-    "experiment": "data",
 }
 
 
@@ -33,16 +35,23 @@ def trained(identity: str, accuracy: float = 0.98) -> dict:
         },
         "started": "2026-01-01T00:00:00Z",
         "duration_s": 60.0,
-        "run_id": "1" * 32,
-        "experiment": "any",
     }
+
+
+def finished(receipt) -> Finished:
+    """A run that MLflow holds as finished, with this receipt: bytes as they are, other data as JSON."""
+    raw = receipt if isinstance(receipt, bytes) else json.dumps(receipt).encode()
+    return Finished("1" * 32, "any", raw)
 
 
 def observed(files, environment="local", **more) -> Observed:
     """Results for everything that is awaited."""
     snapshot = load_snapshot(files)
     data = {data_identity(e) for e in snapshot.experiments.values()}
-    results = {i: PREPARED if i in data else trained(i) for i in awaited(snapshot, environment)}
+    results = {
+        i: finished(PREPARED if i in data else trained(i))
+        for i in Branch(snapshot).awaited(environment)
+    }
     return Observed(environment, results=results, **more)
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.cluster.status import look
+from ml_pipeline.documents.snapshot import ROOTS
 from ml_pipeline.local.observe import find_state
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.branch import Branch
 from ml_pipeline.verbs import console
+from ml_pipeline.verbs.reconcile import held_on, read_held
 from ml_pipeline.verbs.up import running
-from ml_pipeline.verbs.workspace import open_workspace, runtime_of
+from ml_pipeline.verbs.workspace import open_branch, runtime_of
 
 
 def status(
@@ -44,26 +47,42 @@ def _embedded(repo: Path, selector: str, output: str) -> int:
     revision = state.read("revision") or {}
     data = {"up": running(state) is not None, "revision": revision, "jobs": jobs, "models": models}
     head = f"environment {'up' if data['up'] else 'down; start it with `ml-pipeline up`'}, revision {revision.get('applied', 'none')[:10]}"
+    held = read_held(state)
+    data["held"] = [asdict(entry) for entry in held]
     failed = (
         f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
     )
-    console.answer(data, _text([head, failed], jobs, models), output)
-    return console.FINDINGS if revision.get("error") or not data["up"] else console.OK
+    lines = [*map(str, held), head, failed]
+    console.answer(data, _text(lines, jobs, models), output)
+    return console.FINDINGS if revision.get("error") or held or not data["up"] else console.OK
 
 
 def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, output: str) -> int:
-    workspace = open_workspace(repo, "origin")
+    workspace = open_branch(repo, "origin")
     workspace.environment(environment)
-    shown = look(cluster, workspace.snapshot, environment, selector)
-    data = {"revision": workspace.revision, **asdict(shown)}
+    branch = Branch(workspace.snapshot)
+    changes = workspace.repository.last_changes(workspace.revision, ROOTS) if branch.faults else {}
+    held = held_on(branch, environment, changes)
+    if branch.is_held(environment):
+        console.answer(
+            {"held": [asdict(entry) for entry in held]}, "\n".join(map(str, held)), output
+        )
+        return console.FINDINGS
+    shown = look(cluster, branch.snapshot, environment, selector, is_whole=not branch.faults)
+    data = {
+        "revision": workspace.revision,
+        "held": [asdict(entry) for entry in held],
+        **asdict(shown),
+    }
     parts = ", ".join(
         f"{part} {revision[:10] or 'nothing yet'}" for part, revision in shown.applied.items()
     )
     head = f"environment {environment}: {workspace.repository.branch} is at {workspace.revision[:10]}; applied: {parts or 'nothing'}"
-    console.answer(data, _text([head, *shown.findings], shown.jobs, shown.models), output)
+    lines = [*map(str, held), head, *shown.findings]
+    console.answer(data, _text(lines, shown.jobs, shown.models), output)
     return (
         console.FINDINGS
-        if shown.findings or any(job["phase"] == "Failed" for job in shown.jobs)
+        if held or shown.findings or any(job["phase"] == "Failed" for job in shown.jobs)
         else console.OK
     )
 
