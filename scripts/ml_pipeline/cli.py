@@ -262,7 +262,18 @@ def _writing(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     rollback.add_argument("model")
     rollback.add_argument("--env", default="local", help="where (default: local)")
-    for writing in (submit, promote, rollback):
+    withdraw = command(
+        "withdraw",
+        lambda o: _verb("withdraw")(o.repo, o.what, environment=o.env, remote=o.remote),
+        "take a document or receipt out of the branch",
+    )
+    withdraw.add_argument(
+        "what",
+        metavar="WHAT",
+        help="a path on the branch, a run as experiment/id, or the id of data",
+    )
+    withdraw.add_argument("--env", default="local", help="where (default: local)")
+    for writing in (submit, promote, rollback, withdraw):
         writing.add_argument(
             "--remote",
             help="remote whose branch counts (default: local if it is there and the environment is embedded, else origin)",
