@@ -18,6 +18,20 @@ class DataError(Exception):
     """The data is not what was declared."""
 
 
+class DivergedError(Exception):
+    """The training has left the finite numbers; the same seed leads there again."""
+
+
+def rank() -> int:
+    """Number of this process of a distributed run, RANK as torch.distributed.run sets it; 0 of a single one."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world() -> int:
+    """Number of processes of the run, WORLD_SIZE."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def _option(description: str, default: Any = None, choices: tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"help": description, "choices": choices})
 

@@ -119,5 +119,6 @@ def test_four_gpus_start_four_processes():
     }
     step = plan(load_snapshot(shipped), observed(shipped, "staging"))[0]
     container = job(applied(shipped, step.changes))["spec"]["template"]["spec"]["containers"][0]
+    assert container["command"][:3] == ["python", "-m", "trainer.launch"]
     assert "--nproc-per-node=4" in container["command"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "4"

@@ -35,6 +35,15 @@ class Commit:
     subject: str
 
 
+@dataclass(frozen=True)
+class Version:
+    """What a file held from a commit on; None where that commit took it away."""
+
+    sha: str
+    subject: str
+    body: bytes | None
+
+
 class Repository(Revisions):
     """A git repository with a remote; `remote` is where the branch that counts lives."""
 
@@ -197,6 +206,24 @@ class Repository(Revisions):
                 commit = Commit(sha, *islice(fields, 3))
         return found
 
+    def versions(self, path: str, revision: str) -> list[Version]:
+        """What the branch has said in a file, oldest first, one entry for each time that it changed.
+
+        First parents only: what the branch itself held, one after the other, whether commits came to it by a push, a
+        squash or a merge.
+        """
+        branch = ("--first-parent", "-m", "--reverse", "--no-renames", revision, "--", path)
+        form = ("--raw", "--no-abbrev", "--format=%x1e%H%x1f%s")
+        raw = processes.run(["git", "log", *form, *branch], cwd=self.path).decode()
+        rows: list[tuple[str, str, str]] = []
+        for record in raw.split("\x1e")[1:]:
+            head, _, change = record.partition("\n")
+            sha, _, subject = head.partition("\x1f")
+            rows.append((sha, subject, change.split()[3]))
+        known = sorted({blob for _, _, blob in rows if blob.strip("0")})
+        bodies = dict(zip(known, self.blobs(known), strict=True))
+        return [Version(sha, subject, bodies.get(blob)) for sha, subject, blob in rows]
+
     def call(self, *arguments: str, env: dict[str, str] | None = None) -> str:
         """Output of a git command, without the final newline.
 
@@ -233,6 +260,8 @@ def _quoted(path: str) -> bytes:
 
 
 def _cause(error: Any) -> str:
+    if "shallow update not allowed" in str(error.stderr):
+        return "a shallow clone lacks the history; fetch it with `git fetch --unshallow`"
     lines = [
         line.strip(" '")
         for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines()

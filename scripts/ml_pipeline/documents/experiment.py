@@ -111,7 +111,9 @@ class Gates(Strict):
         50.0, gt=0, description="Most milliseconds for one row, 99th percentile; default 50."
     )
     max_memory_mb: float = Field(
-        2048.0, gt=0, description="Most resident megabytes while predicting; default 2048."
+        2048.0,
+        gt=0,
+        description="Most resident memory of the model while predicting, in MiB; default 2048.",
     )
 
 

@@ -13,6 +13,7 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.source import Location, Source, dotted, parse
+from ml_pipeline.documents.unreadable import glued
 
 Part = TypeVar("Part", bound=BaseModel)
 Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
@@ -45,6 +46,13 @@ _RULES = {
     "too_short": "must have at least {min_length} item; add one",
     "too_long": "must have at most {max_length} items; leave some out",
     "finite_number": "must be a finite number; write one",
+}
+# What fills in a key that people need not know.
+_REPAIRS: dict[tuple[type[BaseModel], Location], str] = {
+    (
+        Experiment,
+        ("image",),
+    ): "`ml-pipeline submit` pins it",
 }
 
 
@@ -111,9 +119,11 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
     at: Location = tuple(details["loc"])
     name = details["type"]
     if name == "missing":
-        return Fault(source.path, source.line(at[:-1]), dotted(at), "is missing; add it")
+        repair = _REPAIRS.get((kind, at), "add it")
+        return Fault(source.path, source.line(at[:-1]), dotted(at), f"is missing; {repair}")
     if name == "extra_forbidden":
-        return source.fault(at, f"is not a known key; {_closest(kind, at)}")
+        apart = glued(str(at[-1])) if details["input"] is None else None
+        return source.fault(at, apart or f"is not a known key; {_closest(kind, at)}")
     text = rule_of(details)
     key = re.match(r"([a-z0-9_]+): ", text) if name == "value_error" else None
     if key:

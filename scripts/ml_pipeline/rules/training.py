@@ -158,7 +158,7 @@ def _command(experiment: Experiment) -> dict[str, list[str]]:
     launcher = [
         "python",
         "-m",
-        "torch.distributed.run",
+        "trainer.launch",  # torch.distributed.run, with the exit codes that podFailurePolicy knows
         f"--nnodes={workers}",
         f"--nproc-per-node={max(gpus, 1)}",
     ]

@@ -19,6 +19,7 @@ from ml_pipeline.documents.fields import one_line
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local import observe as local_observe
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.advance import progress
 from ml_pipeline.rules.branch import Branch, is_of_a_job, short_of
 from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.observed import Hold, Observed, Step
@@ -97,6 +98,8 @@ def reconcile(
         console.result(f"{step.subject}: {step.reason}")
     for entry in held:
         console.talk(str(entry))
+    for line in _rollouts(eyes, environment):
+        console.result(line)
     if not steps:
         console.result("nothing to do")
     return console.FINDINGS if held or (passes == "plan" and steps) else console.OK
@@ -191,6 +194,15 @@ def _endless(eyes: Eyes, environment: str) -> int:
             eyes.tell(_since(eyes, [Hold("reconcile", text)], ""))
             raise
         time.sleep(PASS_SECONDS)
+
+
+def _rollouts(eyes: Eyes, environment: str) -> list[str]:
+    """How each rollout stands after the pass, and what it waits for; of those that are held the reason is said already."""
+    branch = eyes.reading.at(eyes.repository.fetch())
+    if branch.is_held(environment):
+        return []
+    seen = eyes.look(branch.snapshot, set()).serving
+    return [str(rollout) for rollout in progress(branch.snapshot, environment, seen)]
 
 
 def _observed(eyes: Eyes, environment: str, branch: Branch, revision: str) -> Observed:

@@ -30,6 +30,14 @@ class Workspace:
             PipelineError: it does not exist.
         """
         found = self.snapshot.environments.get(name)
+        if (
+            found is None
+            and (self.repository.path / f"environments/{name}/environment.yaml").exists()
+        ):
+            branch = f"{self.repository.remote}/{self.repository.branch}"
+            raise PipelineError(
+                f"environment {name!r} is in this checkout and not on {branch}; commit and push it"
+            )
         if found is None:
             raise PipelineError(
                 f"environment {name!r} does not exist; known are {', '.join(sorted(self.snapshot.environments))}"
