@@ -1,14 +1,17 @@
 """Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
 
+import json
 import re
 
 from ml_pipeline.adapters.metrics import Counters
+from ml_pipeline.documents.results import Finished
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.local.serving import evidence_row
+from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.identity import data_identity
 from ml_pipeline.rules.latency import Latency
 from ml_pipeline.rules.observed import Observed
-from ml_pipeline.rules.reconcile import awaited, plan
+from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import applied
 from ml_pipeline.rules.serving import state
 
@@ -21,8 +24,6 @@ PREPARED = {
     "columns": [
         {"name": "pixel", "dtype": "float32", "min": 0.0, "max": 16.0, "mean": 4.9, "std": 6.0}
     ],
-    "run_id": "r",
-    "experiment": "data",
 }
 
 
@@ -38,8 +39,6 @@ def trained(identity: str, accuracy: float = 0.98) -> dict:
         },
         "started": "2026-01-01T00:00:00Z",
         "duration_s": 60.0,
-        "run_id": "1" * 32,
-        "experiment": "any",
     }
 
 
@@ -57,11 +56,20 @@ def moved(files, environment="staging"):
     return {**files, f"experiments/waiting/data/{identity[:10]}.yaml": receipt}
 
 
+def finished(receipt) -> Finished:
+    """A run that MLflow holds as finished, with this receipt: bytes as they are, other data as JSON."""
+    raw = receipt if isinstance(receipt, bytes) else json.dumps(receipt).encode()
+    return Finished("1" * 32, "any", raw)
+
+
 def observed(files, environment="local", **more) -> Observed:
     """Results for everything that is awaited."""
     snapshot = load_snapshot(files)
     data = {data_identity(e) for e in snapshot.experiments.values()}
-    results = {i: PREPARED if i in data else trained(i) for i in awaited(snapshot, environment)}
+    results = {
+        i: finished(PREPARED if i in data else trained(i))
+        for i in Branch(snapshot).awaited(environment)
+    }
     return Observed(environment, results=results, **more)
 
 

@@ -39,8 +39,11 @@ class Shown:
     models: list[Object] = field(default_factory=list)
 
 
-def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Shown:
-    """Everything that `status` prints of an environment, read with the rights of whoever asks."""
+def look(
+    cluster: Cluster, snapshot: Snapshot, name: str, selector: str, *, is_whole: bool = True
+) -> Shown:
+    """Everything that `status` prints of an environment, read with the rights of whoever asks. Where documents are left out
+    of the snapshot it is not whole, and what is rendered from them is no finding."""
     environment, shown = snapshot.environments[name], Shown()
     names = environment.namespaces
     no_flux = "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
@@ -60,9 +63,9 @@ def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Show
     seen = views(jobs, pods, events)
     shown.jobs = [_job(view, snapshot) for view in seen]
     if not selector:
-        shown.findings += list(_missing(snapshot, name, {view.name for view in seen})) + list(
-            _stale(snapshot, name)
-        )
+        shown.findings += list(_missing(snapshot, name, {view.name for view in seen}))
+        if is_whole:
+            shown.findings += list(_stale(snapshot, name))
     missing = "SeldonDeployment is not installed; install Seldon Core, or its CRDs and `ml-pipeline bridge`"
     models = _served(
         shown, lambda: cluster.objects(SELDON_DEPLOYMENTS, names.serving, selector), missing

@@ -42,6 +42,13 @@ class Column(Strict):
     missing: int = Field(0, ge=0, description="Rows without a value; default 0.")
 
 
+class Tracked(Strict):
+    """Where the run is in MLflow."""
+
+    run_id: Text = Field(description="MLflow run; required.")
+    experiment: Text = Field(description="MLflow experiment; required.")
+
+
 class DataVersion(Strict):
     """Receipt of a finished data preparation: `experiments/<name>/data/<id>.yaml`."""
 
@@ -60,6 +67,9 @@ class DataVersion(Strict):
         description="The prepared bytes, null where preparation failed; required."
     )
     reason: Text | None = Field(None, description="Why it failed; default none.")
+    tracking: Tracked | None = Field(
+        None, description="The MLflow run that left nonsense behind; default none."
+    )
     rows: int = Field(0, ge=0, description="Rows in all; default 0.")
     holdout_rows: int = Field(0, ge=0, description="Rows kept for the gates; default 0.")
     shape: tuple[int, ...] = Field((), description="Shape of one row; default empty.", strict=False)
@@ -69,13 +79,6 @@ class DataVersion(Strict):
         description="Schema and statistics, one a column or channel; default empty.",
         strict=False,
     )
-
-
-class Tracked(Strict):
-    """Where the run is in MLflow."""
-
-    run_id: Text = Field(description="MLflow run; required.")
-    experiment: Text = Field(description="MLflow experiment; required.")
 
 
 Line = Annotated[

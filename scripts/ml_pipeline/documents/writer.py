@@ -82,11 +82,17 @@ def to_marked_yaml(data: Any, mark: str) -> bytes:
 
 
 def to_document(path: str, document: BaseModel) -> bytes:
-    """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing."""
+    """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing.
+
+    What is empty is left out, unless its key is required: a reader refuses a document without it.
+    """
     data = document.model_dump(mode="json", exclude_none=True)
-    return editor_comment(path, data["kind"]).encode() + to_yaml(
-        {key: value for key, value in data.items() if value not in ([], {})}
-    )
+    body = {
+        name: data.get(name)
+        for name, field in type(document).model_fields.items()
+        if field.is_required() or data.get(name) not in (None, [], {})
+    }
+    return editor_comment(path, data["kind"]).encode() + to_yaml(body)
 
 
 def to_commented(path: str, document: BaseModel) -> bytes:

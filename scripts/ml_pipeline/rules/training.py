@@ -28,11 +28,13 @@ DATA_SECONDS = 3600
 _AFFIX = re.compile(rb"^name(Prefix|Suffix): '?([a-z0-9-]*)'?(?: +#.*)?$", re.MULTILINE)
 
 
-def training_overlays(snapshot: Snapshot, names: Iterable[str] | None = None) -> dict[str, bytes]:
+def training_overlays(
+    snapshot: Snapshot, names: Iterable[str] | None = None, bases: Bases | None = None
+) -> dict[str, bytes]:
     """Overlays of everything that is still to be done, or of what some experiments wait for; a settled run has none."""
     rendered: dict[str, bytes] = {}
     claimed: set[tuple[str, str]] = set()
-    bases = Bases(snapshot.files)
+    bases = bases or Bases(snapshot.files)
     for name in snapshot.experiments if names is None else names:
         experiment = snapshot.experiments[name]
         environment = snapshot.environments[experiment.environment]

@@ -10,14 +10,16 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.cluster.status import look
 from ml_pipeline.documents.faults import InvalidDocumentsError
-from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.snapshot import ROOTS, Snapshot
 from ml_pipeline.local.observe import find_state, served
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.advance import Progress, progress, verdict_path
+from ml_pipeline.rules.branch import Branch
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.bridge import bridge_folder
+from ml_pipeline.verbs.reconcile import held_on, read_held
 from ml_pipeline.verbs.up import missing_bytes, running
-from ml_pipeline.verbs.workspace import open_workspace, runtime_of
+from ml_pipeline.verbs.workspace import open_branch, runtime_of
 
 _ROLLOUTS_ARE_IN = ("environment.yaml", "promotions", "rollouts", "verdicts")
 Serving = Mapping[str, Mapping[str, Any]]
@@ -55,10 +57,11 @@ def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
     branch = Repository(state.origin)
     rollouts, unknown = _rollouts(branch, "HEAD", environment, served_models if up else None)
     rollouts = _of_the_shown(rollouts, models, selector)
-    revision = state.read("revision") or {}
+    revision, held = state.read("revision") or {}, read_held(state)
     missing = missing_bytes(state, environment)
     data = {
         "up": up,
+        "held": [asdict(entry) for entry in held],
         "revision": revision,
         "jobs": jobs,
         "models": models,
@@ -69,20 +72,29 @@ def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
     failed = (
         f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
     )
-    console.answer(data, _text([head, failed, unknown, *missing], jobs, models, rollouts), output)
-    found = revision.get("error") or unknown or not up or _is_aborted(rollouts)
+    lines = [*map(str, held), head, failed, unknown, *missing]
+    console.answer(data, _text(lines, jobs, models, rollouts), output)
+    found = held or revision.get("error") or unknown or not up or _is_aborted(rollouts)
     return console.FINDINGS if found else console.OK
 
 
 def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, output: str) -> int:
-    workspace = open_workspace(repo, "origin", environment=environment)
+    workspace = open_branch(repo, "origin", environment=environment)
     workspace.environment(environment)
-    shown = look(cluster, workspace.snapshot, environment, selector)
+    branch = Branch(workspace.snapshot)
+    changes = workspace.repository.last_changes(workspace.revision, ROOTS) if branch.faults else {}
+    held = held_on(branch, environment, changes)
+    rows = [asdict(entry) for entry in held]
+    if branch.is_held(environment):
+        console.answer({"held": rows}, "\n".join(map(str, held)), output)
+        return console.FINDINGS
+    shown = look(cluster, branch.snapshot, environment, selector, is_whole=not branch.faults)
     seen = served(State(bridge_folder(repo, environment)))
     rollouts, unknown = _rollouts(workspace.repository, workspace.revision, environment, seen)
     rollouts = _of_the_shown(rollouts, shown.models, selector)
     data = {
         "revision": workspace.revision,
+        "held": rows,
         **asdict(shown),
         "rollouts": [asdict(rollout) for rollout in rollouts],
     }
@@ -90,10 +102,10 @@ def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, o
         f"{part} {revision[:10] or 'nothing yet'}" for part, revision in shown.applied.items()
     )
     head = f"environment {environment}: {workspace.repository.branch} is at {workspace.revision[:10]}; applied: {parts or 'nothing'}"
-    lines = [head, *shown.findings, unknown]
+    lines = [*map(str, held), head, *shown.findings, unknown]
     console.answer(data, _text(lines, shown.jobs, shown.models, rollouts), output)
     failed = any(job["phase"] == "Failed" for job in shown.jobs)
-    found = shown.findings or unknown or failed or _is_aborted(rollouts)
+    found = held or shown.findings or unknown or failed or _is_aborted(rollouts)
     return console.FINDINGS if found else console.OK
 
 
