@@ -10,7 +10,7 @@ from ml_pipeline.rules.render import applied, drift
 from tests.simulate import observed, serving_status
 
 WAITING = "experiments/waiting/experiment.yaml"
-DATA = "experiments/better/data/f68dcca25a.yaml"
+DATA = "experiments/better/data/216b187a78.yaml"
 RUN = "experiments/good/runs/31a4e76e1a.yaml"
 LOCAL = "environments/local/environment.yaml"
 PROMOTION = "environments/local/promotions/digits.yaml"
@@ -66,7 +66,7 @@ def test_overlay_of_an_experiment_that_breaks_a_rule_is_left_alone(current):
 
 def test_overlay_of_data_is_left_alone_while_an_experiment_cannot_be_read(current):
     """It may be what that experiment waits for."""
-    overlay = "environments/local/training/data-0123456789/job.yaml"
+    overlay = "environments/local/training/data-0123456789-0123456789/job.yaml"
     assert planned({**current, overlay: b"x: 1\n", WAITING: UNREADABLE}).steps == ()
     (step,) = planned({**current, overlay: b"x: 1\n"}).steps
     assert step.changes.delete == {overlay}

@@ -17,16 +17,17 @@ from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git import AUTOMATION
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.identity import data_identity
 from ml_pipeline.rules.observed import Observed
-from ml_pipeline.rules.promotion import promotion_changes
-from ml_pipeline.rules.reconcile import awaited, plan
+from ml_pipeline.rules.promotion import Asked, promotion_changes
+from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes, applied, drift
 from ml_pipeline.rules.training import training_overlays
 
 from tests.conftest import git
-from tests.simulate import PREPARED, serving_status, trained
+from tests.simulate import PREPARED, finished, serving_status, trained
 
 TEMPLATE = "experiments/waiting/experiment.yaml"
 BASE = "base/training-job/job.yaml"
@@ -137,10 +138,10 @@ class History:
         snapshot = load_snapshot(self.files())
         runs = [r for r in snapshot.runs.values() if r.artifact and r.gates[0].passed]
         steps = Rollout(steps=self.choose.choice([(10, 50, 100), (100,)]))
-        changes, message = promotion_changes(snapshot, self.choose.choice(runs), "local", steps)
-        if changes:
+        proposal = promotion_changes(snapshot, Asked(self.choose.choice(runs), "local", steps))
+        if proposal.changes:
             path = "environments/local/promotions/digits.yaml"
-            self.stand(self.commit(changes, message), {path})
+            self.stand(self.commit(proposal.changes, proposal.message), {path})
 
     def automation(self) -> None:
         """A pass after which some of what was awaited has finished, and some has failed."""
@@ -148,14 +149,15 @@ class History:
         snapshot = load_snapshot(files)
         data = {data_identity(e) for e in snapshot.experiments.values()}
         results, failed = {}, {}
-        for identity in sorted(awaited(snapshot, "local")):
+        for identity in sorted(Branch(snapshot).awaited("local")):
             fate = self.choose.random()
             if fate < 0.1 and identity not in data:
                 failed[identity[:10]] = "exit code 42"
             elif fate < 0.6:
                 stored = {"uri": f"data/{identity}.npz", "sha256": identity, "bytes": 10}
                 prepared = {**PREPARED, "data": stored}
-                results[identity] = prepared if identity in data else trained(identity)
+                receipt = prepared if identity in data else trained(identity)
+                results[identity] = finished(receipt)
         serving = {}
         if "environments/local/promotions/digits.yaml" in files:
             serving = {"digits": serving_status(files)}

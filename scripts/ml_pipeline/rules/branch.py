@@ -15,12 +15,12 @@ from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.rules.checks import check
-from ml_pipeline.rules.identity import SHORT, data_identity, rollout_id
+from ml_pipeline.rules.identity import SHORT, data_identity, rollout_id, run_identity, run_inputs
 from ml_pipeline.rules.observed import Hold
-from ml_pipeline.rules.overlays import Bases
+from ml_pipeline.rules.overlays import Bases, job_folder
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.rules.serving import state
-from ml_pipeline.rules.training import asked_run, pending, training_overlays
+from ml_pipeline.rules.training import pending, training_overlays
 
 # The identity in a receipt that is no document any more, as automation writes it.
 _IDENTITY = re.compile(rb"^(?:id|identity): '?([0-9a-f]{10})", re.MULTILINE)
@@ -226,8 +226,14 @@ class Branch:
         data = data_identity(experiment)
         if data[:SHORT] in self._held_receipts:
             return [data[:SHORT]]
-        run = asked_run(self.whole, experiment)
-        return [data[:SHORT], run[:SHORT]] if run else [data[:SHORT]]
+        prepared = self.whole.data.get(data)
+        if prepared is None or prepared.data is None:
+            return [data[:SHORT]]
+        # Which of the two it is depends on receipts, and one of those may be the faulty file.
+        anywhere = run_inputs(experiment, prepared.data.sha256)
+        here = run_inputs(experiment, prepared.data.sha256, environment=experiment.environment)
+        runs = [run_identity(inputs)[:SHORT] for inputs in (anywhere, here)]
+        return [data[:SHORT], *runs]
 
     def _kept(self, here: set[str]) -> set[str]:
         """Files of overlays that may be those of a held experiment: its Job may run."""
@@ -274,13 +280,15 @@ def is_of_a_job(path: str, environment: str) -> bool:
 
 
 def short_of(path: str) -> str:
-    """Short identity that the folder of a Job's overlay ends with."""
-    return path.split("/")[3].rpartition("-")[2]
+    """Short identity of what the overlay of a Job makes; empty for a folder that no renderer names so."""
+    folder = job_folder(path.rpartition("/")[0])
+    return folder.short if folder else ""
 
 
 def name_of(path: str) -> str:
     """What the folder of a Job's overlay begins with: the experiment, or `data`."""
-    return path.split("/")[3].rpartition("-")[0]
+    folder = job_folder(path.rpartition("/")[0])
+    return folder.maker if folder else ""
 
 
 def way_out(path: str) -> str:

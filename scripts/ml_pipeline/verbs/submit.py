@@ -108,10 +108,11 @@ def submit_draft(workspace: Workspace, draft: Draft, *, merge: bool) -> Submissi
     found = parse(draft.source.path, raw)
     assert isinstance(found, Source)
     experiment = read_experiment(replace(draft.source, data=found.data))
-    _check_code(workspace, experiment, draft.source)
     branch = workspace.repository.branch if merge else f"experiments/{experiment.name}"
     there = workspace.snapshot.experiments.get(experiment.name)
     receipt = settling(workspace.snapshot, experiment)
+    if receipt is None:
+        _check_code(workspace, experiment, draft.source)
     if receipt and there in (None, experiment):
         revision, committed = workspace.revision, False
     elif merge:

@@ -13,6 +13,7 @@ from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.local.observe import find_state
 from ml_pipeline.local.observe import tracking_uri as local_tracking
+from ml_pipeline.rules.branch import name_of
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.workspace import open_branch
@@ -109,9 +110,9 @@ def _with_overlays(snapshot: Snapshot, path: str) -> frozenset[str]:
     """A file and, of an experiment, the overlays of its runs."""
     if kind_of(path) is not Experiment:
         return frozenset({path})
-    name = re.escape(path.split("/")[1])
-    overlay = re.compile(rf"environments/[^/]+/training/{name}-[0-9a-f]{{10}}/.*")
-    return frozenset({path, *(other for other in snapshot.files if overlay.fullmatch(other))})
+    name = path.split("/")[1]
+    overlays = (other for other in snapshot.files if name_of(other) == name)
+    return frozenset({path, *overlays})
 
 
 def _readable(snapshot: Snapshot, path: str) -> Document | None:
