@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 ApiVersion = Literal["ml-pipeline/v1"]
 API_VERSION: ApiVersion = "ml-pipeline/v1"
 SHORT = 10  # digits of an identity in the names of files, folders and Jobs
+LINE = 500  # most characters of a text in a document
 
 _SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _MEMORY = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -70,6 +71,15 @@ def seconds(duration: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def one_line(text: str, limit: int = LINE) -> str:
+    """Text of somebody else as one printable line of at most `limit` characters."""
+    shown = "".join(
+        c if c.isprintable() else " " if c.isspace() else "?" for c in text[: 4 * limit]
+    )
+    line = " ".join(shown.split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
 def _uri(value: str) -> str:
     scheme, separator, rest = value.partition("://")
     if not separator or scheme not in _SCHEMES:
@@ -119,7 +129,7 @@ def matching(pattern: str, rule: str) -> Written:
 
 
 Slug = Annotated[str, Written(_slug, {"type": "string", "pattern": _SLUG, "maxLength": 40})]
-Text = Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(as_written)]
+Text = Annotated[str, Field(min_length=1, max_length=LINE), BeforeValidator(as_written)]
 Digest = Annotated[
     str,
     matching(
