@@ -8,6 +8,7 @@ import pytest
 from ml_pipeline.adapters.kubernetes import Cluster
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.rules.render import applied, drift
 
 from tests.api_server import ApiServer, serve
 
@@ -41,6 +42,12 @@ def files() -> dict[str, bytes]:
 @pytest.fixture
 def snapshot(files) -> Snapshot:
     return load_snapshot(files)
+
+
+@pytest.fixture
+def current(files) -> dict[str, bytes]:
+    """The tree with its overlays."""
+    return applied(files, drift(load_snapshot(files)))
 
 
 def git(path: Path, *arguments: str) -> str:
@@ -78,6 +85,22 @@ def rendered_team(team) -> Path:
     git(team, "commit", "--quiet", "--message", "Render")
     git(team, "push", "--quiet", "origin", "main")
     return team
+
+
+@pytest.fixture
+def shipped(tmp_path) -> Path:
+    """A clone of the tree as it ships."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+    git(tmp_path, "clone", "--quiet", "origin.git", "clone")
+    git(clone, "checkout", "--quiet", "-b", "main")
+    for path in git(REPOSITORY, "ls-files").splitlines():
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_bytes((REPOSITORY / path).read_bytes())
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Begin")
+    git(clone, "push", "--quiet", "origin", "main")
+    return clone
 
 
 @pytest.fixture

@@ -85,3 +85,42 @@ def test_unreachable_remote_is_named(repository):
     repository.remote = "nowhere"
     with pytest.raises(PipelineError, match="git fetch: .*nowhere"):
         repository.fetch()
+
+
+def test_contents_are_those_of_the_branch_however_commits_came_to_it(tmp_path):
+    """A push, a merge commit, a squash and a removal: what the branch held, in that order."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+
+    def write(text: str) -> None:
+        (tmp_path / "a.yaml").write_text(text)
+        git(tmp_path, "add", "--all")
+        git(tmp_path, "commit", "--quiet", "--message", f"Say {text}")
+
+    write("one")
+    git(tmp_path, "checkout", "--quiet", "-b", "side")
+    write("draft")
+    write("two")
+    git(tmp_path, "checkout", "--quiet", "main")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Something else")
+    git(tmp_path, "merge", "--quiet", "--no-ff", "--message", "Merge side", "side")
+    git(tmp_path, "checkout", "--quiet", "-b", "squashed")
+    write("draft again")
+    write("three")
+    git(tmp_path, "checkout", "--quiet", "main")
+    git(tmp_path, "merge", "--quiet", "--squash", "squashed")
+    git(tmp_path, "commit", "--quiet", "--message", "Squash")
+    git(tmp_path, "rm", "--quiet", "a.yaml")
+    git(tmp_path, "commit", "--quiet", "--message", "Take it away")
+    found = Repository(tmp_path).versions("a.yaml", "main")
+    assert [(content.subject, content.body) for content in found] == [
+        ("Say one", b"one"),
+        ("Merge side", b"two"),
+        ("Squash", b"three"),
+        ("Take it away", None),
+    ]
+
+
+def test_file_that_never_was_has_no_contents(tmp_path):
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Begin")
+    assert Repository(tmp_path).versions("a.yaml", "main") == []

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 
@@ -6,7 +7,8 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.local.services import program
 from ml_pipeline.local.state import State
-from ml_pipeline.local.supervisor import Supervisor, read_environment
+from ml_pipeline.local.supervisor import Supervisor, main, read_environment
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 
@@ -63,7 +65,21 @@ def test_full_disk_stalls_the_loop_and_does_not_end_it(supervisor, monkeypatch, 
     monkeypatch.setattr(supervisor.services, "tick", full)
     supervisor.run()
     assert len(ticks) == 2
-    assert "free space in" in caplog.text
+    assert "free space there" in caplog.text
+
+
+def test_no_free_port_is_not_taken_for_a_full_disk(team, monkeypatch, caplog):
+    def none(wanted=None):
+        raise OSError(errno.EADDRINUSE, "no port is free", "127.0.0.1")
+
+    monkeypatch.setattr("ml_pipeline.local.supervisor.free_port", none)
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    with pytest.raises(SystemExit) as end:
+        main(str(state.root), "local")
+    assert (
+        end.value.code == "127.0.0.1: no port is free; end a program that listens on this machine"
+    )
 
 
 def test_missing_envoy_is_said_before_anything_starts(supervisor, monkeypatch):

@@ -145,3 +145,34 @@ def test_largest_consequences_come_first(files):
     after = {p: raw for p, raw in files.items() if p not in (WAITING, PROMOTION)}
     kinds = [kind for kind, _ in said(files, after)]
     assert kinds == sorted(kinds, key=ORDER.index) == ["cancels", "traffic"]
+
+
+GOOD, BETTER, THIRD = "good/31a4e76e1a", "better/c39d9a14b0", "good/0123456789"
+
+
+def with_third_run(files) -> dict:
+    """The tree with one more run of the model, which nobody promotes."""
+    receipt = files["experiments/good/runs/31a4e76e1a.yaml"].replace(b"31a4e76e1a", b"0123456789")
+    return {**files, "experiments/good/runs/0123456789.yaml": receipt}
+
+
+def test_baseline_that_did_not_serve_is_told(files):
+    """It would get nearly all of the traffic in one moment."""
+    files = with_third_run(files)
+    after = edited(files, PROMOTION, f"baseline: {GOOD}", f"baseline: {THIRD}")
+    ((_, text),) = [row for row in said(files, after) if row[0] == "traffic"]
+    assert text.endswith(f"; {THIRD} did not serve and gets 90 % at once")
+
+
+def test_forgotten_baseline_is_told(files):
+    files = with_third_run(files)
+    text = files[PROMOTION].decode().replace(BETTER, THIRD).replace(f"baseline: {GOOD}\n", "")
+    ((_, told),) = [r for r in said(files, {**files, PROMOTION: text.encode()}) if "% " in r[1]]
+    assert told.endswith(f"to 100 % {THIRD}; {THIRD} did not serve and gets 100 % at once")
+
+
+def test_canary_at_its_first_step_is_no_jump(files):
+    files = with_third_run(files)
+    after = edited(files, PROMOTION, f"run: {BETTER}", f"run: {THIRD}")
+    ((_, text),) = [row for row in said(files, after) if row[0] == "traffic"]
+    assert text.endswith(f"to 90 % {GOOD}, 10 % {THIRD}")

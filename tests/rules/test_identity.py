@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ml_pipeline.documents.promotion import Resources, Rollout
 from ml_pipeline.documents.reader import read
 from ml_pipeline.rules.identity import (
     data_identity,
@@ -73,3 +74,33 @@ def test_order_of_keys_does_not_matter(data):
 def test_rollouts_of_other_environments_are_others(snapshot):
     promotion = snapshot.promotions["local", "digits"]
     assert rollout_id("local", promotion) != rollout_id("staging", promotion)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": "good/31a4e76e1a"},
+        {"baseline": None},
+        {"attempt": 2},
+        {"rollout": Rollout(steps=(20, 100))},
+    ],
+)
+def test_what_a_rollout_is_names_it(snapshot, change):
+    promotion = snapshot.promotions["local", "digits"]
+    assert rollout_id("local", promotion.model_copy(update=change)) != rollout_id(
+        "local", promotion
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resources": Resources(memory="9Gi")},
+        {"rollout": Rollout(min_requests=1, max_error_rate_increase=0.5, max_p99_increase=9.0)},
+    ],
+)
+def test_what_changes_while_a_rollout_runs_does_not_name_it(snapshot, change):
+    promotion = snapshot.promotions["local", "digits"]
+    assert rollout_id("local", promotion.model_copy(update=change)) == rollout_id(
+        "local", promotion
+    )

@@ -8,7 +8,7 @@ from ml_pipeline.verbs.reconcile import one_pass, open_eyes
 from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
-from tests.simulate import trained
+from tests.simulate import serving_status, trained
 
 
 @pytest.fixture
@@ -68,6 +68,12 @@ def test_dry_run_prints_the_plan_and_pushes_nothing(team, state, capsys):
     assert main(["reconcile", "--repo", str(team), "--dry-run"]) == 1
     assert "Record run waiting/ddd4bf48a3" in capsys.readouterr().out
     assert git(state.origin, "rev-parse", "main") == before
+
+
+def test_dry_run_says_what_a_rollout_waits_for(team, state, capsys):
+    state.write("serving/digits", serving_status(head(state).files, requests=214))
+    main(["reconcile", "--repo", str(team), "--dry-run"])
+    assert "waits: 214 of 500 requests answered" in capsys.readouterr().out
 
 
 def test_branch_that_moves_meanwhile_is_read_again(team, state, monkeypatch):

@@ -1,6 +1,9 @@
+import subprocess
+
 import pytest
+from ml_pipeline.adapters import processes
 from ml_pipeline.cli import main
-from ml_pipeline.local.state import State
+from ml_pipeline.local.state import MARKER, State
 from ml_pipeline.verbs.up import open_origin, running, sweep
 
 from tests.conftest import git
@@ -43,3 +46,37 @@ def test_pid_of_another_process_is_not_taken_for_the_environment(tmp_path, pid):
 
 def test_sweep_of_nothing_is_quiet(tmp_path):
     sweep(State(tmp_path))
+
+
+def test_shallow_clone_is_named_with_the_repair(team, tmp_path, capsys):
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "More")
+    git(tmp_path, "clone", "--quiet", "--depth", "1", f"file://{team}", "shallow")
+    assert main(["up", "--repo", str(tmp_path / "shallow")]) == 2
+    assert capsys.readouterr().err == (
+        "git push: a shallow clone lacks the history; fetch it with `git fetch --unshallow`\n"
+    )
+
+
+def test_interrupted_start_leaves_nothing_running(team, monkeypatch, capsys):
+    state = State(team / ".ml-pipeline")
+
+    def slow(command, *, cwd, env, log):
+        return subprocess.Popen(["sleep", "600"], cwd=cwd, env=env)
+
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ml_pipeline.verbs.up.processes.spawn", slow)
+    monkeypatch.setattr("ml_pipeline.verbs.up._answers", interrupt)
+    monkeypatch.setattr("ml_pipeline.verbs.up.running", lambda state: bool(left()))
+
+    def left() -> list[int]:
+        return [
+            p for p in processes.with_variable(MARKER, str(state.root)) if processes.is_alive(p)
+        ]
+
+    assert main(["up", "--repo", str(team)]) == 130
+    assert left() == []
+    assert capsys.readouterr().err == (
+        "interrupted; stopping what has started ...\ninterrupted; the next run carries on\n"
+    )

@@ -1,4 +1,5 @@
 import pytest
+from ml_pipeline.cli import main
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.verbs.workspace import open_workspace
 
@@ -39,6 +40,16 @@ def test_broken_branch_stops_every_command(team):
     git(team, "push", "--quiet", "origin", "main")
     with pytest.raises(InvalidDocumentsError):
         open_workspace(team)
+
+
+def test_environment_that_is_not_pushed_yet_says_so(team, capsys):
+    facts = ("--url", "https://git.acme.test/x.git", "--registry", "registry.acme.test/ml")
+    assert main(["init", "--repo", str(team), *facts, "--environments", "dev,prod"]) == 0
+    capsys.readouterr()
+    assert main(["status", "--repo", str(team), "--env", "dev"]) == 2
+    assert capsys.readouterr().err == (
+        "environment 'dev' is in this checkout and not on origin/main; commit and push it\n"
+    )
 
 
 def test_unknown_environment_lists_the_known(team):

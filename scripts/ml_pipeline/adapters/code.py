@@ -1,6 +1,8 @@
 """Code by content digest: what stands for an image digest where there are no images."""
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,17 @@ def digest_at(repository: Repository, revision: str, image: str) -> str:
         )
     lines = "".join(f"{mode} {blob} {path}\n" for path, (blob, mode) in sorted(listed.items()))
     return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def digest_of_tree(repository: Repository, image: str) -> str | None:
+    """What `digest_at` would say had the working tree been committed as it is; None where it lacks the folder."""
+    if not (repository.path / image).is_dir():
+        return None
+    there = [path for path in (image, LOCK) if (repository.path / path).exists()]
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+        repository.call("add", "--", *there, env=env)
+        return digest_at(repository, repository.call("write-tree", env=env), image)
 
 
 def revision_of(repository: Repository, branch: str, image: str, digest: str) -> str:

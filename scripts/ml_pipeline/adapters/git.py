@@ -33,6 +33,15 @@ class Commit:
     subject: str
 
 
+@dataclass(frozen=True)
+class Version:
+    """What a file held from a commit on; None where that commit took it away."""
+
+    sha: str
+    subject: str
+    body: bytes | None
+
+
 class Repository(Revisions):
     """A git repository with a remote; `remote` is where the branch that counts lives."""
 
@@ -146,6 +155,24 @@ class Repository(Revisions):
         raw = self.call("log", "--format=%H%x1f%an%x1f%cI%x1f%s", *options, revision, "--", *paths)
         return [Commit(*line.split("\x1f")) for line in raw.splitlines() if "\x1f" in line]
 
+    def versions(self, path: str, revision: str) -> list[Version]:
+        """What the branch has said in a file, oldest first, one entry for each time that it changed.
+
+        First parents only: what the branch itself held, one after the other, whether commits came to it by a push, a
+        squash or a merge.
+        """
+        branch = ("--first-parent", "-m", "--reverse", "--no-renames", revision, "--", path)
+        form = ("--raw", "--no-abbrev", "--format=%x1e%H%x1f%s")
+        raw = processes.run(["git", "log", *form, *branch], cwd=self.path).decode()
+        rows: list[tuple[str, str, str]] = []
+        for record in raw.split("\x1e")[1:]:
+            head, _, change = record.partition("\n")
+            sha, _, subject = head.partition("\x1f")
+            rows.append((sha, subject, change.split()[3]))
+        known = sorted({blob for _, _, blob in rows if blob.strip("0")})
+        bodies = dict(zip(known, self.blobs(known), strict=True))
+        return [Version(sha, subject, bodies.get(blob)) for sha, subject, blob in rows]
+
     def call(self, *arguments: str, env: dict[str, str] | None = None) -> str:
         """Output of a git command, without the final newline.
 
@@ -189,6 +216,8 @@ def _identity(author: tuple[str, str] | None) -> dict[str, str]:
 
 
 def _cause(error: Any) -> str:
+    if "shallow update not allowed" in str(error.stderr):
+        return "a shallow clone lacks the history; fetch it with `git fetch --unshallow`"
     lines = [
         line.strip(" '")
         for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines()

@@ -13,6 +13,23 @@ from ml_pipeline.documents.snapshot import ROOTS, Files
 _LINK = "120000"
 
 
+def find_top(folder: Path) -> Path:
+    """The top of the checkout that a folder is part of; the folder itself where it is part of none, or a bare repository.
+
+    Raises:
+        PipelineError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise PipelineError(f"{folder} is no folder; give --repo a folder of a checkout")
+    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+        return folder
+    place = folder.resolve()
+    for candidate in (place, *place.parents):
+        if (candidate / ".git").exists() or (candidate / "environments").is_dir():
+            return folder if candidate == place else candidate
+    return folder
+
+
 class Revisions:
     """What a clone knows of the past."""
 
@@ -74,20 +91,30 @@ class Revisions:
 
     def blobs(self, ids: list[str]) -> list[bytes]:
         """Contents by blob id, in one go."""
-        raw = (
-            processes.run(
-                ["git", "cat-file", "--batch"], cwd=self.path, stdin="\n".join(ids).encode() + b"\n"
-            )
-            if ids
-            else b""
+        return [content for content in self.contents(ids) if content is not None]
+
+    def contents(self, names: list[str]) -> list[bytes | None]:
+        """Files by `revision:path` or blob id, in one go; None where there is none."""
+        if not names:
+            return []
+        raw = processes.run(
+            ["git", "cat-file", "--batch"],
+            cwd=self.path,
+            stdin="".join(f"{n}\n" for n in names).encode(),
         )
-        contents, at = [], 0
-        for _ in ids:
+        found: list[bytes | None] = []
+        at = 0
+        for _ in names:
             end = raw.index(b"\n", at)
-            size = int(raw[at:end].split()[2])
-            contents.append(raw[end + 1 : end + 1 + size])
+            head = raw[at:end]
+            if head.endswith(b" missing"):
+                found.append(None)
+                at = end + 1
+                continue
+            size = int(head.split()[2])
+            found.append(raw[end + 1 : end + 1 + size])
             at = end + 2 + size
-        return contents
+        return found
 
     def comparison(self, revision: str) -> "Comparison":
         """A revision and the working tree side by side; only files that differ are read from git."""

@@ -13,6 +13,7 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.source import Location, Source, dotted, parse
+from ml_pipeline.documents.unreadable import glued
 
 Part = TypeVar("Part", bound=BaseModel)
 Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
@@ -43,6 +44,13 @@ _RULES = {
     "string_too_short": "must not be empty; fill it in",
     "string_too_long": "must have at most {max_length} characters; shorten it",
     "too_short": "must have at least {min_length} item; add one",
+}
+# What fills in a key that people need not know.
+_REPAIRS: dict[tuple[type[BaseModel], Location], str] = {
+    (
+        Experiment,
+        ("image",),
+    ): "`ml-pipeline submit` pins it",
 }
 
 
@@ -101,9 +109,11 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
     at: Location = tuple(details["loc"])
     name = details["type"]
     if name == "missing":
-        return Fault(source.path, source.line(at[:-1]), dotted(at), "is missing; add it")
+        repair = _REPAIRS.get((kind, at), "add it")
+        return Fault(source.path, source.line(at[:-1]), dotted(at), f"is missing; {repair}")
     if name == "extra_forbidden":
-        return source.fault(at, f"is not a known key; {_closest(kind, at)}")
+        apart = glued(str(at[-1])) if details["input"] is None else None
+        return source.fault(at, apart or f"is not a known key; {_closest(kind, at)}")
     if name == "value_error":
         text = str(details["ctx"]["error"])
         key = re.match(r"([a-z0-9_]+): ", text)

@@ -7,11 +7,14 @@ refused, only true/false are booleans, and a number keeps its text, so that a sh
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
+from ml_pipeline.documents.canonical import read_canonical
 from ml_pipeline.documents.faults import Fault
+from ml_pipeline.documents.unreadable import unreadable
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
@@ -106,6 +109,9 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         text = _decode(path, raw)
         if isinstance(text, Fault):
             return text
+        canonical = read_canonical(text, _plain)
+        if canonical:
+            return Source(path, *canonical)
         refuse_deep(raw)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
         if node is None:
@@ -122,8 +128,7 @@ def parse(path: str, raw: bytes) -> Source | Fault:
     except _RefusedError as refused:
         return Fault(path, refused.line, refused.key, refused.text)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return Fault(path, line, "", f"is not YAML: {error.problem}; check indentation and quotes")
+        return unreadable(path, raw.decode(), error)
     except TooDeepError as error:
         return Fault(path, error.line, "", f"{error}; flatten it")
     except (yaml.YAMLError, RecursionError) as error:
@@ -212,8 +217,12 @@ def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
         raise _RefusedError(
             node.start_mark.line + 1, dotted(at), f"has the tag {node.tag}; remove it"
         )
-    if node.style in ("'", '"', "|", ">"):
-        return text
+    return text if node.style in ("'", '"', "|", ">") else _plain(text)
+
+
+@lru_cache(maxsize=2**14)  # receipts hold the same values again and again
+def _plain(text: str) -> Any:
+    """The value of a text that stands without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     for pattern, kind in ((_INTEGER, Integer), (_FLOAT, Number)):

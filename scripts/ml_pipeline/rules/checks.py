@@ -84,7 +84,7 @@ def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults
         yield snapshot.fault(
             path,
             "environment",
-            f"{experiment.environment!r} does not exist; {_known(snapshot.environments)}",
+            f"{experiment.environment!r} does not exist; {known(snapshot.environments)}",
         )
         return
     yield from _fits(snapshot, path, experiment, environment)
@@ -201,7 +201,7 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
     for origin in environment.promotes_from:
         if origin not in snapshot.environments:
             yield snapshot.fault(
-                path, "promotes_from", f"{origin!r} does not exist; {_known(snapshot.environments)}"
+                path, "promotes_from", f"{origin!r} does not exist; {known(snapshot.environments)}"
             )
         elif folder in _origins(snapshot, origin):
             yield snapshot.fault(
@@ -233,7 +233,7 @@ def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
             path,
             1,
             "",
-            f"promotes in the environment {name!r}, which does not exist; {_known(snapshot.environments)}",
+            f"promotes in the environment {name!r}, which does not exist; {known(snapshot.environments)}",
         )
         return
     for key in ("run", "baseline"):
@@ -361,7 +361,8 @@ def _weights_of(raw: bytes) -> list[int] | None:
     )
 
 
-def _known(environments: Mapping[str, Environment]) -> str:
+def known(environments: Mapping[str, Environment]) -> str:
+    """The repair of an environment's name: those that are there."""
     return (
         f"known are {', '.join(sorted(environments))}"
         if environments

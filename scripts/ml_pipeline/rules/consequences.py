@@ -178,10 +178,24 @@ def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Co
     for environment, model in sorted(moved):
         old, new = state(before, environment, model), state(after, environment, model)
         if _weights(old) != _weights(new):
-            text = f"{model} in {environment}: from {_share(old)} to {_share(new)}"
+            text = (
+                f"{model} in {environment}: from {_share(old)} to {_share(new)}{_jumps(old, new)}"
+            )
             yield Consequence(
                 "traffic", text, f"environments/{environment}/promotions/{model}.yaml"
             )
+
+
+def _jumps(old: Serving | None, new: Serving | None) -> str:
+    """Runs that get traffic at once beyond what a rollout begins with: a baseline that did not serve, a run without
+    one. A revert does that too, and is to; what is written by hand may not mean it."""
+    before, first = _weights(old), new.promotion.rollout.steps[0] if new else 0
+    found = []
+    for run, weight in _weights(new).items():
+        is_canary = new is not None and run == new.promotion.run and weight <= first < 100
+        if before and run not in before and not is_canary:
+            found.append(f"; {run} did not serve and gets {weight} % at once")
+    return "".join(found)
 
 
 def _started_anew(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Consequence]:

@@ -45,5 +45,8 @@ def run_identity(inputs: Identity) -> str:
 
 
 def rollout_id(environment: str, promotion: Promotion) -> str:
-    """Name of the rollout that a promotion asks for; a revert and its revert ask for the same one."""
-    return digest_of({"environment": environment, **promotion.model_dump(mode="json")})[:SHORT]
+    """Name of the rollout that a promotion asks for. Conditions and resources are no part of it: whoever changes them
+    changes the rollout that runs, and starts or revives none."""
+    decided = promotion.model_dump(mode="json", include={"model", "run", "baseline", "attempt"})
+    steps = list(promotion.rollout.steps)
+    return digest_of({"environment": environment, **decided, "steps": steps})[:SHORT]

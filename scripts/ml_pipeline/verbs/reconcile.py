@@ -16,6 +16,7 @@ from ml_pipeline.documents.faults import ConflictError, InvalidDocumentsError, P
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local import observe as local_observe
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.advance import progress
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.observed import Observed, Step
@@ -54,6 +55,8 @@ def reconcile(
             console.result(f"{step.subject}: {step.reason}")
         for reason in held:
             console.talk(f"held: {reason}")
+        for line in _rollouts(eyes, environment):
+            console.result(line)
         if not steps:
             console.result("nothing to do")
         return console.FINDINGS if held or (passes == "plan" and steps) else console.OK
@@ -121,6 +124,16 @@ def one_pass(
             continue
         return steps, observed.held
     raise PipelineError(f"the branch moved {_ATTEMPTS} times in a row; the next pass tries again")
+
+
+def _rollouts(eyes: Eyes, environment: str) -> list[str]:
+    """How each rollout stands after the pass, and what it waits for; what cannot be read is held already."""
+    snapshot = Snapshot(eyes.repository.read(eyes.repository.fetch()))
+    try:
+        seen = eyes.look(snapshot, set()).serving
+        return [str(rollout) for rollout in progress(snapshot, environment, seen)]
+    except InvalidDocumentsError:
+        return []
 
 
 @lru_cache(maxsize=2)

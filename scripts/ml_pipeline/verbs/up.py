@@ -30,6 +30,18 @@ def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
     process = processes.spawn(
         command, cwd=state.root, env=state.environ(), log=state.log("supervisor")
     )
+    try:
+        _wait_until_ready(state, process, wait=wait)
+    except KeyboardInterrupt:
+        console.talk("interrupted; stopping what has started ...")
+        _stop(process.pid)
+        sweep(state)
+        raise
+    console.result(addresses(state))
+    return console.OK
+
+
+def _wait_until_ready(state: State, process: processes.Started, *, wait: bool) -> None:
     end = time.monotonic() + START_SECONDS
     while not (running(state) and (not wait or _answers(state))):
         if process.poll() is not None:
@@ -42,8 +54,6 @@ def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
                 f"the environment is not ready after {START_SECONDS:.0f} s; see {state.root / 'pods/mlflow/log'}"
             )
         time.sleep(0.1)
-    console.result(addresses(state))
-    return console.OK
 
 
 def down(repo: Path) -> int:
@@ -51,13 +61,17 @@ def down(repo: Path) -> int:
     state = find_state(repo)
     supervisor = running(state)
     if supervisor:
-        processes.send([supervisor], signal.SIGTERM)
-        end = time.monotonic() + STOP_SECONDS
-        while processes.is_alive(supervisor) and time.monotonic() < end:
-            time.sleep(0.05)
+        _stop(supervisor)
     sweep(state)
     console.result("down")
     return console.OK
+
+
+def _stop(supervisor: int) -> None:
+    processes.send([supervisor], signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    while processes.is_alive(supervisor) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def running(state: State) -> int | None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from ml_pipeline.adapters.facts import interpreted
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.checks import checked
+from ml_pipeline.rules.checks import check_all
 from ml_pipeline.verbs.up import REMOTE
 
 ORIGIN = "origin"
@@ -30,6 +30,14 @@ class Workspace:
             PipelineError: it does not exist.
         """
         found = self.snapshot.environments.get(name)
+        if (
+            found is None
+            and (self.repository.path / f"environments/{name}/environment.yaml").exists()
+        ):
+            branch = f"{self.repository.remote}/{self.repository.branch}"
+            raise PipelineError(
+                f"environment {name!r} is in this checkout and not on {branch}; commit and push it"
+            )
         if found is None:
             raise PipelineError(
                 f"environment {name!r} does not exist; known are {', '.join(sorted(self.snapshot.environments))}"
@@ -69,6 +77,19 @@ def open_workspace(
         PipelineError: the clone has no such remote.
         InvalidDocumentsError: a document on the branch breaks a rule.
     """
+    workspace = open_branch(repo, remote, environment=environment)
+    check_all(workspace.snapshot)
+    return workspace
+
+
+def open_branch(
+    repo: Path, remote: str | None = None, *, environment: str | None = None
+) -> Workspace:
+    """The same, whatever is wrong with the documents on the branch.
+
+    Raises:
+        PipelineError: the clone has no such remote.
+    """
     repository = Repository(repo)
     remotes = repository.call("remote").split()
     repository.remote = remote or (REMOTE if REMOTE in remotes else ORIGIN)
@@ -77,14 +98,16 @@ def open_workspace(
             f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
         )
     revision = repository.fetch()
-    workspace = Workspace(repository, revision, checked(repository.read(revision)))
-    facts = workspace.snapshot.environments.get(environment or "")
-    if (
-        remote is None
-        and facts
-        and facts.runtime != "embedded"
-        and repository.remote != ORIGIN
-        and ORIGIN in remotes
-    ):
-        return open_workspace(repo, ORIGIN)
+    workspace = Workspace(repository, revision, Snapshot(repository.read(revision)))
+    is_elsewhere = remote is None and repository.remote != ORIGIN and ORIGIN in remotes
+    if is_elsewhere and _is_on_a_cluster(workspace.snapshot, environment):
+        return open_branch(repo, ORIGIN)
     return workspace
+
+
+def _is_on_a_cluster(snapshot: Snapshot, environment: str | None) -> bool:
+    try:
+        facts = snapshot.environments.get(environment or "")
+    except InvalidDocumentsError:
+        return False
+    return facts is not None and facts.runtime != "embedded"
