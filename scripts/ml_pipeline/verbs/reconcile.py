@@ -23,6 +23,7 @@ from ml_pipeline.rules.observed import Observed, Step
 from ml_pipeline.rules.overlays import job_folders
 from ml_pipeline.rules.reconcile import awaited, held_by_faults, plan
 from ml_pipeline.verbs import console
+from ml_pipeline.verbs.registry import Follower
 
 PASS_SECONDS = 0.5
 _ATTEMPTS = 10
@@ -37,6 +38,7 @@ class Eyes:
     repository: Repository
     look: Look
     servers: tuple[Path, ...] = ()
+    registry: Follower | None = None
 
 
 def reconcile(
@@ -87,13 +89,14 @@ def open_eyes(
         def embedded(_: Snapshot, waiting: set[str]) -> Observed:
             return local_observe.observe(where, environment, waiting)
 
-        return Eyes(Repository(where.automation), embedded, (where.origin, where.automation))
+        servers = (where.origin, where.automation)
+        return Eyes(Repository(where.automation), embedded, servers, Follower(environment, where))
 
     def kubernetes(snapshot: Snapshot, waiting: set[str]) -> Observed:
         traffic = local_observe.served(State(state)) if state else {}
         return cluster_observe.observe(cluster, snapshot, environment, waiting, traffic)
 
-    return Eyes(Repository(repo), kubernetes)
+    return Eyes(Repository(repo), kubernetes, registry=Follower(environment))
 
 
 def one_pass(
@@ -113,6 +116,8 @@ def one_pass(
             return [], (held_by_faults(list(error.faults)),)
         observed = _observed(eyes, environment, snapshot, revision)
         steps = plan(snapshot, observed)
+        if not dry_run and not steps:
+            _tell_mlflow(eyes, revision, snapshot)
         if dry_run or not steps:
             return steps, observed.held
         head = revision
@@ -134,6 +139,13 @@ def _rollouts(eyes: Eyes, environment: str) -> list[str]:
         return [str(rollout) for rollout in progress(snapshot, environment, seen)]
     except InvalidDocumentsError:
         return []
+
+
+def _tell_mlflow(eyes: Eyes, revision: str, snapshot: Snapshot) -> None:
+    """Bring the registry to what is merged, after everything that decides something."""
+    if eyes.registry:
+        for line in eyes.registry.follow(revision, snapshot):
+            console.talk(line)
 
 
 @lru_cache(maxsize=2)
