@@ -47,6 +47,31 @@ def test_pod_of_a_name_that_was_there_before_keeps_the_log_of_both(pods, tmp_pat
     ]
 
 
+def test_what_a_pod_leaves_behind_goes_with_it(pods, tmp_path):
+    code = (
+        "import os, tempfile; os.mkdir(tempfile.gettempdir() + '/torchinductor_x');"
+        "open(os.environ['TERMINATION_LOG'], 'w').write('peak 1 MiB\\ncannot work: x')"
+    )
+    pods.run("a", [sys.executable, "-c", code], {}, cwd=tmp_path)
+    assert ended(pods, "a")["message"] == "peak 1 MiB\ncannot work: x"
+    assert (pods.state.pod("a") / "tmp/torchinductor_x").is_dir()
+    pods.remove("a")
+    assert not pods.state.pod("a").exists()
+
+
+def test_pod_that_starts_again_begins_with_nothing_of_the_last_time(pods, tmp_path):
+    code = "import os, tempfile; assert os.listdir(tempfile.gettempdir()) == []; tempfile.mkdtemp(); open(os.environ['TERMINATION_LOG'], 'a').write('x')"
+    for _ in range(2):
+        pods.run("a", [sys.executable, "-c", code], {"PATH": ""}, cwd=tmp_path)
+        assert (ended(pods, "a")["exit_code"], ended(pods, "a")["message"]) == (0, "x")
+
+
+def test_folder_that_the_manifest_names_is_kept(pods, tmp_path):
+    code = "import os; assert os.environ['TMPDIR'] == '/scratch'"
+    pods.run("a", [sys.executable, "-c", code], {"TMPDIR": "/scratch"}, cwd=tmp_path)
+    assert ended(pods, "a")["exit_code"] == 0
+
+
 def test_unknown_pod_has_no_status(pods):
     assert pods.status("nobody") is None
 

@@ -9,13 +9,12 @@ import sys
 
 import mlflow
 import pytest
-from ml_pipeline.local.state import free_port
 
 from tests.conftest import REPOSITORY
+from tests.mlflow_server import mlflow_server
 from trainer.prepare import pack
 from trainer.sources import load
 from trainer.store import put
-from trainer.tracking import wait_for
 
 QUICK = ["--model-type=mlp", "--epochs=4", "--hidden=8", "--dropout=0.2", "--seed=3"]
 LONG = ["--model-type=mlp", "--epochs=400", "--hidden=8", "--dropout=0.2", "--seed=3"]
@@ -23,41 +22,8 @@ LONG = ["--model-type=mlp", "--epochs=400", "--hidden=8", "--dropout=0.2", "--se
 
 @pytest.fixture(scope="package")
 def mlflow_uri(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mlflow")
-    port = free_port()
-    command = [
-        f"{sys.prefix}/bin/mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--serve-artifacts",
-    ]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/db",
-        "--artifacts-destination",
-        str(folder / "artifacts"),
-    ]
-    environ = {
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    server = subprocess.Popen(
-        command,
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    wait_for(f"http://127.0.0.1:{port}", 60)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as uri:
+        yield uri
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from ml_pipeline.adapters.kubernetes import (
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes
@@ -432,3 +433,15 @@ def test_unknown_environment_names_the_known(team, capsys):
         "environment 'moon' is not in this checkout; known are local, production, staging"
         in capsys.readouterr().err
     )
+
+
+def test_data_job_is_shown_with_its_experiment(state, tmp_path, snapshot, capsys):
+    waiting = snapshot.experiments["waiting"]
+    labels = {"pipeline": "ml-training", "ml-pipeline/data": data_identity(waiting)[:SHORT]}
+    record = state.read("jobs/a")
+    manifest = {"metadata": {"labels": labels}}
+    state.write("jobs/a", {**record, "manifest": manifest, "phase": "Failed", "message": "x"})
+    main(["status", "--repo", str(tmp_path)])
+    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("a "))
+    assert "data of " in line
+    assert line.endswith(": x")

@@ -10,6 +10,7 @@ from ml_pipeline.commands.command import (
     cluster,
     cluster_of,
     env,
+    remote,
 )
 
 # ---- reconcile
@@ -52,6 +53,23 @@ def _reconcile(options: Options) -> int:
         cluster=cluster_of(options),
         passes=options.passes,
     )
+
+
+# ---- registry
+
+
+def _registry_arguments(arguments: Arguments) -> None:
+    arguments.add_argument(
+        "action", choices=("rebuild", "verify"), help="write what differs, or only name it"
+    )
+    env(arguments, "environment whose MLflow is meant (default: local)")
+    remote(arguments)
+
+
+def _registry(options: Options) -> int:
+    from ml_pipeline.verbs.registry import registry
+
+    return registry(options.repo, options.env, options.action, remote=options.remote)
 
 
 # ---- comment
@@ -137,6 +155,14 @@ GROUP = Group(
             _reconcile,
             example="reconcile --dry-run",
             prints="each commit with its reason, and what is held and why",
+        ),
+        Command(
+            "registry",
+            "bring MLflow's registry to what git says, or compare",
+            _registry_arguments,
+            _registry,
+            example="registry verify",
+            prints="what it writes, or what differs; exit code 1 where `verify` finds any",
         ),
         Command(
             "comment",

@@ -22,6 +22,7 @@ from ml_pipeline.local.state import State, read_json
 
 LOST = "Lost"
 _POLL_SECONDS = 0.1
+_MESSAGE_BYTES = 4096  # as the kubelet reads of a termination message
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Pods:
         (folder / "status.json").unlink(missing_ok=True)
         spec = {
             "command": command,
-            "env": environ,
+            "env": {**self._own_files(folder), **environ},
             "cwd": str(cwd),
             "parent": os.getpid(),
             "grace_seconds": limits.grace_seconds,
@@ -114,8 +115,31 @@ class Pods:
             shim, cwd=self.state.root, env=self.state.environ(), log=folder / "log"
         )
 
+    def _own_files(self, folder: Path) -> dict[str, str]:
+        """Where a pod may leave what goes with it, instead of in the folder for temporary files of the whole machine, and
+        where it says why it ended; both empty at each start."""
+        temporary, ending = folder / "tmp", folder / "termination-log"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        ending.write_bytes(b"")
+        return {"TMPDIR": str(temporary), "TERMINATION_LOG": str(ending)}
+
     def status(self, name: str) -> dict[str, Any] | None:
-        """How a pod is doing: phase Running or Ended; None where it was never started. A pod whose shim is gone is lost."""
+        """How a pod is doing: phase Running or Ended, then with the message that it has left; None where it was never
+        started. A pod whose shim is gone is lost."""
+        status = self._status(name)
+        if status is None or status["phase"] == "Running":
+            return status
+        return {**status, "message": self._message(name)}
+
+    def _message(self, name: str) -> str:
+        path = self.state.pod(name) / "termination-log"
+        if not path.exists():
+            return ""
+        with path.open("rb") as log:
+            return log.read(_MESSAGE_BYTES).decode(errors="replace")
+
+    def _status(self, name: str) -> dict[str, Any] | None:
         shim = self._shims.get(name)
         running = shim is not None and shim.poll() is None
         status: dict[str, Any] | None = read_json(self.state.pod(name) / "status.json")

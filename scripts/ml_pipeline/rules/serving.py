@@ -250,7 +250,7 @@ def _predictor(
             "name": promotion.model,
             "type": "MODEL",
             "implementation": "MLFLOW_SERVER",
-            "modelUri": _model_uri(trained_in, run.artifact.uri),
+            "modelUri": model_uri(trained_in, run.artifact.uri),
         },
         "componentSpecs": [
             {"spec": {"containers": [container], **pod_identity(environment, "serving")}}
@@ -258,7 +258,8 @@ def _predictor(
     }
 
 
-def _model_uri(environment: Environment, path: str) -> str:
+def model_uri(environment: Environment, path: str) -> str:
+    """Address from which a model below the artifact store is served."""
     artifacts = environment.artifacts
     return f"pvc://{artifacts.claim}/{path}" if artifacts.claim else f"{artifacts.uri}/{path}"
 

@@ -25,6 +25,7 @@ from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.observed import Hold, Observed, Step
 from ml_pipeline.rules.reconcile import make_plan
 from ml_pipeline.verbs import console
+from ml_pipeline.verbs.registry import Follower
 
 PASS_SECONDS = 0.5
 HELD = "held"  # the state file in which `status` finds what is held
@@ -56,6 +57,7 @@ class Eyes:
     look: Look
     servers: tuple[Path, ...] = ()
     state: State | None = None
+    registry: Follower | None = None
     told: tuple[Held, ...] = ()
 
     @cached_property
@@ -120,6 +122,7 @@ def open_eyes(
             lambda _, awaited: here.look(awaited),
             (where.origin, where.automation),
             where,
+            Follower(environment, where),
             read_held(where),
         )
 
@@ -127,7 +130,8 @@ def open_eyes(
         return local_observe.served(State(state)) if state else {}
 
     observer = cluster_observe.Observer(cluster, environment, traffic)
-    return Eyes(Repository(repo, branch=facts.branch), observer.look)
+    repository = Repository(repo, branch=facts.branch)
+    return Eyes(repository, observer.look, registry=Follower(environment))
 
 
 def one_pass(
@@ -144,6 +148,8 @@ def one_pass(
         branch = eyes.reading.at(revision)
         made = make_plan(branch, _observed(eyes, environment, branch, revision))
         held = _since(eyes, (*made.held, *_old_code(eyes, branch, revision)), revision)
+        if not dry_run and not made.steps:
+            _tell_mlflow(eyes, revision, branch)
         if dry_run or not made.steps:
             return made.steps, held
         commits = [(step.changes, step.message) for step in made.steps]
@@ -206,6 +212,14 @@ def _rollouts(eyes: Eyes, environment: str) -> list[str]:
         return []
     seen = eyes.look(branch.snapshot, set()).serving
     return [str(rollout) for rollout in progress(branch.snapshot, environment, seen)]
+
+
+def _tell_mlflow(eyes: Eyes, revision: str, branch: Branch) -> None:
+    """Bring the registry to what is merged, after everything that decides something; not to half of it, where a document
+    cannot be read."""
+    if eyes.registry and not branch.faults:
+        for line in eyes.registry.follow(revision, branch.snapshot):
+            console.talk(line)
 
 
 def _observed(eyes: Eyes, environment: str, branch: Branch, revision: str) -> Observed:

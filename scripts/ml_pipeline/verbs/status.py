@@ -15,6 +15,8 @@ from ml_pipeline.local.observe import find_state, served
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.advance import Progress, progress, verdict_path
 from ml_pipeline.rules.branch import Branch
+from ml_pipeline.rules.overlays import LABEL_DATA
+from ml_pipeline.rules.pods import data_users, of_experiments
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.bridge import bridge_folder
 from ml_pipeline.verbs.reconcile import held_on, read_held
@@ -55,6 +57,7 @@ def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
         if _matches(row["labels"], wanted)
     ]
     branch = Repository(state.origin)
+    jobs = _with_data_users(jobs, branch)
     rollouts, unknown = _rollouts(branch, "HEAD", environment, served_models if up else None)
     rollouts = _of_the_shown(rollouts, models, selector)
     revision, held = state.read("revision") or {}, read_held(state)
@@ -169,6 +172,21 @@ def _job(record: dict[str, Any] | None, *, up: bool) -> dict[str, Any] | None:
         "seconds": seconds,
         "message": message,
     }
+
+
+def _with_data_users(jobs: list[dict[str, Any]], branch: Repository) -> list[dict[str, Any]]:
+    """Data Jobs with the experiments that wait for them: their names say nothing of these."""
+    if not any(LABEL_DATA in job["labels"] for job in jobs):
+        return jobs
+    snapshot = Snapshot(branch.read("HEAD", ["experiments"]))
+    try:
+        users = [data_users(snapshot, job["labels"].get(LABEL_DATA, "")) for job in jobs]
+    except InvalidDocumentsError:
+        return jobs
+    return [
+        {**job, "message": of_experiments(job["message"], names)}
+        for job, names in zip(jobs, users, strict=True)
+    ]
 
 
 def _stopped(model: dict[str, Any]) -> dict[str, Any]:
