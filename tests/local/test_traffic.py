@@ -105,7 +105,9 @@ def decision(envoy, name: str, *, at_once: int = 16):
         predictors.ask_many(envoy.port, f"/canary/{name}/", 32, at_once=at_once)
         now = scrape(envoy.admin)
         rows = [
-            evidence_row(f"a/{weight:010}", weight, now.get(p, Counters()).since(start[p]))
+            evidence_row(
+                f"a/{weight:010}", weight, now.get(p, Counters()).since(start.get(p, Counters()))
+            )
             for p, weight in ((name, 20), ("healthy", 80))
         ]
         found = decide(rollout, *(measured(row) for row in rows))
