@@ -1,7 +1,10 @@
 """Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
 
+from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.local.serving import evidence_row
 from ml_pipeline.rules.identity import data_identity
+from ml_pipeline.rules.latency import Latency
 from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import awaited, plan
 from ml_pipeline.rules.render import applied
@@ -54,13 +57,9 @@ def settle(files, environment="local"):
     return files
 
 
-def serving_status(
-    files, model="digits", environment="local", requests=1000, errors=0, p99=5.0
-) -> dict:
+def serving_status(files, model="digits", environment="local", requests=1000, errors=0) -> dict:
     """A status file of the embedded environment that serves what is declared, all predictors alike."""
     serving = state(load_snapshot(files), environment, model)
-    evidence = [
-        {"run": r, "weight": w, "requests": requests, "errors": errors, "p99_ms": p99}
-        for r, w in serving.weights.items()
-    ]
+    counted = Counters(requests - errors, errors, 0, Latency({5.0: requests - errors}))
+    evidence = [evidence_row(r, w, counted) for r, w in serving.weights.items()]
     return {"rollout": serving.rollout, "routed": dict(serving.weights), "evidence": evidence}

@@ -181,8 +181,26 @@ class PredictorEvidence(Strict):
 
     run: RunReference = Field(description="The run it serves; required.")
     weight: int = Field(ge=0, le=100, description="Declared percent of traffic; required.")
-    requests: int = Field(ge=0, description="Answered requests; required.")
-    errors: int = Field(ge=0, description="Of these, with a 5xx status or none; required.")
+    requests: int = Field(ge=0, description="Requests, refused ones left out; required.")
+    errors: int = Field(
+        ge=0,
+        description="Of these, without a right answer: 5xx, 404, 429, timed out, cut off; required.",
+    )
+    refused: int = Field(
+        0, ge=0, description="Requests answered with another 4xx, the client's fault; default 0."
+    )
+    timed: int | None = Field(
+        None,
+        ge=0,
+        description="Right answers whose latency counts, after a new server's first; default none.",
+    )
+    slow: int | None = Field(
+        None, ge=0, description="Of these, slower than `slow_above_ms`; default none."
+    )
+    slow_above_ms: float | None = Field(
+        None,
+        description="The stable's p99 with its margin, in milliseconds; default none.",
+    )
     p99_ms: float | None = Field(
         None, description="99th percentile of latency in milliseconds; default none."
     )

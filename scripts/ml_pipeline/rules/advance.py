@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from ml_pipeline.documents.fields import API_VERSION
-from ml_pipeline.documents.receipts import PredictorEvidence, Verdict
+from ml_pipeline.documents.receipts import Verdict
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.observed import Observed, Step
 from ml_pipeline.rules.render import Changes
-from ml_pipeline.rules.rollout import decide
+from ml_pipeline.rules.rollout import decide, measured
 from ml_pipeline.rules.serving import Serving, rollout_files, state
 
 
@@ -34,7 +34,7 @@ def _advance(snapshot: Snapshot, serving: Serving, status: Mapping[str, Any]) ->
     """The next step of a rollout; none while what serves is not yet what git declares."""
     if status["rollout"] != serving.rollout or status["routed"] != serving.weights:
         return None
-    evidence = {row["run"]: PredictorEvidence(**row) for row in status["evidence"]}
+    evidence = {row["run"]: measured(row) for row in status["evidence"]}
     run, baseline = serving.promotion.run, serving.promotion.baseline
     if baseline is None or not {run, baseline} <= evidence.keys():
         return None
@@ -54,7 +54,6 @@ def _advance(snapshot: Snapshot, serving: Serving, status: Mapping[str, Any]) ->
     outcome: Literal["finished", "aborted"] = (
         "finished" if decision.action == "finish" else "aborted"
     )
-    rows = tuple(evidence[reference] for reference in (baseline, run))
     verdict = Verdict(
         apiVersion=API_VERSION,
         kind="Verdict",
@@ -64,7 +63,7 @@ def _advance(snapshot: Snapshot, serving: Serving, status: Mapping[str, Any]) ->
         outcome=outcome,
         reason=decision.reason,
         run=run,
-        evidence=rows,
+        evidence=decision.evidence,
     )
     path = f"environments/{serving.environment}/verdicts/{serving.model}/{serving.rollout}.yaml"
     verb = "Finish" if outcome == "finished" else "Abort"
