@@ -28,7 +28,7 @@ def trained(identity: str, accuracy: float = 0.98) -> dict:
     """What the trainer leaves in MLflow for a run."""
     return {
         "metrics": {"gate_accuracy": accuracy, "gate_latency_p99_ms": 0.1, "gate_memory_mb": 480.0},
-        "signature": True,
+        "signature": {"inputs": "float32 [-1, 1, 8, 8]", "outputs": "float32 [-1, 10]"},
         "artifact": {
             "uri": f"mlflow/1/models/m-{identity[:6]}/artifacts",
             "sha256": identity,

@@ -15,7 +15,7 @@ import mlflow
 import numpy as np
 import torch
 import torch.distributed as dist
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
 from torch import Tensor
 
 from trainer import plots, tracking
@@ -286,10 +286,10 @@ def _finish(session: Session) -> None:
         plots.confusion_matrix(confusion(labels_N, predicted_N, data.classes)),
         "confusion_matrix.png",
     )
-    stored, signed = _log_model(model, data.holdout_MD[:2])
+    stored, signature = _log_model(model, data.holdout_MD[:2])
     receipt = {
         "metrics": {k: round(v, 6) for k, v in metrics.items()},
-        "signature": signed,
+        "signature": signature,
         "artifact": stored,
         "started": state["started"],
         "duration_s": round(state["seconds"] + time.monotonic() - session.since, 1),
@@ -300,8 +300,10 @@ def _finish(session: Session) -> None:
     log.info("finished: accuracy %.4f, model sha256 %s", accuracy, stored["sha256"])
 
 
-def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], bool]:
-    """Where the model lies below the artifact store with its digest, and whether it has a signature."""
+def _log_model(
+    model: Served, example_BD: np.ndarray
+) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """Where the model lies below the artifact store with its digest; and what it takes and gives, None if it does not say."""
     with torch.no_grad():
         signature = infer_signature(example_BD, model(torch.from_numpy(example_BD)).numpy())
     requirements = [f"torch=={torch.__version__.split('+')[0]}", f"mlflow=={mlflow.__version__}"]
@@ -318,7 +320,18 @@ def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], b
             Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder))
         )
     path = f"mlflow/{location.removeprefix('mlflow-artifacts:/')}"
-    return {"uri": path, "sha256": digest, "bytes": size}, info.signature is not None
+    return {"uri": path, "sha256": digest, "bytes": size}, _described(info.signature)
+
+
+def _described(signature: ModelSignature | None) -> dict[str, str] | None:
+    """Each tensor of a signature as `float32 [-1, 1, 8, 8]`, with -1 for any number of rows."""
+    if signature is None:
+        return None
+    parts = {"inputs": signature.inputs, "outputs": signature.outputs}
+    return {
+        name: ", ".join(f"{tensor.type} {list(tensor.shape)}" for tensor in schema.inputs)
+        for name, schema in parts.items()
+    }
 
 
 # ---- small things --------------------------------------------------------------------------------------------------

@@ -255,6 +255,11 @@ def _writing(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=float,
         help="how much p99 may exceed the stable's, as a share of it",
     )
+    promote.add_argument(
+        "--accept-signature-change",
+        action="store_true",
+        help="promote a run that takes or gives other tensors than what serves",
+    )
     rollback = command(
         "rollback",
         lambda o: _verb("rollback")(o.repo, o.model, environment=o.env, remote=o.remote),
@@ -438,10 +443,13 @@ def _comment(options: Arguments) -> int:
 
 
 def _promote(options: Arguments) -> int:
+    from ml_pipeline.verbs.promote import Terms
+
     names = ("steps", "min_requests", "max_error_rate_increase", "max_p99_increase")
     rollout = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    terms = Terms(rollout, accept_signature_change=options.accept_signature_change)
     return _verb("promote")(
-        options.repo, options.run, environment=options.env, rollout=rollout, remote=options.remote
+        options.repo, options.run, environment=options.env, terms=terms, remote=options.remote
     )
 
 

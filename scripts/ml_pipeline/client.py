@@ -15,7 +15,7 @@ from ml_pipeline.documents.source import Source
 from ml_pipeline.rules.cost import pool_for
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.training import asked_run
-from ml_pipeline.verbs.promote import promote, steps_from
+from ml_pipeline.verbs.promote import Terms, promote, steps_from
 from ml_pipeline.verbs.submit import read_experiment, submit_source
 from ml_pipeline.verbs.workspace import open_workspace
 
@@ -127,7 +127,7 @@ class PipelineClient:
             self.repo,
             model_id,
             environment=environment,
-            rollout={"steps": steps_from(traffic_percentage)},
+            terms=Terms({"steps": steps_from(traffic_percentage)}),
         )
 
 

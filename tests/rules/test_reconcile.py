@@ -75,3 +75,25 @@ def test_overlay_of_a_settled_run_is_removed(current):
 def test_person_s_serving_overlay_is_not_touched(current):
     current["environments/local/serving/digits/promotion/kustomization.yaml"] += b"# edited\n"
     assert steps(current) == []
+
+
+def receipt_of(files, **result) -> bytes:
+    snapshot = load_snapshot(files)
+    identity = next(iter(awaited(snapshot, "local")))
+    (step,) = steps(files, results={identity: {**trained(identity), **result}})
+    return next(iter(step.changes.write.values()))
+
+
+def test_receipt_holds_what_the_model_takes_and_gives(current):
+    receipt = receipt_of(current)
+    assert b"signature:\n  inputs: float32 [-1, 1, 8, 8]\n  outputs: float32 [-1, 10]\n" in receipt
+
+
+def test_result_of_an_older_trainer_says_only_that_there_is_a_signature(current):
+    receipt = receipt_of(current, signature=True)
+    assert b"- name: signature\n  passed: true\n" in receipt
+    assert b"inputs:" not in receipt
+
+
+def test_result_without_a_signature_fails_the_gate(current):
+    assert b"- name: signature\n  passed: false\n" in receipt_of(current, signature=None)

@@ -66,6 +66,10 @@ class Promotion(Strict):
         None,
         description="Receipt that serves now and keeps the rest of the traffic; default none, for a first promotion.",
     )
+    accept_signature_change: bool = Field(
+        default=False,
+        description="Whether the run may take or give other tensors than the baseline; default false.",
+    )
     rollout: Rollout = Field(Rollout(), description="Steps and their conditions; has defaults.")
     resources: Resources = Field(
         Resources(), description="Requests and limits of each predictor; has defaults."

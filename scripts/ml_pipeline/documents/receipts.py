@@ -1,6 +1,6 @@
 """What machines write into git: receipts of prepared data and of runs, and verdicts on rollouts."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from ml_pipeline.documents.fields import (
     Strict,
     Text,
     Timestamp,
+    matching,
 )
 
 
@@ -74,6 +75,22 @@ class Tracked(Strict):
 
     run_id: Text = Field(description="MLflow run; required.")
     experiment: Text = Field(description="MLflow experiment; required.")
+
+
+Line = Annotated[
+    str,
+    matching(
+        r"[^\x00-\x1f\x7f]{1,500}",
+        "must be one line of at most 500 characters; restore it from git",
+    ),
+]
+
+
+class Signature(Strict):
+    """What a model takes and gives, as MLflow's signature says: types and shapes, -1 for any number of rows."""
+
+    inputs: Line = Field(description="Tensors that it takes, such as float32 [-1, 64]; required.")
+    outputs: Line = Field(description="Tensors that it gives; required.")
 
 
 class GateResult(Strict):
@@ -161,6 +178,9 @@ class Run(Strict):
         (), description="Results; a run without them cannot be promoted.", strict=False
     )
     artifact: Stored | None = Field(None, description="The model; default none.")
+    signature: Signature | None = Field(
+        None, description="What the model takes and gives; default unknown."
+    )
     started: Timestamp | None = Field(None, description="UTC; default none.")
     duration_s: float = Field(0.0, ge=0, description="Seconds from start to end; default 0.")
     queued_s: float = Field(

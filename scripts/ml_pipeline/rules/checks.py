@@ -246,6 +246,7 @@ def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
             "baseline",
             f"{promotion.run!r} is also the run; name what served before or remove it",
         )
+    yield from _signature(snapshot, path, promotion)
     component = f"environments/{name}/rollouts/{promotion.model}/kustomization.yaml"
     if component not in snapshot.files:
         yield snapshot.fault(
@@ -296,6 +297,29 @@ def _promotable(
             key,
             f"{reference!r} fails its gate, {failure}; train a better one or change the gate with the experiment",
         )
+
+
+def _signature(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
+    """Callers of the baseline go on sending what it takes; where a receipt does not say, nothing is refused."""
+    run = snapshot.runs_by_reference.get(promotion.run)
+    baseline = snapshot.runs_by_reference.get(promotion.baseline or "")
+    if promotion.accept_signature_change or run is None or baseline is None:
+        return
+    if run.signature is None or baseline.signature is None or run.signature == baseline.signature:
+        return
+    changes = "; ".join(
+        f"{verb} {new}, its baseline {old}"
+        for verb, new, old in (
+            ("takes", run.signature.inputs, baseline.signature.inputs),
+            ("gives", run.signature.outputs, baseline.signature.outputs),
+        )
+        if new != old
+    )
+    yield snapshot.fault(
+        path,
+        "run",
+        f"{promotion.run!r} {changes}; promote it with --accept-signature-change if its callers know",
+    )
 
 
 def _run(snapshot: Snapshot, path: str, run: Run) -> Faults:

@@ -46,4 +46,5 @@ def run_identity(inputs: Identity) -> str:
 
 def rollout_id(environment: str, promotion: Promotion) -> str:
     """Name of the rollout that a promotion asks for; a revert and its revert ask for the same one."""
-    return digest_of({"environment": environment, **promotion.model_dump(mode="json")})[:SHORT]
+    asked = promotion.model_dump(mode="json", exclude={"accept_signature_change"})
+    return digest_of({"environment": environment, **asked})[:SHORT]

@@ -11,7 +11,12 @@ from ml_pipeline.rules.serving import stable_run, state
 
 
 def promotion_changes(
-    snapshot: Snapshot, run: Run, environment: str, rollout: Rollout
+    snapshot: Snapshot,
+    run: Run,
+    environment: str,
+    rollout: Rollout,
+    *,
+    accept_signature_change: bool = False,
 ) -> tuple[Changes, str]:
     """What a promotion of this run changes, and the message of its commit; nothing where it is promoted already.
 
@@ -30,6 +35,7 @@ def promotion_changes(
         model=run.model,
         run=reference,
         baseline=None if baseline == reference else baseline,
+        accept_signature_change=accept_signature_change,
         rollout=rollout,
     )
     changes = Changes({path: to_document(path, promotion)})

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import API_VERSION
-from ml_pipeline.documents.receipts import Cost, DataVersion, Held, Run, Stored, Tracked
+from ml_pipeline.documents.receipts import Cost, DataVersion, Held, Run, Signature, Stored, Tracked
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.cost import run_cost
@@ -107,6 +107,7 @@ def _outcome(
         "limits": experiment.gates,
         "gates": judge(experiment.gates, result["metrics"], signature=bool(result["signature"])),
         "artifact": Stored(**result["artifact"]),
+        "signature": _signature(result["signature"]),
         "started": result["started"],
         "duration_s": duration,
         "queued_s": _waited(asked, result["started"]),
@@ -117,6 +118,11 @@ def _outcome(
         "cost": cost,
         "estimate": price.as_receipt() if price else None,
     }
+
+
+def _signature(told: bool | Mapping[str, str] | None) -> Signature | None:
+    """What a result says of the model's signature; older ones say only whether there is one."""
+    return Signature(**told) if isinstance(told, Mapping) else None
 
 
 def _waited(asked: str | None, started: str) -> float:

@@ -1,6 +1,7 @@
 """`ml-pipeline promote`: a run shall serve; its traffic grows in steps that automation commits."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,23 @@ from ml_pipeline.verbs import console
 from ml_pipeline.verbs.workspace import Workspace, open_workspace
 
 
+@dataclass(frozen=True)
+class Terms:
+    """How the traffic is to grow, by the keys of `rollout` that were given, and what the person takes upon themself."""
+
+    rollout: Mapping[str, Any] = field(default_factory=dict)
+    accept_signature_change: bool = False
+
+
+_DEFAULTS = Terms()
+
+
 def promote(
     repo: Path,
     reference: str,
     *,
     environment: str | None = None,
-    rollout: Mapping[str, Any] | None = None,
+    terms: Terms = _DEFAULTS,
     remote: str | None = None,
 ) -> int:
     """Commit and merge the promotion of `experiment/id`, or of the newest succeeded run of an experiment."""
@@ -31,12 +43,16 @@ def promote(
     run = find_run(workspace.snapshot, reference)
     name = environment or run.environment
     workspace.environment(name)
-    asked = part(Rollout, Source("promote", {**(rollout or {})}, {}))
+    asked = part(Rollout, Source("promote", dict(terms.rollout), {}))
     _open_rollouts(workspace, run.model)
 
     def plan(revision: str) -> tuple[Changes, str]:
         return promotion_changes(
-            load_snapshot(workspace.repository.read(revision)), run, name, asked
+            load_snapshot(workspace.repository.read(revision)),
+            run,
+            name,
+            asked,
+            accept_signature_change=terms.accept_signature_change,
         )
 
     revision = workspace.repository.propose(plan)
