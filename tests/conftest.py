@@ -105,8 +105,8 @@ def cluster(api, tmp_path) -> Cluster:
     return Cluster(api.kubeconfig(tmp_path))
 
 
-def until(probe):
-    end = time.monotonic() + 20
+def until(probe, seconds: float = 20.0):
+    end = time.monotonic() + seconds
     while not (found := probe()):
         assert time.monotonic() < end
         time.sleep(0.02)

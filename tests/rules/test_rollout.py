@@ -213,3 +213,9 @@ def test_evidence_stays_finite_where_the_stable_is_slower_than_any_bucket():
 def test_what_a_state_file_does_not_say_was_not_measured():
     row = {"run": "a/0123456789", "weight": 10, "requests": 500, "errors": 0, "p99_ms": 5.0}
     assert decide(ROLLOUT, measured(row), predictor(90)).action == "hold"
+
+
+def test_reason_names_no_line_where_none_can_be_passed():
+    rollout = Rollout(steps=(10, 100), min_requests=100, max_p99_increase=1e6)
+    found = decide(rollout, predictor(10), predictor(90))
+    assert (found.action, "took longer" in found.reason) == ("finish", False)

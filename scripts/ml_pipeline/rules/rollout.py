@@ -154,7 +154,7 @@ def _shares(
         _rate(stable.refused, received_by_stable) + margin,
         received_by_stable,
     )
-    if slow_above is not None:
+    if slow_above is not None and slow_above < inf:  # beyond the last bound nothing is counted
         yield Share(
             f"took longer than {slow_above:.1f} ms",
             candidate.latency.slower_than(slow_above),
