@@ -110,6 +110,10 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
         if key:
             return source.fault((*at, key[1]), text[key.end() :])
         return source.fault(at, f"{shown(details['input'])} {text}")
+    if at == ("apiVersion",):
+        known = details.get("ctx", {}).get("expected", "'ml-pipeline/v1'")
+        text = f"is no version that this code reads; write {known}, or update this clone"
+        return source.fault(at, f"{shown(details['input'])} {text}")
     rule = _RULES.get(name, details["msg"]).format(**details.get("ctx", {}))
     return source.fault(at, f"{shown(details['input'])} {rule}")
 
