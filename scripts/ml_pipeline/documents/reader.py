@@ -124,6 +124,10 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
     if name == "extra_forbidden":
         apart = glued(str(at[-1])) if details["input"] is None else None
         return source.fault(at, apart or _unknown(kind, at))
+    if at == ("apiVersion",):
+        known = details.get("ctx", {}).get("expected", "'ml-pipeline/v1'")
+        text = f"is no version that this code reads; write {known}, or update this clone"
+        return source.fault(at, f"{shown(details['input'])} {text}")
     text = rule_of(details)
     key = re.match(r"([a-z0-9_]+): ", text) if name == "value_error" else None
     if key:

@@ -83,8 +83,7 @@ def reachable(snapshot: Snapshot, receipt: Run, experiment: Experiment) -> bool:
 def settled_by(snapshot: Snapshot, experiment: Experiment) -> Run | None:
     """The receipt that settles the run that the experiment asks for, None where it is still to be trained."""
     run = asked_run(snapshot, experiment)
-    receipts = snapshot.runs.every(run) if run else []
-    return next((r for r in receipts if reachable(snapshot, r, experiment)), None)
+    return _receipt(snapshot, experiment, run) if run else None
 
 
 def pending(snapshot: Snapshot, experiment: Experiment) -> str | None:
@@ -92,7 +91,13 @@ def pending(snapshot: Snapshot, experiment: Experiment) -> str | None:
     data = data_identity(experiment)
     if data not in snapshot.data:
         return data
-    return None if settled_by(snapshot, experiment) else asked_run(snapshot, experiment)
+    run = asked_run(snapshot, experiment)
+    return run if run and _receipt(snapshot, experiment, run) is None else None
+
+
+def _receipt(snapshot: Snapshot, experiment: Experiment, run: str) -> Run | None:
+    receipts = (r for r in snapshot.runs.every(run) if reachable(snapshot, r, experiment))
+    return next(receipts, None)
 
 
 def job_name(kustomization: bytes) -> str:
