@@ -1,9 +1,11 @@
 """Results read from a real MLflow server: every kind of nonsense, more than a page of everything, and how long it takes."""
 
 import os
+import signal
 import subprocess
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,12 @@ class Server:
         except OSError:
             return False
 
+    def end(self) -> None:
+        """Kill it with its worker, which would answer on without it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)
+
     def finish(self, experiment: str, identity: str, receipt: bytes) -> str:
         """A run as the trainer leaves it: the receipt, then the tag, then the end."""
         from mlflow.entities import Metric, Param, RunStatus, RunTag
@@ -84,8 +92,7 @@ class Server:
 def server(tmp_path_factory):
     found = Server(tmp_path_factory.mktemp("mlflow"))
     yield found
-    found.process.terminate()
-    found.process.wait(20)
+    found.end()
 
 
 def test_every_kind_of_nonsense_is_settled_beside_good_results(server):
@@ -164,8 +171,7 @@ def test_more_than_a_page_of_experiments_and_runs_is_read(server, say):
 
 
 def test_server_that_is_gone_is_held(server):
-    os.kill(server.process.pid, 9)
-    server.process.wait(20)
+    server.end()
     until(lambda: not server.answers())
     look = Tracking(server.uri).look({"2" * 64}, {"2" * 10})
     assert look.unknown == {"2" * 64}
