@@ -37,11 +37,13 @@ def _status(options: Options) -> int:
     from ml_pipeline.verbs.status import status
     from ml_pipeline.verbs.watch import watch
 
+    reached = cluster_of(options)  # once: a watch asks the same API server again and again
+
     def look(output: str) -> int:
         return status(
             options.repo,
             options.env,
-            cluster=cluster_of(options),
+            cluster=reached,
             selector=options.selector,
             output=output,
         )
@@ -189,7 +191,7 @@ GROUP = Group(
             "list runs with outcome, metrics, gates, cost and age",
             _runs_arguments,
             _runs,
-            example="runs --experiment digits-* --sort gate_accuracy --limit 10",
+            example="runs --experiment 'digits-*' --sort gate_accuracy --limit 10",
             prints="a line for each run; exit code 1 where a document cannot be read and is left out",
         ),
         Command(
@@ -197,7 +199,7 @@ GROUP = Group(
             "show runs side by side",
             _compare_arguments,
             _compare,
-            example="compare digits-* --sort holdout_accuracy",
+            example="compare 'digits-*' --sort holdout_accuracy",
             prints="what differs in what decided the runs, and what came of them",
         ),
         Command(
