@@ -100,6 +100,17 @@ def test_what_waits_says_for_what(state, capsys):
     assert "waits for cpu: 1 asked, 0 of 2 free" in capsys.readouterr().out
 
 
+def test_settled_experiments_are_told_apart_where_there_are_no_jobs(up, capsys):
+    for name in up.names("jobs"):
+        up.drop(f"jobs/{name}")
+    status(up)
+    said = capsys.readouterr().out
+    assert "no Jobs yet: waiting waits to be applied" in said
+    assert "broken failed, experiments/broken/runs/970e519fc8.yaml is the receipt: " in said
+    status(up, "-l", "pipeline=none")
+    assert "no Jobs with pipeline=none" in capsys.readouterr().out
+
+
 def test_labels_select(state, capsys):
     status(state, "-l", "pipeline=ml-training", "--output", "json")
     data = json.loads(capsys.readouterr().out)

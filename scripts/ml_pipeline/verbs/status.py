@@ -1,7 +1,7 @@
 """`ml-pipeline status`: what runs, what waits and for what, what serves; one line each."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ml_pipeline.rules.advance import Progress, progress, verdict_path
 from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.overlays import LABEL_DATA
 from ml_pipeline.rules.pods import data_users, of_experiments
+from ml_pipeline.rules.settled import without_jobs
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.bridge import bridge_folder
 from ml_pipeline.verbs.reconcile import held_on, read_held
@@ -76,7 +77,11 @@ def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
         f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
     )
     lines = [*map(str, held), head, failed, unknown, *missing]
-    console.answer(data, _text(lines, jobs, models, rollouts), output)
+
+    def no_jobs() -> str:
+        return _no_jobs(Branch(Snapshot(branch.read("HEAD"))), environment, selector)
+
+    console.answer(data, _text(lines, jobs, models, rollouts, no_jobs), output)
     found = held or revision.get("error") or unknown or not up or _is_aborted(rollouts)
     return console.FINDINGS if found else console.OK
 
@@ -106,7 +111,11 @@ def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, o
     )
     head = f"environment {environment}: {workspace.repository.branch} is at {workspace.revision[:10]}; applied: {parts or 'nothing'}"
     lines = [*map(str, held), head, *shown.findings, unknown]
-    console.answer(data, _text(lines, shown.jobs, shown.models, rollouts), output)
+
+    def no_jobs() -> str:
+        return _no_jobs(branch, environment, selector)
+
+    console.answer(data, _text(lines, shown.jobs, shown.models, rollouts, no_jobs), output)
     failed = any(job["phase"] == "Failed" for job in shown.jobs)
     found = held or shown.findings or unknown or failed or _is_aborted(rollouts)
     return console.FINDINGS if found else console.OK
@@ -197,6 +206,11 @@ def _stopped(model: dict[str, Any]) -> dict[str, Any]:
     return {**model, "state": "Down", "predictors": predictors}
 
 
+def _no_jobs(branch: Branch, environment: str, selector: str) -> str:
+    """Why there is no Job to show; the whole branch is read for that, so nobody asks where there is one."""
+    return f"no Jobs with {selector}" if selector else without_jobs(branch.snapshot, environment)
+
+
 def _matches(labels: dict[str, str], wanted: dict[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in wanted.items())
 
@@ -206,6 +220,7 @@ def _text(
     jobs: list[dict[str, Any]],
     models: list[dict[str, Any]],
     rollouts: list[Progress],
+    no_jobs: Callable[[], str],
 ) -> str:
     lines = [line for line in head if line]
     rows = [("JOB", "PHASE", "TRY", "SECONDS", "NOTE")]
@@ -213,7 +228,7 @@ def _text(
         (job["name"], job["phase"], str(job["attempt"]), f"{job['seconds']:.0f}", job["message"])
         for job in jobs
     ]
-    lines.append(console.table(rows) if jobs else "no Jobs: nothing is to be trained")
+    lines.append(console.table(rows) if jobs else no_jobs())
     for model in models:
         lines.append(f"{model['model']}: {model['state']}, {model['url']}")
         predictors = [(f"  {p['weight']} %", p["run"], p["message"]) for p in model["predictors"]]
