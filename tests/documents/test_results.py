@@ -49,7 +49,7 @@ def test_what_a_newer_trainer_says_more_is_passed_over():
         ),
         ({"artifact": {**GOOD["artifact"], "bytes": 10**30}}, "artifact.bytes: "),
         ({"artifact": None}, "artifact: None must hold keys and values"),
-        ({"signature": "yes\n" * 4000}, "signature: "),
+        ({"signature": "yes\n" * 4000}, "signature.bool: "),
     ],
 )
 def test_nonsense_is_named(change, text):
