@@ -38,7 +38,7 @@ def added(default: Any, description: str, **rules: Any) -> Any:
     """A field that a kind of document got later, whose default means what was done before.
 
     While it has its default it is left out of everything that is written or hashed: identities, receipts, overlays and the
-    arguments of a Job stay as they were without it. docs/decisions/0042-how-formats-grow.md.
+    arguments of a Job stay as they were without it. docs/decisions/0020-how-formats-grow.md.
     """
     return Field(
         default, description=description, exclude_if=lambda value: value == default, **rules
