@@ -34,8 +34,13 @@ def test_own_csv_that_fails_says_where_at_once(environment, tmp_path):
     )
 
 
-def test_training_that_diverges_is_a_failed_run_with_its_reason(environment):
-    environment.submit("wild", "parameters.learning_rate=1e30", "parameters.epochs=50")
+def test_training_that_diverges_is_a_failed_run_with_its_reason(environment, tmp_path):
+    """Each value is finite, their sum is not."""
+    path = tmp_path / "huge.csv"
+    path.write_text("size,label\n" + "".join(f"{3 - n % 2}e38,{n % 2}\n" for n in range(200)))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    own = ("model.name=huge", f"dataset.uri=file://{path}", f"dataset.sha256={digest}")
+    environment.submit("wild", *own)
     run = environment.wait("the run's receipt", lambda: environment.run_of("wild"))
     assert run.outcome == "failed"
     assert run.reason == (
