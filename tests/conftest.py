@@ -25,6 +25,13 @@ def _own_git_identity(monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
 
 
+@pytest.fixture(autouse=True)
+def _no_colours(monkeypatch):
+    """Whatever the terminal, or the CI system, of whoever runs the tests asks for."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def folder(path: Path, below: str = "") -> dict[str, bytes]:
     return {
         p.relative_to(path).as_posix(): p.read_bytes()
@@ -128,8 +135,8 @@ def cluster(api, tmp_path) -> Cluster:
     return Cluster(api.kubeconfig(tmp_path))
 
 
-def until(probe):
-    end = time.monotonic() + 20
+def until(probe, seconds: float = 20.0):
+    end = time.monotonic() + seconds
     while not (found := probe()):
         assert time.monotonic() < end
         time.sleep(0.02)

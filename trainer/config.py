@@ -65,6 +65,7 @@ class Config:
     source: str = _option("address of the source data, bundled://, file://, s3:// or https://", "")
     sha256: str = _option("SHA-256 of the source, 64 hex digits", "")
     holdout: float = _option("share of rows kept for the gates, 0 to 0.9", 0.2)
+    preparation: int = _option("version of what preparing makes, one that this code knows", 1)
     experiment: str = _option("name of the experiment, for MLflow", "unnamed")
     model_name: str = _option("name of the model, for MLflow", "unnamed")
     model_type: str = _option("architecture", "mlp", MODEL_TYPES)

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from trainer import tracking
-from trainer.config import Config, DataError
+from trainer.config import Config, ConfigError, DataError
 from trainer.rows import Table
 from trainer.sources import load
 from trainer.store import fetch, put
 
 log = logging.getLogger("trainer")
+# What preparing makes of a source, by version: whoever changes the bytes that `pack` writes adds one, and experiments that
+# want it say so. An older version may go, a known one may not change its meaning; tests freeze the bytes.
+PREPARATIONS = (1,)
 SPLIT_SEED = 0
 SHORT = 10
 
@@ -35,7 +38,16 @@ class Prepared:
 
 
 def prepare(config: Config) -> int:
-    """Prepare the source, store it below the artifact store, and leave its receipt in MLflow."""
+    """Prepare the source, store it below the artifact store, and leave its receipt in MLflow.
+
+    Raises:
+        ConfigError: this code does not make the version that was asked for.
+    """
+    if config.preparation not in PREPARATIONS:
+        known = ", ".join(map(str, PREPARATIONS))
+        raise ConfigError(
+            f"--preparation {config.preparation}: this image makes {known}; change dataset.preparation, or pin another image"
+        )
     tracking.wait_for(config.around.tracking_uri)
     if tracking.finished_run(config.around.identity):
         log.info("data %s is prepared already", config.around.identity[:SHORT])

@@ -15,7 +15,7 @@ import mlflow
 import numpy as np
 import torch
 import torch._inductor  # loading an exported model imports it, 70 MiB: LIBRARIES_MIB has to hold it
-from mlflow.models import infer_signature
+from mlflow.models import ModelSignature, infer_signature
 from torch import Tensor
 
 from trainer import group, plots, stopping, tracking
@@ -264,7 +264,7 @@ def _finish(session: Session) -> None:
     rows_ND, labels_N = torch.from_numpy(data.holdout_MD), torch.from_numpy(data.holdout_labels_M)
     loss, accuracy, predicted_N = evaluate(model, rows_ND, labels_N)
     latency = latency_p99_ms(model, rows_ND)
-    stored, signed, memory = _log_model(model, data.holdout_MD[:2])
+    stored, signature, memory = _log_model(model, data.holdout_MD[:2])
     metrics = {
         **state["history"][-1],
         "holdout_loss": loss,
@@ -281,7 +281,7 @@ def _finish(session: Session) -> None:
     )
     receipt = {
         "metrics": {k: round(v, 6) for k, v in metrics.items()},
-        "signature": signed,
+        "signature": signature,
         "artifact": stored,
         "started": state["started"],
         "duration_s": round(state["seconds"] + time.monotonic() - session.since, 1),
@@ -292,8 +292,11 @@ def _finish(session: Session) -> None:
     log.info("finished: accuracy %.4f, model sha256 %s", accuracy, stored["sha256"])
 
 
-def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], bool, float]:
-    """Where the model lies below the artifact store with its digest, whether it has a signature, and MiB to serve it."""
+def _log_model(
+    model: Served, example_BD: np.ndarray
+) -> tuple[dict[str, Any], dict[str, str] | None, float]:
+    """Where the model lies below the artifact store with its digest; what it takes and gives, None if it does not say; and
+    MiB to serve it."""
     with torch.no_grad():
         signature = infer_signature(example_BD, model(torch.from_numpy(example_BD)).numpy())
     requirements = [f"torch=={torch.__version__.split('+')[0]}", f"mlflow=={mlflow.__version__}"]
@@ -310,7 +313,18 @@ def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], b
         digest, size = folder_sha256(logged)
         memory = serving_memory_mib(logged, example_BD[:1], LIBRARIES_MIB)
     path = f"mlflow/{location.removeprefix('mlflow-artifacts:/')}"
-    return {"uri": path, "sha256": digest, "bytes": size}, info.signature is not None, memory
+    return {"uri": path, "sha256": digest, "bytes": size}, _described(info.signature), memory
+
+
+def _described(signature: ModelSignature | None) -> dict[str, str] | None:
+    """Each tensor of a signature as `float32 [-1, 1, 8, 8]`, with -1 for any number of rows."""
+    if signature is None:
+        return None
+    parts = {"inputs": signature.inputs, "outputs": signature.outputs}
+    return {
+        name: ", ".join(f"{tensor.type} {list(tensor.shape)}" for tensor in schema.inputs)
+        for name, schema in parts.items()
+    }
 
 
 # ---- small things --------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.cost import pool_for
 from ml_pipeline.rules.identity import SHORT, data_identity, digest_of
-from ml_pipeline.rules.training import asked_run
+from ml_pipeline.rules.training import asked_run, settled_by
 from ml_pipeline.verbs.promote import Terms, promote, steps_from
 from ml_pipeline.verbs.submit import Draft, Existing, existing, read_experiment, submit_draft
 from ml_pipeline.verbs.workspace import Workspace, open_workspace
@@ -62,7 +62,7 @@ class Run:
         return self._receipt_in(self._snapshot())
 
     def _receipt_in(self, snapshot: Snapshot) -> Receipt | None:
-        return snapshot.runs.get(asked_run(snapshot, self.experiment) or "")
+        return settled_by(snapshot, self.experiment)
 
     def wait(self, timeout: float = 3600.0) -> Status:
         """Wait until it is settled; `timeout` in seconds.

@@ -71,6 +71,70 @@ def test_nothing_to_change_makes_no_commit(repository):
     assert repository.propose(lambda _: (Changes({}), "")) is None
 
 
+def test_many_commits_are_made_at_once(team, repository):
+    head = repository.revision("origin/main")
+    strange = 'a/we"ird\n\\ name'
+    last = repository.commit_all(
+        head,
+        [
+            (Changes({strange: b"1", "a/b": b""}), "One\n\nBecause.\n"),
+            (Changes({"a/c": b"x\n"}, frozenset({strange, "never/there"})), "Two"),
+        ],
+        AUTOMATION,
+    )
+    log = git(team, "log", "--format=%an %cn: %s", f"{head}..{last}").splitlines()
+    assert log == ["ml-pipeline ml-pipeline: Two", "ml-pipeline ml-pipeline: One"]
+    assert repository.read(f"{last}~1", ["a"]) == {strange: b"1", "a/b": b""}
+    assert repository.read(last, ["a"]) == {"a/b": b"", "a/c": b"x\n"}
+    assert git(team, "for-each-ref", "refs/ml-pipeline") == ""
+
+
+def test_commit_without_an_author_is_that_of_whoever_uses_the_clone(team, repository):
+    revision = repository.commit(
+        repository.revision("origin/main"), Changes({"a": b"1"}), "Subject\n\nBody\n"
+    )
+    assert git(team, "log", "-1", "--format=%an <%ae>: %B", revision) == (
+        "Ada <ada@example.com>: Subject\n\nBody"
+    )
+
+
+def test_newest_commit_of_every_file_is_known_from_one_walk(team, repository):
+    (team / "experiments/good/experiment.yaml").write_text("x: 1\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Strange \x1f\x01 subject")
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "Nothing")
+    first = git(team, "rev-parse", "HEAD")
+    git(team, "checkout", "--quiet", "-b", "side", "HEAD~2")
+    (team / "experiments/side.yaml").write_text("y: 1\n")
+    git(team, "add", "--all")
+    git(team, "commit", "--quiet", "--message", "Side")
+    git(team, "merge", "--quiet", "--no-ff", "--message", "Merge", first)
+    found = repository.last_changes("HEAD", ["experiments"])
+    assert found.keys() == repository.listing("HEAD", ["experiments"]).keys()
+    for path, commit in found.items():
+        assert commit.sha == git(team, "log", "-1", "--format=%H", "--", path), path
+    new = repository.last_changes("HEAD", ["experiments"], "HEAD~1")
+    assert set(new) == {"experiments/good/experiment.yaml"}
+
+
+def test_difference_reads_only_what_has_changed(team, repository):
+    old = repository.revision("HEAD")
+    (team / "experiments/good/experiment.yaml").write_text("x: 1\n")
+    git(team, "rm", "--quiet", "experiments/weak/experiment.yaml")
+    git(team, "commit", "--quiet", "--all", "--message", "Change")
+    assert repository.difference(old, "HEAD") == (
+        {"experiments/good/experiment.yaml": b"x: 1\n"},
+        {"experiments/weak/experiment.yaml"},
+    )
+
+
+def test_submodule_below_a_folder_is_passed_over(team, repository):
+    head = repository.revision("HEAD")
+    git(team, "update-index", "--add", "--cacheinfo", f"160000,{head},experiments/module")
+    git(team, "commit", "--quiet", "--message", "Add a submodule")
+    assert "experiments/module" not in repository.read("HEAD")
+    assert repository.difference(head, "HEAD")[0] == {}
+
+
 def test_unknown_revision_is_named(repository):
     with pytest.raises(PipelineError, match="'nowhere' is not a revision"):
         repository.revision("nowhere")

@@ -1,5 +1,6 @@
 import argparse
 import re
+import shlex
 
 import pytest
 from ml_pipeline.commands.parser import COMMANDS, GROUPS, Parser, parsed, parser
@@ -41,7 +42,7 @@ def test_every_argument_is_documented_where_its_command_is(commands, name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_example_of_every_command_is_one_that_it_takes(name):
-    options = parsed(COMMANDS[name].example.partition(" >")[0].split())
+    options = parsed(shlex.split(COMMANDS[name].example.partition(" >")[0]))
     assert options.command == name
 
 

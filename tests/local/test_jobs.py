@@ -3,7 +3,9 @@ import copy
 import pytest
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local.jobs import Jobs, explain, failure_action
+from ml_pipeline.local.logs import traces
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.logs import JobTrace
 
 RULES = [
     {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
@@ -166,6 +168,15 @@ def test_pruned_job_is_stopped_and_forgotten(jobs, pods):
     jobs.apply([])
     run(jobs)
     assert (pods.stopped, pods.removed, record(jobs)) == (["a-1"], ["a-1"], None)
+
+
+def test_trace_of_a_pruned_job_says_what_it_was_for_and_since_when(jobs, pods):
+    jobs.apply([manifest("a")])
+    created = record(jobs)["created"]
+    jobs.apply([])
+    run(jobs)
+    (trace,) = traces(jobs.state)
+    assert trace == JobTrace("a", manifest("a")["metadata"]["labels"], created)
 
 
 def test_job_that_is_wanted_again_while_it_stops_runs_again(jobs, pods, monkeypatch):

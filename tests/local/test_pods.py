@@ -1,6 +1,7 @@
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ml_pipeline.documents.faults import PipelineError
@@ -31,6 +32,19 @@ def test_pod_runs_and_leaves_its_log(pods, tmp_path):
     assert ended(pods, "a")["exit_code"] == 0
     pods.remove("a")
     assert (pods.state.root / "logs/pods/a.log").read_text() == "hello\n"
+
+
+def test_pod_of_a_name_that_was_there_before_keeps_the_log_of_both(pods, tmp_path):
+    for text in ("first", "second", "third"):
+        pods.run("a", [sys.executable, "-c", f"print('{text}')"], dict(os.environ), cwd=tmp_path)
+        ended(pods, "a")
+        pods.remove("a")
+    kept = pods.state.root / "logs/pods"
+    assert [(kept / name).read_text() for name in ("a.log", "a.2.log", "a.3.log")] == [
+        "first\n",
+        "second\n",
+        "third\n",
+    ]
 
 
 def test_what_a_pod_leaves_behind_goes_with_it(pods, tmp_path):
@@ -90,6 +104,25 @@ def test_stopped_pod_can_start_again_and_stop_again(pods, tmp_path):
 )
 def test_paths_and_addresses_become_those_of_this_machine(pods, text, expected):
     assert pods.local(text, {"/artifacts": Path("/v/artifacts")}) == expected
+
+
+def test_training_waits_for_data_that_another_machine_has(pods, tmp_path, monkeypatch):
+    """It would fail with exit 42, and be recorded as failed for good."""
+    monkeypatch.setattr(
+        pods, "images", SimpleNamespace(resolve=lambda _: (tmp_path, Path("/python")))
+    )
+    container = {
+        "image": "trainer@sha256:0",
+        "command": ["true"],
+        "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+        "env": [{"name": "DATA_URI", "value": f"file://{tmp_path}/data/x.npz"}],
+    }
+    with pytest.raises(PipelineError, match="waits for x.npz, which is not on this machine; `ml-p"):
+        pods.start("a", {"containers": [container]})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/x.npz").write_bytes(b"x")
+    pods.start("a", {"containers": [container]})
+    assert ended(pods, "a")["exit_code"] == 0
 
 
 def test_missing_interpreter_names_the_repair():

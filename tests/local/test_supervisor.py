@@ -53,6 +53,17 @@ def test_revision_that_does_not_build_leaves_the_last_good_one(supervisor, team)
     assert "does not build" in revision["error"]
 
 
+def test_branch_of_the_git_server_is_followed(team, tmp_path):
+    git(team, "checkout", "--quiet", "-b", "release")
+    state = State(tmp_path / "state")
+    git(tmp_path, "clone", "--quiet", "--bare", str(team), str(state.origin))
+    supervisor = Supervisor(state, "local")
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "More")
+    git(team, "push", "--quiet", str(state.origin), "HEAD:release")
+    supervisor._follow()
+    assert state.read("revision")["applied"] == git(team, "rev-parse", "HEAD")
+
+
 def test_full_disk_stalls_the_loop_and_does_not_end_it(supervisor, monkeypatch, caplog, quick_loop):
     ticks = []
 

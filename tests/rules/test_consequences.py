@@ -1,3 +1,5 @@
+import re
+
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.consequences import ORDER, consequences
 from ml_pipeline.rules.render import applied, drift
@@ -129,6 +131,19 @@ def test_deleted_experiment_cancels_its_run(files):
     assert said(files, after) == [
         ("cancels", "cancels the run ddd4bf48a3 of waiting, running or not")
     ]
+
+
+def test_experiment_that_is_called_like_data_is_none(files):
+    path = "experiments/data-x/experiment.yaml"
+    before = {**files, path: files[WAITING].replace(b"name: waiting", b"name: data-x")}
+    before = edited(before, path, "seed: 7", "seed: 8")
+    after = edited(before, path, "memory: 2Gi", "memory: 3Gi")
+    ((kind, text),) = said(before, files)
+    assert kind == "cancels"
+    assert re.fullmatch(r"cancels the run \w+ of data-x, running or not", text)
+    ((kind, text),) = said(before, after)
+    assert kind == "restarts"
+    assert re.match(r"restarts data-x/\w+ from its checkpoint in another Job", text)
 
 
 def test_promotion_says_from_what_to_what(files):

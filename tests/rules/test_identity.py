@@ -58,8 +58,29 @@ def test_parameters_do_not_make_other_data(files):
     assert changed(files, "epochs: 30", "epochs: 31")[0] == identities(files[PATH])[0]
 
 
-def test_other_code_makes_other_data(files):
-    assert changed(files, "aaaa", "aaab")[0] != identities(files[PATH])[0]
+def test_other_code_makes_no_other_data(files):
+    assert changed(files, "aaaa", "aaab")[0] == identities(files[PATH])[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("digits}", "wine}"),
+        ("digits}", "digits, holdout: 0.3}"),
+        ("digits}", "digits, preparation: 2}"),
+        ("environment: local", "environment: staging"),
+    ],
+)
+def test_source_preparation_and_place_make_other_data(files, old, new):
+    assert changed(files, old, new)[0] != identities(files[PATH])[0]
+
+
+def test_place_makes_no_other_run(files):
+    assert changed(files, "local", "staging")[1] == identities(files[PATH])[1]
+
+
+def test_identity_of_known_data_never_changes(files):
+    assert identities(files[PATH])[0].startswith("216b187a78")
 
 
 def test_identity_of_a_known_run_never_changes(files):

@@ -149,3 +149,42 @@ def test_resources_of_what_serves_are_kept(finished):
 def test_run_that_failed_a_gate_is_refused(current):
     with pytest.raises(InvalidDocumentsError, match="fails its gate"):
         promote(current, "weak/e96261b1e3")
+
+
+def with_other_signature(files) -> dict[str, bytes]:
+    """A run that takes flat rows, while the one that serves takes images."""
+    path = "experiments/better/runs/c39d9a14b0.yaml"
+    return {**files, path: files[path].replace(b"[-1, 1, 8, 8]", b"[-1, 64]")}
+
+
+def good_serves(files) -> dict[str, bytes]:
+    path = "environments/local/promotions/digits.yaml"
+    raw = files[path].replace(b"better/c39d9a14b0", b"good/31a4e76e1a")
+    return {**files, path: raw.replace(b"\nbaseline: good/31a4e76e1a", b"")}
+
+
+@pytest.fixture
+def changed(files):
+    return good_serves(with_other_signature(files))
+
+
+def test_run_with_another_signature_is_refused(changed):
+    with pytest.raises(InvalidDocumentsError, match=r"takes float32 \[-1, 64\], its baseline"):
+        promote(changed, BETTER)
+
+
+def test_run_with_another_signature_is_promoted_where_the_person_says_so(changed):
+    snapshot = load_snapshot(changed)
+    run = snapshot.runs_by_reference[BETTER]
+    asked = Asked(run, "local", Rollout(), accept_signature_change=True)
+    assert (
+        b"accept_signature_change: true" in promotion_changes(snapshot, asked).changes.write[PATH]
+    )
+
+
+def test_nothing_is_refused_where_a_receipt_does_not_say(files):
+    path = "experiments/good/runs/31a4e76e1a.yaml"
+    lines = files[path].decode().split("signature:\n  inputs")
+    silent = lines[0] + "started" + lines[1].partition("started")[2]
+    tree = {**good_serves(with_other_signature(files)), path: silent.encode()}
+    assert promote(tree, BETTER).changes.write

@@ -91,9 +91,9 @@ def test_receipt_whose_experiment_is_gone_has_no_owner(files):
 
 
 def test_experiment_whose_data_could_not_be_prepared_has_failed(files):
-    text = files["experiments/better/data/f68dcca25a.yaml"].decode()
+    text = files["experiments/better/data/216b187a78.yaml"].decode()
     head = text.partition("data:\n")[0]
-    files["experiments/better/data/f68dcca25a.yaml"] = (
+    files["experiments/better/data/216b187a78.yaml"] = (
         head + "data: null\nreason: exit code 42\n"
     ).encode()
     failed = [r for r in listed(Snapshot(files), outcome="failed").records if r.run != BROKEN]

@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from ml_pipeline.adapters.mlflow import Tracking
+from ml_pipeline.documents.results import TrainingResult, read_result
 from ml_pipeline.local.state import free_port
 
 from tests.conftest import REPOSITORY
@@ -45,21 +46,24 @@ def test_sigterm_leaves_a_checkpoint_and_code_143(around):
 
 def test_training_that_was_stopped_does_not_count_as_finished(around, mlflow_uri):
     interrupted(around, signal.SIGTERM)
-    assert Tracking(mlflow_uri).results({around["IDENTITY"]}) == {}
+    assert Tracking(mlflow_uri).look({around["IDENTITY"]}).results == {}
 
 
 def test_training_that_crashed_does_not_count_as_finished(around, mlflow_uri, tmp_path):
     (tmp_path / "c" / around["IDENTITY"]).mkdir(parents=True)
     (tmp_path / "c" / around["IDENTITY"] / "newest.pt").mkdir()
     assert finish(start(around, "train", *QUICK))[0] not in (0, 42)
-    assert Tracking(mlflow_uri).results({around["IDENTITY"]}) == {}
+    assert Tracking(mlflow_uri).look({around["IDENTITY"]}).results == {}
 
 
 def test_receipt_is_read_back_from_the_real_server(around, mlflow_uri):
     finish(start(around, "train", *QUICK))
-    (result,) = Tracking(mlflow_uri).results({around["IDENTITY"]}).values()
-    assert {"gate_accuracy", "gate_latency_p99_ms", "gate_memory_mb"} <= result["metrics"].keys()
-    assert (result["signature"], len(result["artifact"]["sha256"])) == (True, 64)
+    (finished,) = Tracking(mlflow_uri).look({around["IDENTITY"]}).results.values()
+    result = read_result(TrainingResult, finished)
+    assert {"gate_accuracy", "gate_latency_p99_ms", "gate_memory_mb"} <= result.metrics.keys()
+    assert result.signature.inputs == "float32 [-1, 1, 8, 8]"
+    assert result.signature.outputs == "float32 [-1, 10]"
+    assert len(result.artifact.sha256) == 64
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

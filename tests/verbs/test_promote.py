@@ -3,12 +3,14 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.local.state import State
 from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.rules.runs import find_run
 from ml_pipeline.rules.serving import state
 from ml_pipeline.verbs.promote import steps_from
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 from tests.simulate import serving_status
@@ -220,3 +222,15 @@ def test_percentage_becomes_steps(percent, steps):
 def test_unknown_run_names_the_known_ones(snapshot):
     with pytest.raises(PipelineError, match="known are: better/c39d9a14b0"):
         find_run(snapshot, "x")
+
+
+def test_model_that_is_not_on_this_machine_is_not_promoted(fresh, capsys):
+    """Its receipt was committed in another clone."""
+    open_origin(fresh, State(fresh / ".ml-pipeline"))
+    assert promote(fresh, GOOD) == 2
+    assert capsys.readouterr().err == (
+        f"{GOOD} is trained, but its model is not on this machine; `ml-pipeline withdraw {GOOD}` trains it here\n"
+    )
+    (run,) = (run for run in head(fresh).runs.values() if f"{run.experiment}/{run.id}" == GOOD)
+    (fresh / ".ml-pipeline/volumes/artifacts" / run.artifact.uri).mkdir(parents=True)
+    assert promote(fresh, GOOD) == 0

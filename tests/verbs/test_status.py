@@ -2,6 +2,8 @@ import json
 import shutil
 
 import pytest
+import yaml
+from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.kubernetes import (
     EVENTS,
@@ -19,9 +21,10 @@ from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.verbs import status as status_verb
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
-from tests.simulate import serving_status
+from tests.simulate import moved, serving_status
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
@@ -95,6 +98,17 @@ def status(state, *options: str) -> int:
 def test_what_waits_says_for_what(state, capsys):
     status(state)
     assert "waits for cpu: 1 asked, 0 of 2 free" in capsys.readouterr().out
+
+
+def test_settled_experiments_are_told_apart_where_there_are_no_jobs(up, capsys):
+    for name in up.names("jobs"):
+        up.drop(f"jobs/{name}")
+    status(up)
+    said = capsys.readouterr().out
+    assert "no Jobs yet: waiting waits to be applied" in said
+    assert "broken failed, experiments/broken/runs/970e519fc8.yaml is the receipt: " in said
+    status(up, "-l", "pipeline=none")
+    assert "no Jobs with pipeline=none" in capsys.readouterr().out
 
 
 def test_labels_select(state, capsys):
@@ -188,20 +202,25 @@ def test_revision_that_does_not_build_is_shown(state, capsys):
     assert "revision bbbbbbbbbb does not build: no such file" in capsys.readouterr().out
 
 
+def test_what_is_not_on_this_machine_is_shown(team, capsys):
+    open_origin(team, State(team / ".ml-pipeline"))
+    main(["status", "--repo", str(team)])
+    said = capsys.readouterr().out
+    assert (
+        "good/31a4e76e1a is trained, but its model is not on this machine; `ml-pipeline with"
+        in said
+    )
+
+
 def test_clone_without_environment_names_the_command(tmp_path, capsys):
     assert main(["status", "--repo", str(tmp_path)]) == 2
     assert "start it with `ml-pipeline up`" in capsys.readouterr().err
 
 
 @pytest.fixture
-def staging(team, api, tmp_path):
+def staging(team, files, api, tmp_path):
     """A team with an experiment on staging whose overlay is committed, and an empty cluster for it."""
-    path = team / "experiments/waiting/experiment.yaml"
-    path.write_text(
-        path.read_text()
-        .replace("environment: local", "environment: staging")
-        .replace("max_cost: 0.05", "max_cost: 50")
-    )
+    write_changes(team, Changes(moved(files)))
     main(["render", "--repo", str(team)])
     git(team, "add", "--all")
     git(team, "commit", "--quiet", "--message", "Train on staging")
@@ -251,12 +270,9 @@ def on_staging(staging, api, tmp_path, *options: str) -> int:
 
 def job_name(staging) -> str:
     (folder,) = (staging / "environments/staging/training").glob("waiting-*")
-    suffix = next(
-        line
-        for line in (folder / "kustomization.yaml").read_text().splitlines()
-        if line.startswith("nameSuffix")
+    return (
+        f"waiting-train{yaml.safe_load((folder / 'kustomization.yaml').read_text())['nameSuffix']}"
     )
-    return f"waiting-train{suffix.partition(': ')[2].strip(chr(39))}"
 
 
 def a_job(name: str, **status) -> dict:
@@ -292,6 +308,16 @@ def test_job_that_git_asks_for_and_is_not_there_is_a_finding(staging, api, tmp_p
     assert on_staging(staging, api, tmp_path) == 1
     assert (
         f"Job {job_name(staging)} is in git and not in the cluster; Flux makes it at its next look"
+        in capsys.readouterr().out
+    )
+
+
+def test_shard_that_is_no_more_is_a_finding(staging, api, tmp_path, capsys):
+    path = f"{KUSTOMIZATIONS.path}/namespaces/staging-platform/{KUSTOMIZATIONS.plural}"
+    api.objects[path]["items"].append({"metadata": {"name": "training-3"}, "spec": {}})
+    assert on_staging(staging, api, tmp_path) == 1
+    assert (
+        "Kustomization training-3 is of a shard that the environment has no longer; run `ml-pipeline bootstrap"
         in capsys.readouterr().out
     )
 

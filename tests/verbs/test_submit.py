@@ -5,8 +5,10 @@ from ml_pipeline.adapters.code import digest_at, digest_of_tree
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.local.state import State
 from ml_pipeline.rules.render import Changes, drift
 from ml_pipeline.rules.settled import settling, told
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 from tests.simulate import settle
@@ -269,3 +271,22 @@ def test_digest_that_no_commit_has_is_refused(team, draft, capsys):
 def test_digest_of_an_image_on_kubernetes_is_not_looked_up(team, draft, capsys):
     asked = ("--set", "environment=staging", "--set", f"image=sha256:{'e' * 64}")
     assert submit(team, draft, *asked, "--set", "budget.max_cost=50") == 0
+
+
+def test_run_of_another_machine_is_said_with_the_way_to_train_it_here(team, files, draft, capsys):
+    draft.write_bytes(files["experiments/good/experiment.yaml"])
+    open_origin(team, State(team / ".ml-pipeline"))
+    assert submit(team, draft, "--merge") == 0
+    assert capsys.readouterr().out == (
+        "good/31a4e76e1a: nothing to commit; good/31a4e76e1a is trained, but its model is not on this machine; "
+        "`ml-pipeline withdraw good/31a4e76e1a` trains it here\n"
+    )
+
+
+def test_data_of_another_machine_is_said_with_the_way_to_prepare_it_here(team, draft, capsys):
+    open_origin(team, State(team / ".ml-pipeline"))
+    assert submit(team, draft, "--merge") == 0
+    path = "experiments/better/data/216b187a78.yaml"
+    assert capsys.readouterr().err == (
+        f"data 216b187a78 of fresh is prepared, but it is not on this machine; `ml-pipeline withdraw {path}` prepares it here\n"
+    )

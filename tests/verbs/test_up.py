@@ -19,6 +19,40 @@ def test_origin_is_seeded_with_the_branch_and_kept(team):
     assert "local" in git(team, "remote").split()
 
 
+def release(team) -> None:
+    path = team / "environments/local/environment.yaml"
+    path.write_text(f"{path.read_text()}branch: release\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Reconcile release")
+
+
+def test_git_server_has_the_branch_that_the_environment_names(team):
+    state = State(team / ".ml-pipeline")
+    release(team)
+    open_origin(team, state)
+    assert git(state.origin, "symbolic-ref", "--short", "HEAD") == "release"
+    assert git(state.origin, "branch", "--format=%(refname:short)") == "release"
+    assert git(state.origin, "rev-parse", "release") == git(team, "rev-parse", "HEAD")
+
+
+def test_changed_branch_begins_where_the_old_one_is(team):
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    release(team)
+    git(team, "push", "--quiet", "local", "HEAD:main")
+    git(team, "reset", "--quiet", "--hard", "HEAD~")
+    for _ in range(2):
+        open_origin(team, state)
+        for bare in (state.origin, state.automation):
+            assert git(bare, "symbolic-ref", "--short", "HEAD") == "release"
+    assert git(state.origin, "rev-parse", "release") == git(state.origin, "rev-parse", "main")
+
+
+def test_unknown_environment_is_refused_before_anything_is_made(team, capsys):
+    assert main(["up", "--repo", str(team), "--env", "moon"]) == 2
+    assert "'moon' does not exist at HEAD; known are local" in capsys.readouterr().err
+    assert not (team / ".ml-pipeline").exists()
+
+
 def test_interrupted_seeding_is_made_anew(team):
     state = State(team / ".ml-pipeline")
     state.origin.with_suffix(".building").mkdir(parents=True)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_pipeline.adapters.git import Repository
@@ -11,6 +11,7 @@ from ml_pipeline.documents.faults import PipelineError
 
 LOCK = "requirements.lock"
 IMAGES = ("trainer", "serving")
+PACKAGE = "scripts/ml_pipeline"
 
 
 def digest_at(repository: Repository, revision: str, image: str) -> str:
@@ -48,6 +49,28 @@ def revision_of(repository: Repository, branch: str, image: str, digest: str) ->
     raise PipelineError(
         f"no commit holds {image}/ with the digest {short}...; fetch the whole history, or pin what `ml-pipeline image {image}` prints"
     )
+
+
+def package_at(repository: Repository, revision: str) -> dict[str, str]:
+    """Blob ids of this package's modules at a revision, by path below the package; empty where it is not in the repository."""
+    listed = repository.listing(revision, [PACKAGE])
+    return {
+        path.removeprefix(f"{PACKAGE}/"): blob
+        for path, (blob, _) in listed.items()
+        if path.endswith(".py")
+    }
+
+
+def package_here(like: Mapping[str, str]) -> dict[str, str]:
+    """Blob ids of the modules that this process runs, as git would name them in a repository whose ids are `like` these."""
+    folder = Path(__file__).parents[1]
+    kind = "sha256" if any(len(blob) == 64 for blob in like.values()) else "sha1"
+    found = {}
+    for path in folder.rglob("*.py"):
+        raw = path.read_bytes()
+        content = hashlib.new(kind, b"blob %d\0%b" % (len(raw), raw), usedforsecurity=False)
+        found[path.relative_to(folder).as_posix()] = content.hexdigest()
+    return found
 
 
 def extract(repository: Repository, revision: str, image: str, folder: Path) -> None:

@@ -10,7 +10,7 @@ from ml_pipeline.adapters.files import Tree, refuse_unsafe
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import ROOTS, Files
 
-_LINK = "120000"
+_LINK, _SUBMODULE = "120000", "160000"
 
 
 def find_top(folder: Path) -> Path:
@@ -77,7 +77,28 @@ class Revisions:
     def read(self, revision: str, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
         """Every file of a revision below some folders, in one go."""
         listed = self.listing(revision, roots)
-        return dict(zip(listed, self.blobs([blob for blob, _ in listed.values()]), strict=True))
+        ids = {path: blob for path, (blob, mode) in listed.items() if mode != _SUBMODULE}
+        return dict(zip(ids, self.blobs(list(ids.values())), strict=True))
+
+    def difference(
+        self, old: str, new: str, roots: Iterable[str] = ROOTS
+    ) -> tuple[dict[str, bytes], set[str]]:
+        """Files below some folders that are another in a new revision, and the paths of those that it does not have.
+
+        Raises:
+            ProgramError: one of the revisions is not there.
+        """
+        command = ["git", "diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", old, new, "--"]
+        fields = os.fsdecode(processes.run([*command, *roots], cwd=self.path)).split("\0")[:-1]
+        ids: dict[str, str] = {}
+        gone: set[str] = set()
+        for row, path in zip(fields[::2], fields[1::2], strict=True):
+            _, mode, _, blob, what = row.split()
+            if what == "D" or mode == _SUBMODULE:
+                gone.add(path)
+            else:
+                ids[path] = blob
+        return dict(zip(ids, self.blobs(list(ids.values())), strict=True)), gone
 
     def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file below some folders or files, by path."""

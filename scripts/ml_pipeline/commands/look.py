@@ -37,11 +37,13 @@ def _status(options: Options) -> int:
     from ml_pipeline.verbs.status import status
     from ml_pipeline.verbs.watch import watch
 
+    reached = cluster_of(options)  # once: a watch asks the same API server again and again
+
     def look(output: str) -> int:
         return status(
             options.repo,
             options.env,
-            cluster=cluster_of(options),
+            cluster=reached,
             selector=options.selector,
             output=output,
         )
@@ -147,18 +149,26 @@ def _compare(options: Options) -> int:
 
 
 def _logs_arguments(arguments: Arguments) -> None:
-    arguments.add_argument("name", metavar="NAME", help="a Job, run, predictor or service")
+    arguments.add_argument(
+        "name",
+        metavar="NAME",
+        help="an experiment, a run (experiment/id or id), a Job, a model or a service",
+    )
     env(arguments)
     cluster(arguments)
+    arguments.add_argument(
+        "--try", dest="only", type=_count, metavar="N", help="only the Nth try (default: all)"
+    )
     arguments.add_argument("-f", "--follow", action="store_true", help="go on until it has ended")
 
 
 def _logs(options: Options) -> int:
+    from ml_pipeline.rules.logs import Asked
     from ml_pipeline.verbs.logs import logs
 
     return logs(
         options.repo,
-        options.name,
+        Asked(options.name, options.only),
         options.env,
         cluster=cluster_of(options),
         follow=options.follow,
@@ -181,7 +191,7 @@ GROUP = Group(
             "list runs with outcome, metrics, gates, cost and age",
             _runs_arguments,
             _runs,
-            example="runs --experiment digits-* --sort gate_accuracy --limit 10",
+            example="runs --experiment 'digits-*' --sort gate_accuracy --limit 10",
             prints="a line for each run; exit code 1 where a document cannot be read and is left out",
         ),
         Command(
@@ -189,16 +199,16 @@ GROUP = Group(
             "show runs side by side",
             _compare_arguments,
             _compare,
-            example="compare digits-* --sort holdout_accuracy",
+            example="compare 'digits-*' --sort holdout_accuracy",
             prints="what differs in what decided the runs, and what came of them",
         ),
         Command(
             "logs",
-            "print the log of a Job, run, predictor or service",
+            "print the log of an experiment, run, Job, model or service",
             _logs_arguments,
             _logs,
             example="logs -f digits-mlp",
-            prints="what its pods have printed, all tries in turn",
+            prints="what its pods have printed, all tries in turn; of an experiment, its newest run",
         ),
     ),
 )

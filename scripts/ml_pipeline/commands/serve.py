@@ -41,6 +41,11 @@ def _promote_arguments(arguments: Arguments) -> None:
         help="how much p99 may exceed the stable's, as a share of it",
     )
     arguments.add_argument(
+        "--accept-signature-change",
+        action="store_true",
+        help="promote a run that takes or gives other tensors than what serves",
+    )
+    arguments.add_argument(
         "--over-budget",
         action="store_true",
         help="also where the environment's monthly budget does not suffice",
@@ -52,12 +57,16 @@ def _promote(options: Options) -> int:
     from ml_pipeline.verbs.promote import Terms, promote
 
     given = {name: getattr(options, name) for name in _ROLLOUT}
-    rollout = {name: value for name, value in given.items() if value is not None}
+    terms = Terms(
+        {name: value for name, value in given.items() if value is not None},
+        accept_signature_change=options.accept_signature_change,
+        over_budget=options.over_budget,
+    )
     return promote(
         options.repo,
         options.run,
         environment=options.env,
-        terms=Terms(rollout, over_budget=options.over_budget),
+        terms=terms,
         remote=options.remote,
     )
 

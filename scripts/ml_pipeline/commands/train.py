@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from ml_pipeline.commands.command import Arguments, Command, Group, Options, remote, settings
+from ml_pipeline.commands.command import (
+    Arguments,
+    Command,
+    Group,
+    Options,
+    env,
+    remote,
+    settings,
+)
 
 # ---- new
 
@@ -53,6 +61,25 @@ def _submit(options: Options) -> int:
     )
 
 
+# ---- withdraw
+
+
+def _withdraw_arguments(arguments: Arguments) -> None:
+    arguments.add_argument(
+        "what",
+        metavar="WHAT",
+        help="a path on the branch, a run as experiment/id, or the id of data",
+    )
+    env(arguments)
+    remote(arguments)
+
+
+def _withdraw(options: Options) -> int:
+    from ml_pipeline.verbs.withdraw import withdraw
+
+    return withdraw(options.repo, options.what, environment=options.env, remote=options.remote)
+
+
 GROUP = Group(
     "train a model",
     (
@@ -71,6 +98,14 @@ GROUP = Group(
             _submit,
             example="submit experiments/digits-small/experiment.yaml --merge",
             prints="the commit, or that the run is trained already and its receipt is reused",
+        ),
+        Command(
+            "withdraw",
+            "take a document or receipt out of the branch",
+            _withdraw_arguments,
+            _withdraw,
+            example="withdraw digits-small/31a4e76e1a",
+            prints="the commit, and what follows from it: what trains again, or trains no more",
         ),
     ),
 )

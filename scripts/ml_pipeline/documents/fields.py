@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -23,6 +24,7 @@ LINE = 500  # most characters of a text in a document
 _SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _MEMORY = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _SCHEMES = ("bundled", "file", "s3", "https")
 
 
@@ -30,6 +32,17 @@ class Strict(BaseModel):
     """A part of a document: unknown keys are refused, types are not guessed, values do not change."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+def added(default: Any, description: str, **rules: Any) -> Any:
+    """A field that a kind of document got later, whose default means what was done before.
+
+    While it has its default it is left out of everything that is written or hashed: identities, receipts, overlays and the
+    arguments of a Job stay as they were without it. docs/decisions/0020-how-formats-grow.md.
+    """
+    return Field(
+        default, description=description, exclude_if=lambda value: value == default, **rules
+    )
 
 
 def as_written(value: Any) -> Any:
@@ -78,6 +91,19 @@ def one_line(text: str, limit: int = LINE) -> str:
     )
     line = " ".join(shown.split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def _timestamp(value: str) -> None:
+    try:
+        datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        known = False
+    else:
+        known = re.fullmatch(_TIMESTAMP, value) is not None
+    if not known:
+        raise ValueError(
+            "must be a time in UTC such as 2026-01-31T12:00:00Z; restore the file from git"
+        )
 
 
 def _uri(value: str) -> str:
@@ -158,10 +184,4 @@ RunReference = Annotated[
         "must be experiment/id; copy it from the path of the receipt",
     ),
 ]
-Timestamp = Annotated[
-    str,
-    matching(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
-        "must be a time in UTC such as 2026-01-31T12:00:00Z; restore the file from git",
-    ),
-]
+Timestamp = Annotated[str, Written(_timestamp, {"type": "string", "pattern": f"^({_TIMESTAMP})$"})]

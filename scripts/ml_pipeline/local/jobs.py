@@ -169,9 +169,9 @@ class Jobs:
             return
         for attempt in range(1, record["attempt"] + 1):
             self.pods.remove(f"{record['name']}-{attempt}")
-        self.state.write(
-            f"logs/jobs/{record['name']}", {"labels": record["manifest"]["metadata"]["labels"]}
-        )
+        labels = record["manifest"]["metadata"]["labels"]
+        trace = {"labels": labels, "created": record["created"]}
+        self.state.write(f"logs/jobs/{record['name']}", trace)
         self.state.drop(f"jobs/{record['name']}")
 
     def _lacking(self, record: Job, taken: list[tuple[float, int]]) -> str:

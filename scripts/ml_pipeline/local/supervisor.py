@@ -36,6 +36,7 @@ class Supervisor:
     def __init__(self, state: State, name: str) -> None:
         self.state = state
         self.repository = Repository(state.origin)
+        self.repository.branch = self.repository.head_branch()
         environment = read_environment(self.repository, name)
         known = state.read("endpoints") or {}
         ports = {

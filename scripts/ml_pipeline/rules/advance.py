@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ml_pipeline.documents.fields import API_VERSION
-from ml_pipeline.documents.receipts import PredictorEvidence, Verdict
+from ml_pipeline.documents.receipts import Verdict
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.observed import Observed, Step
 from ml_pipeline.rules.render import Changes
-from ml_pipeline.rules.rollout import decide
+from ml_pipeline.rules.rollout import decide, measured
 from ml_pipeline.rules.serving import Serving, rollout_files, state
 
 Status = Mapping[str, Any]
@@ -121,7 +121,7 @@ def _next(snapshot: Snapshot, serving: Serving, status: Status | None) -> Step |
         return Wait("its commit is not applied yet")
     if status.get("routed") != serving.weights:
         return Wait(_unrouted(status))
-    evidence = {row["run"]: PredictorEvidence(**row) for row in status["evidence"]}
+    evidence = {row["run"]: measured(row) for row in status["evidence"]}
     run, baseline = serving.promotion.run, serving.promotion.baseline
     if baseline is None or not {run, baseline} <= evidence.keys():
         return Wait("nothing was measured since its weights were routed")
@@ -141,7 +141,6 @@ def _next(snapshot: Snapshot, serving: Serving, status: Status | None) -> Step |
     outcome: Literal["finished", "aborted"] = (
         "finished" if decision.action == "finish" else "aborted"
     )
-    rows = tuple(evidence[reference] for reference in (baseline, run))
     verdict = Verdict(
         apiVersion=API_VERSION,
         kind="Verdict",
@@ -151,7 +150,7 @@ def _next(snapshot: Snapshot, serving: Serving, status: Status | None) -> Step |
         outcome=outcome,
         reason=decision.reason,
         run=run,
-        evidence=rows,
+        evidence=decision.evidence,
     )
     path = verdict_path(serving.environment, serving.model, serving.rollout)
     verb = "Finish" if outcome == "finished" else "Abort"

@@ -30,6 +30,7 @@ class Asked:
     run: Run
     environment: str
     rollout: Rollout
+    accept_signature_change: bool = False
 
     @property
     def reference(self) -> str:
@@ -118,6 +119,7 @@ def _new(
         rollout=asked.rollout,
         # Defaults here would start the stable predictor anew, in the middle of its traffic.
         resources=serving.promotion.resources if serving else Resources(),
+        accept_signature_change=asked.accept_signature_change,
     )
     promotion = _untried(snapshot, environment, promotion, past)
     share = "all of the traffic"

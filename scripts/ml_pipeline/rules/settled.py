@@ -4,12 +4,12 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.identity import data_identity
-from ml_pipeline.rules.training import asked_run
+from ml_pipeline.rules.training import settled_by
 
 
 def settling(snapshot: Snapshot, experiment: Experiment) -> Run | DataVersion | None:
     """The receipt after which nothing of an experiment is left to do: of its run, or of data that failed."""
-    run = snapshot.runs.get(asked_run(snapshot, experiment) or "")
+    run = settled_by(snapshot, experiment)
     data = snapshot.data.get(data_identity(experiment))
     return run or (data if data and data.data is None else None)
 

@@ -26,7 +26,7 @@ def bridge(
     where = State(state or bridge_folder(repo, environment))
     where.root.mkdir(parents=True, exist_ok=True)
     where.forget_the_interrupted()
-    Bridge(where, Repository(repo), facts.namespaces.serving, cluster).run()
+    Bridge(where, Repository(repo, branch=facts.branch), facts.namespaces.serving, cluster).run()
     return console.OK
 
 

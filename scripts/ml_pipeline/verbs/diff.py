@@ -66,10 +66,10 @@ def _is_broken(snapshot: Snapshot, path: str) -> bool:
 
 
 def changed_objects(compared: Comparison) -> list[ObjectChange]:
-    """What becomes of each object; folders whose names differ in nothing but a run's identity are looked at together."""
+    """What becomes of each object; folders of Jobs of one experiment, or of data, are looked at together."""
     changes: list[ObjectChange] = []
     with Overlays(compared.before) as before, Overlays(compared.after) as after:
-        for _, together in groupby(changed_roots(compared), key=without_hash):
+        for _, together in groupby(sorted(changed_roots(compared), key=_stem), key=_stem):
             roots = list(together)
             old, new = (
                 [thing for root in roots for thing in side.objects(root)]
@@ -77,6 +77,11 @@ def changed_objects(compared: Comparison) -> list[ObjectChange]:
             )
             changes += object_changes(old, new)
     return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
+
+
+def _stem(root: str) -> str:
+    """A folder without the id of the run and the hash of the Job that it ends with."""
+    return without_hash(without_hash(root))
 
 
 def changed_roots(compared: Comparison) -> list[str]:

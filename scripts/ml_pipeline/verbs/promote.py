@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git import AUTOMATION, Repository
-from ml_pipeline.documents.faults import InvalidDocumentsError
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
@@ -29,6 +29,7 @@ class Terms:
     """How the traffic is to grow, by the keys of `rollout` that were given, and what the person takes upon themself."""
 
     rollout: Mapping[str, Any] = field(default_factory=dict)
+    accept_signature_change: bool = False
     over_budget: bool = False
 
 
@@ -48,8 +49,11 @@ def promote(
     run = find_run(workspace.snapshot, reference)
     name = environment or run.environment
     workspace.environment(name)
+    lacking = workspace.lacks(run)
+    if lacking:
+        raise PipelineError(lacking)
     rollout = part(Rollout, Source("promote", dict(terms.rollout), {}))
-    asked = Asked(run, name, rollout)
+    asked = Asked(run, name, rollout, terms.accept_signature_change)
     _open_rollouts(workspace, run.model)
     proposals: list[Proposal] = []
 

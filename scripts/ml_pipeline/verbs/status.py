@@ -1,7 +1,7 @@
 """`ml-pipeline status`: what runs, what waits and for what, what serves; one line each."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,19 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.cluster.status import look
 from ml_pipeline.documents.faults import InvalidDocumentsError
-from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.snapshot import ROOTS, Snapshot
 from ml_pipeline.local.observe import find_state, served
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.advance import Progress, progress, verdict_path
+from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.overlays import LABEL_DATA
 from ml_pipeline.rules.pods import data_users, of_experiments
+from ml_pipeline.rules.settled import without_jobs
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.bridge import bridge_folder
-from ml_pipeline.verbs.up import running
-from ml_pipeline.verbs.workspace import open_workspace, runtime_of
+from ml_pipeline.verbs.reconcile import held_on, read_held
+from ml_pipeline.verbs.up import missing_bytes, running
+from ml_pipeline.verbs.workspace import open_branch, runtime_of
 
 _ROLLOUTS_ARE_IN = ("environment.yaml", "promotions", "rollouts", "verdicts")
 Serving = Mapping[str, Mapping[str, Any]]
@@ -58,32 +61,48 @@ def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
     jobs = _with_data_users(jobs, branch)
     rollouts, unknown = _rollouts(branch, "HEAD", environment, served_models if up else None)
     rollouts = _of_the_shown(rollouts, models, selector)
-    revision = state.read("revision") or {}
+    revision, held = state.read("revision") or {}, read_held(state)
+    missing = missing_bytes(state, environment)
     data = {
         "up": up,
+        "held": [asdict(entry) for entry in held],
         "revision": revision,
         "jobs": jobs,
         "models": models,
         "rollouts": [asdict(rollout) for rollout in rollouts],
+        "missing": missing,
     }
     head = f"environment {'up' if up else 'down; start it with `ml-pipeline up`'}, revision {revision.get('applied', 'none')[:10]}"
     failed = (
         f"revision {revision['seen'][:10]} {revision['error']}" if revision.get("error") else ""
     )
-    console.answer(data, _text([head, failed, unknown], jobs, models, rollouts), output)
-    found = revision.get("error") or unknown or not up or _is_aborted(rollouts)
+    lines = [*map(str, held), head, failed, unknown, *missing]
+
+    def no_jobs() -> str:
+        return _no_jobs(Branch(Snapshot(branch.read("HEAD"))), environment, selector)
+
+    console.answer(data, _text(lines, jobs, models, rollouts, no_jobs), output)
+    found = held or revision.get("error") or unknown or not up or _is_aborted(rollouts)
     return console.FINDINGS if found else console.OK
 
 
 def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, output: str) -> int:
-    workspace = open_workspace(repo, "origin")
+    workspace = open_branch(repo, "origin", environment=environment)
     workspace.environment(environment)
-    shown = look(cluster, workspace.snapshot, environment, selector)
+    branch = Branch(workspace.snapshot)
+    changes = workspace.repository.last_changes(workspace.revision, ROOTS) if branch.faults else {}
+    held = held_on(branch, environment, changes)
+    rows = [asdict(entry) for entry in held]
+    if branch.is_held(environment):
+        console.answer({"held": rows}, "\n".join(map(str, held)), output)
+        return console.FINDINGS
+    shown = look(cluster, branch.snapshot, environment, selector, is_whole=not branch.faults)
     seen = served(State(bridge_folder(repo, environment)))
     rollouts, unknown = _rollouts(workspace.repository, workspace.revision, environment, seen)
     rollouts = _of_the_shown(rollouts, shown.models, selector)
     data = {
         "revision": workspace.revision,
+        "held": rows,
         **asdict(shown),
         "rollouts": [asdict(rollout) for rollout in rollouts],
     }
@@ -91,10 +110,14 @@ def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, o
         f"{part} {revision[:10] or 'nothing yet'}" for part, revision in shown.applied.items()
     )
     head = f"environment {environment}: {workspace.repository.branch} is at {workspace.revision[:10]}; applied: {parts or 'nothing'}"
-    lines = [head, *shown.findings, unknown]
-    console.answer(data, _text(lines, shown.jobs, shown.models, rollouts), output)
+    lines = [*map(str, held), head, *shown.findings, unknown]
+
+    def no_jobs() -> str:
+        return _no_jobs(branch, environment, selector)
+
+    console.answer(data, _text(lines, shown.jobs, shown.models, rollouts, no_jobs), output)
     failed = any(job["phase"] == "Failed" for job in shown.jobs)
-    found = shown.findings or unknown or failed or _is_aborted(rollouts)
+    found = held or shown.findings or unknown or failed or _is_aborted(rollouts)
     return console.FINDINGS if found else console.OK
 
 
@@ -183,6 +206,11 @@ def _stopped(model: dict[str, Any]) -> dict[str, Any]:
     return {**model, "state": "Down", "predictors": predictors}
 
 
+def _no_jobs(branch: Branch, environment: str, selector: str) -> str:
+    """Why there is no Job to show; the whole branch is read for that, so nobody asks where there is one."""
+    return f"no Jobs with {selector}" if selector else without_jobs(branch.snapshot, environment)
+
+
 def _matches(labels: dict[str, str], wanted: dict[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in wanted.items())
 
@@ -192,6 +220,7 @@ def _text(
     jobs: list[dict[str, Any]],
     models: list[dict[str, Any]],
     rollouts: list[Progress],
+    no_jobs: Callable[[], str],
 ) -> str:
     lines = [line for line in head if line]
     rows = [("JOB", "PHASE", "TRY", "SECONDS", "NOTE")]
@@ -199,7 +228,7 @@ def _text(
         (job["name"], job["phase"], str(job["attempt"]), f"{job['seconds']:.0f}", job["message"])
         for job in jobs
     ]
-    lines.append(console.table(rows) if jobs else "no Jobs: nothing is to be trained")
+    lines.append(console.table(rows) if jobs else no_jobs())
     for model in models:
         lines.append(f"{model['model']}: {model['state']}, {model['url']}")
         predictors = [(f"  {p['weight']} %", p["run"], p["message"]) for p in model["predictors"]]

@@ -47,7 +47,8 @@ class Existing:
 class Submission:
     """What became of a draft. `revision` holds the experiment on `branch`; nothing was committed where it did before.
 
-    `run` is its identity, if its data is prepared; `receipt` what has settled it, if it is.
+    `run` is its identity, if its data is prepared; `receipt` what has settled it, if it is; `lacking`
+    says what of it is not on this machine though a receipt names it.
     """
 
     experiment: Experiment
@@ -56,6 +57,7 @@ class Submission:
     branch: str
     committed: bool
     receipt: Run | DataVersion | None = None
+    lacking: str = ""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,8 @@ def submit(
     workspace = open_workspace(repo, remote, environment=str(source.data.get("environment")))
     submission = submit_draft(workspace, Draft(source, changed), merge=merge)
     console.result(_said(workspace, submission))
+    if submission.lacking and not submission.receipt:
+        console.talk(submission.lacking)
     if submission.committed and merge:
         _follow(workspace, submission, raw)
     return console.OK
@@ -104,10 +108,11 @@ def submit_draft(workspace: Workspace, draft: Draft, *, merge: bool) -> Submissi
     found = parse(draft.source.path, raw)
     assert isinstance(found, Source)
     experiment = read_experiment(replace(draft.source, data=found.data))
-    _check_code(workspace, experiment, draft.source)
     branch = workspace.repository.branch if merge else f"experiments/{experiment.name}"
     there = workspace.snapshot.experiments.get(experiment.name)
     receipt = settling(workspace.snapshot, experiment)
+    if receipt is None:
+        _check_code(workspace, experiment, draft.source)
     if receipt and there in (None, experiment):
         revision, committed = workspace.revision, False
     elif merge:
@@ -117,7 +122,8 @@ def submit_draft(workspace: Workspace, draft: Draft, *, merge: bool) -> Submissi
         plan = _planned(workspace, draft.source, experiment, raw)
         revision, committed = _on_branch(workspace.repository, workspace.revision, branch, plan)
     run = asked_run(workspace.snapshot, experiment)
-    return Submission(experiment, run, revision, branch, committed, receipt)
+    lacking = workspace.lacks(experiment)
+    return Submission(experiment, run, revision, branch, committed, receipt, lacking)
 
 
 def existing(workspace: Workspace, name: str) -> Existing | None:
@@ -260,12 +266,10 @@ def _message(experiment: Experiment) -> str:
 
 def _said(workspace: Workspace, submission: Submission) -> str:
     where = f"{submission.revision[:10]} on {submission.branch}"
-    if submission.receipt and submission.committed:
-        return f"{submission.name}: committed as {where}; {told(workspace.snapshot, submission.receipt)}"
     if submission.receipt:
-        return (
-            f"{submission.name}: nothing to commit; {told(workspace.snapshot, submission.receipt)}"
-        )
+        done = f"committed as {where}" if submission.committed else "nothing to commit"
+        why = submission.lacking or told(workspace.snapshot, submission.receipt)
+        return f"{submission.name}: {done}; {why}"
     if submission.committed:
         return f"{submission.name}: committed as {where}"
     return f"{submission.name}: nothing to commit, it is {where} already"

@@ -6,8 +6,12 @@ from pathlib import Path
 from ml_pipeline.adapters.facts import interpreted
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.local.state import State
+from ml_pipeline.local.store import lacking_for, lacking_model
 from ml_pipeline.rules.checks import check_all
 from ml_pipeline.verbs.up import REMOTE
 
@@ -44,6 +48,16 @@ class Workspace:
             )
         return found
 
+    def lacks(self, needed: Run | Experiment) -> str:
+        """Where receipts say that a run, or what an experiment needs, is there, but its bytes are not on this machine: one line
+        that says so, with the repair. Empty where nothing is lacking."""
+        state = State(self.repository.path / ".ml-pipeline")
+        if not state.origin.exists():
+            return ""
+        if isinstance(needed, Run):
+            return lacking_model(state, self.snapshot, needed)
+        return lacking_for(state, self.snapshot, needed)
+
 
 def runtime_of(repo: Path, environment: str) -> str:
     """What applies an environment's manifests, as the checkout says; a folder without any is that of an embedded one.
@@ -71,10 +85,10 @@ def open_workspace(
     repo: Path, remote: str | None = None, *, environment: str | None = None
 ) -> Workspace:
     """The newest revision of the branch that counts: of the embedded environment's git server where there is one, unless
-    the work is for an environment that Flux reconciles from `origin`.
+    the work is for an environment that Flux reconciles from `origin`, from the branch that its environment.yaml names.
 
     Raises:
-        PipelineError: the clone has no such remote.
+        PipelineError: the clone has no such remote, or that has no such branch.
         InvalidDocumentsError: a document on the branch breaks a rule.
     """
     workspace = open_branch(repo, remote, environment=environment)
@@ -97,17 +111,43 @@ def open_branch(
         raise PipelineError(
             f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
         )
-    revision = repository.fetch()
-    workspace = Workspace(repository, revision, Snapshot(repository.read(revision)))
-    is_elsewhere = remote is None and repository.remote != ORIGIN and ORIGIN in remotes
-    if is_elsewhere and _is_on_a_cluster(workspace.snapshot, environment):
-        return open_branch(repo, ORIGIN)
+    repository.branch = _branch(repository, environment)
+    workspace = _fetched(repository)
+    facts = _facts(workspace.snapshot, environment)
+    if facts is None or facts.runtime == "embedded":
+        return workspace
+    if remote is None and repository.remote != ORIGIN and ORIGIN in remotes:
+        return open_branch(repo, ORIGIN, environment=environment)
+    if repository.remote != REMOTE and facts.branch != repository.branch:
+        # The checkout is older than the commit that has changed it.
+        repository.branch = facts.branch
+        return _fetched(repository)
     return workspace
 
 
-def _is_on_a_cluster(snapshot: Snapshot, environment: str | None) -> bool:
+def _fetched(repository: Repository) -> Workspace:
+    revision = repository.fetch()
+    return Workspace(repository, revision, Snapshot(repository.read(revision)))
+
+
+def _facts(snapshot: Snapshot, environment: str | None) -> Environment | None:
+    """Facts of an environment by the branch, None where it has none that can be read."""
     try:
-        facts = snapshot.environments.get(environment or "")
+        return snapshot.environments.get(environment or "")
     except InvalidDocumentsError:
-        return False
-    return facts is not None and facts.runtime != "embedded"
+        return None
+
+
+def _branch(repository: Repository, environment: str | None) -> str:
+    """The branch that counts: on this machine's git server the only one there; else that of the environment, by the checkout,
+    or of all environments; where they differ, the remote's default."""
+    if repository.remote == REMOTE:
+        return repository.default_branch()
+    branches = set()
+    for path in repository.path.glob("environments/*/environment.yaml"):
+        if environment in (None, path.parent.name):
+            try:
+                branches.add(interpreted(str(path), path.read_bytes()).branch)
+            except InvalidDocumentsError:
+                continue  # a file in the middle of an edit; what counts is on the branch
+    return branches.pop() if len(branches) == 1 else repository.default_branch()
