@@ -2,13 +2,16 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import mlflow
 import pytest
 from ml_pipeline.adapters.mlflow import RECEIPT as READ_BY_RECONCILE
 from ml_pipeline.local.state import free_port
 
-from trainer.tracking import RECEIPT, wait_for
+from tests.mlflow_server import mlflow_server
+from trainer.tracking import IDENTITY, RECEIPT, SETTLED, finished_run, wait_for
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -40,3 +43,18 @@ def test_silent_mlflow_is_said_and_can_be_tried_again():
     with pytest.raises(ConnectionError, match="does not answer"):
         wait_for("http://127.0.0.1:9", seconds=0.5)
     assert time.monotonic() - begun < 30
+
+
+@pytest.mark.slow
+def test_finished_run_is_found_among_more_than_a_thousand_experiments(tmp_path, monkeypatch):
+    with mlflow_server(tmp_path) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        mlflow.set_tracking_uri(uri)
+        client = mlflow.MlflowClient(uri)
+        oldest = client.create_experiment("oldest")
+        tags = {IDENTITY: "a" * 64, SETTLED: "true"}
+        run = client.create_run(oldest, tags=tags).info.run_id
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(client.create_experiment, [f"e{n}" for n in range(1001)]))
+        assert finished_run("a" * 64) == run
+        assert finished_run("b" * 64) is None
