@@ -110,7 +110,7 @@ def _wait(snapshot: Snapshot, serving: Serving, seen: Mapping[str, Status]) -> W
         return found
     assert status is not None
     run = serving.promotion.run
-    return Wait("", next(row["requests"] for row in status["evidence"] if row["run"] == run))
+    return Wait("", next(measured(row).counted for row in status["evidence"] if row["run"] == run))
 
 
 def _next(snapshot: Snapshot, serving: Serving, status: Status | None) -> Step | Wait:
@@ -127,7 +127,7 @@ def _next(snapshot: Snapshot, serving: Serving, status: Status | None) -> Step |
         return Wait("nothing was measured since its weights were routed")
     decision = decide(serving.promotion.rollout, evidence[run], evidence[baseline])
     if decision.action == "hold":
-        return Wait(decision.reason, evidence[run].requests)
+        return Wait(decision.reason, evidence[run].counted)
     weights = {"finish": {run: 100}, "abort": {baseline: 100}}.get(
         decision.action, {baseline: 100 - decision.weight, run: decision.weight}
     )

@@ -18,7 +18,7 @@ from ml_pipeline.rules.latency import Latency
 # A p99 is a limit that one request in a hundred may pass.
 TAIL = 0.01
 # Chance at which a difference counts as certain. A rollout is judged many times, every half second: at one in ten
-# thousand a single look, none of 2,400 candidates as good as their stable was aborted (decision 0015).
+# thousand a single look, hardly any candidate as good as its stable is aborted (decision 0015 has the figures).
 CERTAIN = 1e-4
 # Of fewer requests the p99 is about their maximum.
 LEAST_STABLE = 100
