@@ -255,7 +255,7 @@ def test_bad_configuration_fails_for_good_with_the_reason(environment, first):
     )
     run = environment.wait("the failed receipt", lambda: environment.run_of("impossible"))
     assert run.outcome == "failed"
-    assert "exit code 42" in run.reason
+    assert "cannot work: --model-type cnn takes images" in run.reason
 
 
 def test_too_little_memory_is_explained_with_the_repair(environment, first):

@@ -10,7 +10,7 @@ from ml_pipeline.documents.fields import added
 from ml_pipeline.documents.receipts import Identity, Run
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.documents.writer import to_document
-from ml_pipeline.rules import estimate, identity, settle
+from ml_pipeline.rules import branch, estimate, identity, reconcile, settle
 from ml_pipeline.rules.identity import data_identity
 from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.training import asked_run, training_overlays
@@ -51,9 +51,11 @@ def later(monkeypatch):
         table = tuple((pattern, kinds.get(kind, kind)) for pattern, kind in reader.KINDS)
         monkeypatch.setattr(reader, "KINDS", table)
         monkeypatch.setattr(identity, "Identity", decided_by)
-        for module in (snapshot, settle, estimate):
+        kept = {part: kinds.get(kind, kind) for part, kind in snapshot._VIEWS.items()}
+        monkeypatch.setattr(snapshot, "_VIEWS", kept)
+        for module in (snapshot, settle, estimate, branch, reconcile):
             for name, kind in (("Experiment", experiment), ("Run", run)):
-                monkeypatch.setattr(module, name, kind)
+                monkeypatch.setattr(module, name, kind, raising=False)
 
     return turn
 

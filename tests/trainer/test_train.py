@@ -110,16 +110,15 @@ def test_loss_that_is_not_finite_ends_the_training_with_its_reason(around, mlflo
     assert (tmp_path / "ended").read_text().splitlines()[1] == reason
     (run,) = runs_of(mlflow_uri, around["IDENTITY"])
     assert (run["status"], run["reason"], run.get("settled")) == ("FAILED", reason, None)
-    assert Tracking(mlflow_uri).results({around["IDENTITY"]}) == {}
+    assert Tracking(mlflow_uri).look({around["IDENTITY"]}).results == {}
 
 
 @pytest.mark.slow
 def test_memory_gate_is_what_a_new_process_takes_to_serve_it(around, mlflow_uri, tmp_path):
     finish(start(around, "train", *QUICK, "--hidden=2000"))
-    (result,) = Tracking(mlflow_uri).results({around["IDENTITY"]}).values()
-    model = mlflow.MlflowClient(mlflow_uri).get_logged_model(
-        result["artifact"]["uri"].split("/")[-2]
-    )
+    (finished,) = Tracking(mlflow_uri).look({around["IDENTITY"]}).results.values()
+    result = read_result(TrainingResult, finished)
+    model = mlflow.MlflowClient(mlflow_uri).get_logged_model(result.artifact.uri.split("/")[-2])
     folder = mlflow.artifacts.download_artifacts(
         model.artifact_location, dst_path=str(tmp_path / "model"), tracking_uri=mlflow_uri
     )
@@ -130,9 +129,9 @@ def test_memory_gate_is_what_a_new_process_takes_to_serve_it(around, mlflow_uri,
         "print(peak_mib(()))"
     )
     fresh = subprocess.run([sys.executable, "-c", serve, folder], cwd=REPOSITORY, env=around, capture_output=True, text=True, check=True)  # fmt: skip
-    measured = result["metrics"]["gate_memory_mb"]
+    measured = result.metrics["gate_memory_mb"]
     assert measured == pytest.approx(int(fresh.stdout.split()[-1]), rel=0.1)
-    assert measured < result["peak_memory_mb"]
+    assert measured < result.peak_memory_mb
 
 
 def test_bad_source_fails_at_once_and_says_so_everywhere(around, mlflow_uri, tmp_path):

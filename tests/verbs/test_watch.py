@@ -5,6 +5,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.local.state import State
 from ml_pipeline.verbs import console, watch
+from ml_pipeline.verbs.up import open_origin
 
 QUIET = {"jobs": [{"name": "a", "seconds": 1}]}
 LATER = {"jobs": [{"name": "a", "seconds": 2}]}
@@ -80,10 +81,10 @@ def test_more_than_a_screen_says_how_much_more(terminal, monkeypatch, capsys):
     assert shown == ["\x1b[Ha", "b", "c", "... 5 more lines"]
 
 
-def test_status_can_be_watched(tmp_path, monkeypatch, capsys):
-    State(tmp_path / ".ml-pipeline").origin.mkdir(parents=True)
+def test_status_can_be_watched(team, monkeypatch, capsys):
+    open_origin(team, State(team / ".ml-pipeline"))
     monkeypatch.setattr(watch.time, "sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert main(["status", "--repo", str(tmp_path), "--watch"]) == 130
+    assert main(["status", "--repo", str(team), "--watch"]) == 130
     captured = capsys.readouterr()
     assert captured.out.startswith("environment down")
     assert captured.err == ""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 Location = tuple[str | int, ...]
 MAX_DEPTH = 10
-_PLAIN = r"(?:\w|[-+.](?=\d))(?:[\w./+%()@^~,=-]|:(?=\S)| (?=[\w./+%()@^~,=-]))*"
+_PLAIN = r"(?:\w|[-+.](?=\d))(?:[\w./+%()@^~,=\[\]-]|:(?=\S)| (?=[\w./+%()@^~,=\[\]-]))*"
 _VALUE = rf"{_PLAIN}|'[ -&(-~]*'|\{{\}}|\[\]"
 _LINE = re.compile(rf"( *)(- )?(?:([A-Za-z_][\w.-]{{0,99}}):(?: ({_VALUE}))?|({_VALUE}))", re.ASCII)
 _NO_CONTENT = re.compile(r" *(#[ -~]*)?")

@@ -63,7 +63,8 @@ def _document(snapshot: Snapshot, path: str) -> Faults:
         DataVersion: _data,
         Verdict: _verdict,
     }
-    return rules[type(document)](snapshot, path, document)
+    rule = next(rule for kind, rule in rules.items() if isinstance(document, kind))
+    return rule(snapshot, path, document)
 
 
 def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults:
