@@ -19,7 +19,6 @@ LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = (
     "ml-pipeline/data",
 )
 _UP = "../../../../"
-_FOLDERS = {"training": 4, "serving": 4, "platform": 3, "flux": 3}
 # The workers' Service has the Job's name; only the overlay knows it, after prefix and suffix.
 _WORKERS_FIND_THEIR_JOB = {
     "source": {"kind": "Job", "fieldPath": "metadata.name"},
@@ -31,16 +30,6 @@ _WORKERS_FIND_THEIR_JOB = {
         },
     ],
 }
-
-
-def folder_of(path: str) -> str | None:
-    """The folder that Flux builds of which a file is a part: of one Job, one served model, or an environment's own."""
-    parts = path.split("/")
-    if len(parts) == 5 and parts[0] == "environments" and parts[2] == "rollouts":
-        return "/".join([*parts[:2], "serving", parts[3]])
-    if len(parts) > 3 and parts[0] == "environments" and parts[2] in _FOLDERS:
-        return "/".join(parts[: _FOLDERS[parts[2]]])
-    return None
 
 
 def job_folders(files: Files) -> dict[str, str]:
