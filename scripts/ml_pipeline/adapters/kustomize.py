@@ -97,8 +97,9 @@ class Overlays:
         try:
             return build(written)
         except processes.ProgramError as error:
-            said = error.stderr.strip().removeprefix("error: ")
-            said = said.replace(f"{written}/", "").replace(str(written), unit)
+            said = error.stderr.strip().removeprefix("error: ").replace(f"{written}/", "")
+            root = str(written).removesuffix(unit)
+            said = said.replace(str(written), unit).replace(root, "")
             text = f"cannot be built: {' '.join(said.split())}; correct it, or restore it from git"
             raise InvalidDocumentsError([Fault(self._place(unit), 1, "", text)]) from error
 
