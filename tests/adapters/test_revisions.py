@@ -1,6 +1,7 @@
 """Both sides of a comparison, on real git."""
 
 import re
+import subprocess
 
 import pytest
 from ml_pipeline.adapters.revisions import Revisions, open_tree
@@ -173,11 +174,39 @@ def test_folder_without_git_is_read_from_the_disk(tmp_path):
     assert dict(open_tree(tmp_path)) == {"environments/x": b"1"}
 
 
-def test_clone_without_a_commit_is_read_from_the_disk(tmp_path):
+@pytest.mark.parametrize("staged", [False, True])
+def test_clone_without_a_commit_is_read(tmp_path, staged):
     git(tmp_path, "init", "--quiet")
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments/x").write_bytes(b"1")
+    if staged:
+        git(tmp_path, "add", "--all")
     assert dict(open_tree(tmp_path)) == {"environments/x": b"1"}
+
+
+def test_merge_that_is_not_ended_is_read_from_the_disk(team):
+    git(team, "checkout", "--quiet", "-b", "topic")
+    (team / PATH).write_bytes(b"mine\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Mine")
+    git(team, "checkout", "--quiet", "main")
+    (team / PATH).write_bytes(b"theirs\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Theirs")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(team, "merge", "topic")
+    for files in (open_tree(team), compared(team).after):
+        assert files[PATH].startswith(b"<<<<<<< ")
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_working_tree_is_what_would_be_committed(team, files, staged):
+    (team / PATH).write_bytes(b"new\n")
+    (team / "experiments/x").write_bytes(b"1")
+    (team / "experiments/good/experiment.yaml").unlink()
+    if staged:
+        git(team, "add", "--all")
+    wanted = {**files, PATH: b"new\n", "experiments/x": b"1"}
+    del wanted["experiments/good/experiment.yaml"]
+    assert dict(open_tree(team)) == dict(compared(team).after) == wanted
 
 
 def test_folder_that_is_no_checkout_is_named(tmp_path):

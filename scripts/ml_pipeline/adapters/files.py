@@ -11,6 +11,7 @@ from ml_pipeline.rules.plain_files import READ, refuse_special
 from ml_pipeline.rules.render import Changes
 
 _NO_FILE = "000000"
+_USUAL = 2**16  # bytes; a file of a tree is smaller, and is read by one call
 
 
 class Tree(Mapping[str, bytes]):
@@ -41,8 +42,16 @@ class Tree(Mapping[str, bytes]):
 def read_plain(path: str) -> bytes:
     """A file's bytes; a link is not followed."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(handle, "rb", buffering=0) as source:
-        return source.readall()
+    try:
+        raw = os.read(handle, _USUAL)
+        if len(raw) < _USUAL:
+            return raw
+        parts = [raw]
+        while part := os.read(handle, 2**20):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(handle)
 
 
 def mode_of(place: Path) -> str:

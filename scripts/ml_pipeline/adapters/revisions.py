@@ -17,6 +17,8 @@ from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.rules.plain_files import READ, refuse_special
 
 _SUBMODULE, _UNKNOWN = "160000", "0"
+# Mode and blob id by path, `_UNKNOWN` for what git has no object of; None for a path that is gone.
+Changed = dict[str, tuple[str, str] | None]
 
 
 class Revisions:
@@ -110,16 +112,25 @@ class Revisions:
         changes = self._changes(revision)
         after = {path: blob for path, (blob, _) in listed.items()}
         modes = {path: mode for path, (_, mode) in listed.items()}
-        for path, change in changes.items():
-            if change is None:
-                del after[path], modes[path]
-            else:
-                modes[path], after[path] = change
-        refuse_special(modes.items())
+        self._overlay(changes, after, modes)
         before = {path: blob for path, (blob, mode) in listed.items() if mode != _SUBMODULE}
         old = [path for path in sorted(changes) if path in before]
         kept = dict(zip(old, self.blobs([before[path] for path in old]), strict=True))
         return Comparison(Objects(self, before, kept), Objects(self, after), frozenset(changes))
+
+    def checkout(self) -> "Objects":
+        """The working tree as it would be committed: what is added to the index, and what differs from that on the disk.
+
+        Raises:
+            InvalidDocumentsError: it holds what is no plain file.
+        """
+        raw = processes.run(["git", "ls-files", "--stage", "-z", "--", *READ], cwd=self.path)
+        rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
+        blobs, modes = {}, {}
+        for meta, _, path in rows:
+            modes[path], blobs[path], _ = meta.split()
+        self._overlay(self._changes(), blobs, modes)
+        return Objects(self, blobs)
 
     def restored(self, revision: str, contents: Files) -> frozenset[str]:
         """The paths whose content is one that they had in the history of a revision before."""
@@ -138,17 +149,31 @@ class Revisions:
             if path in contents and _blob_id(contents[path], blob) == blob
         )
 
-    def _changes(self, revision: str) -> dict[str, tuple[str, str] | None]:
-        """Mode and blob id of the paths that differ between a revision and the working tree; None where one is gone, and
-        `_UNKNOWN` for the id of what git has no object of."""
+    @staticmethod
+    def _overlay(changes: Changed, blobs: dict[str, str], modes: dict[str, str]) -> None:
+        """Bring blob ids and modes up to what has changed, and refuse what is no plain file then."""
+        for path, change in changes.items():
+            if change is not None:
+                modes[path], blobs[path] = change
+            elif path in blobs:
+                del blobs[path], modes[path]
+        refuse_special(modes.items())
+
+    def _changes(self, *revision: str) -> Changed:
+        """What differs between a revision, or the index, and the working tree."""
         raw = processes.run(
-            ["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", revision, "--", *READ],
+            ["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", *revision, "--", *READ],
             cwd=self.path,
         )
-        found: dict[str, tuple[str, str] | None] = {}
+        found: Changed = {}
         for fields, path in _pairs(os.fsdecode(raw)):
             _, mode, _, blob, what = fields.split()
-            found[path] = None if what == "D" else (mode, blob if blob.strip("0") else _UNKNOWN)
+            if what == "U":  # a merge that is not ended: the disk has what will be
+                found[path] = (
+                    (mode_of(self.path / path), _UNKNOWN) if self._is_there(path) else None
+                )
+            else:
+                found[path] = None if what == "D" else (mode, blob if blob.strip("0") else _UNKNOWN)
         new = processes.run(
             ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *READ], cwd=self.path
         )
@@ -158,6 +183,9 @@ class Revisions:
             mode = _SUBMODULE if inner else mode_of(self.path / path)
             found[path.removesuffix("/")] = (mode, _UNKNOWN)
         return found
+
+    def _is_there(self, path: str) -> bool:
+        return os.path.lexists(self.path / path)
 
     def _line(self, *arguments: str) -> str:
         return processes.run(["git", *arguments], cwd=self.path).decode().strip()
@@ -240,10 +268,9 @@ def open_tree(root: Path) -> Files:
         )
     try:
         revisions = Revisions(root)
-        head = revisions.revision("HEAD")
-    except PipelineError:  # no clone, or one without a commit
+    except PipelineError:  # git knows nothing of it
         return scanned(root)
-    return revisions.comparison(head).after if revisions.path.samefile(root) else scanned(root)
+    return revisions.checkout() if revisions.path.samefile(root) else scanned(root)
 
 
 def _pairs(raw: str) -> Iterator[tuple[str, str]]:

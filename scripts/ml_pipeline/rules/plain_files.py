@@ -21,6 +21,8 @@ _MODES = {
 }
 # C0 but tab and newline, DEL and C1, the line and paragraph separators, and what turns the direction of text around.
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# Deleting these leaves nothing of nearly every file, twenty times as fast as a search.
+_SEEN = bytes([*b"\t\n", *range(0x20, 0x7F)])
 # Attributes with which a checkout holds other bytes than git's object; the word alone, as a macro may stand for it.
 _CONVERTING = re.compile(r"(?<![\w-])(?:working-tree-encoding|ident|filter|eol|crlf)(?![\w-])")
 
@@ -61,6 +63,8 @@ def plain_faults(files: Files, paths: Iterable[str] | None = None) -> Iterator[F
 
 def _text_fault(path: str, raw: bytes) -> Fault | None:
     """The first thing in a file that is not plain text."""
+    if not raw.translate(None, _SEEN):
+        return None
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

@@ -8,12 +8,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-import yaml
-
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.documents.source import load_plain
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.objects import NotCoveredError, parse_objects
 from ml_pipeline.rules.serving import rollout_component
 
 _AUTOMATION = re.compile(
@@ -104,7 +102,9 @@ def _component_beside(files: Files, path: str) -> bytes | None:
 
 
 def _plain(raw: bytes) -> Any:
+    """What a file holds; None where it is not one document, or uses what automation never writes, such as an alias."""
     try:
-        return load_plain(raw)
-    except yaml.YAMLError:
+        found = parse_objects(raw, exact=False)
+    except NotCoveredError:
         return None
+    return found[0] if len(found) == 1 else None
