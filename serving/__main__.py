@@ -11,6 +11,13 @@ import tempfile
 from pathlib import Path
 
 REFUSED = 42
+# What is said here counts, whatever the operator says: which class serves the model, no tracebacks in answers, and one
+# process, so that all of its errors pass the same place.
+OURS = {
+    "MLSERVER_MODEL_IMPLEMENTATION": "serving.runtime.ModelRuntime",
+    "MLSERVER_DEBUG": "false",
+    "MLSERVER_PARALLEL_WORKERS": "0",
+}
 
 
 def main() -> int:
@@ -28,9 +35,9 @@ def main() -> int:
         return _refuse(
             f"the model in {folder} has the sha256 {found}, promoted was {declared}; restore the bytes or promote another run"
         )
-    program = str(Path(sys.executable).with_name("mlserver"))
+    program = [sys.executable, "-m", "serving.server", "start"]
     folder_of_settings = os.environ.get("MLSERVER_FOLDER", tempfile.gettempdir())
-    return os.execv(program, [program, "start", folder_of_settings])  # noqa: S606  no shell
+    return os.execve(sys.executable, [*program, folder_of_settings], os.environ | OURS)  # noqa: S606  no shell
 
 
 def folder_sha256(folder: Path) -> str:

@@ -40,6 +40,7 @@ class ApiServer:
     refuses: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
     patched: list = field(default_factory=list)
+    deleted: list = field(default_factory=list)
     port: int = 0
 
     def put(self, kind, namespace: str, *things: dict) -> None:
@@ -72,6 +73,10 @@ def serve(api: ApiServer) -> ThreadingHTTPServer:
                 self.answer(200, api.objects[url.path])
             else:
                 self.answer(404, {"message": "the server could not find the requested resource"})
+
+        def do_DELETE(self):
+            api.deleted.append(self.path)
+            self.answer(200, {})
 
         def do_PATCH(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -8,6 +8,7 @@ import pytest
 from ml_pipeline.adapters.kubernetes import Cluster
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.rules.render import applied, drift
 
 from tests.api_server import ApiServer, serve
 
@@ -22,6 +23,13 @@ def _own_git_identity(monkeypatch):
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+
+
+@pytest.fixture(autouse=True)
+def _no_colours(monkeypatch):
+    """Whatever the terminal, or the CI system, of whoever runs the tests asks for."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def folder(path: Path, below: str = "") -> dict[str, bytes]:
@@ -41,6 +49,12 @@ def files() -> dict[str, bytes]:
 @pytest.fixture
 def snapshot(files) -> Snapshot:
     return load_snapshot(files)
+
+
+@pytest.fixture
+def current(files) -> dict[str, bytes]:
+    """The tree with its overlays."""
+    return applied(files, drift(load_snapshot(files)))
 
 
 def git(path: Path, *arguments: str) -> str:
@@ -81,6 +95,22 @@ def rendered_team(team) -> Path:
 
 
 @pytest.fixture
+def shipped(tmp_path) -> Path:
+    """A clone of the tree as it ships."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+    git(tmp_path, "clone", "--quiet", "origin.git", "clone")
+    git(clone, "checkout", "--quiet", "-b", "main")
+    for path in git(REPOSITORY, "ls-files").splitlines():
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_bytes((REPOSITORY / path).read_bytes())
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Begin")
+    git(clone, "push", "--quiet", "origin", "main")
+    return clone
+
+
+@pytest.fixture
 def say(capsys):
     """Prints a figure among the tests' dots."""
 
@@ -105,8 +135,8 @@ def cluster(api, tmp_path) -> Cluster:
     return Cluster(api.kubeconfig(tmp_path))
 
 
-def until(probe):
-    end = time.monotonic() + 20
+def until(probe, seconds: float = 20.0):
+    end = time.monotonic() + seconds
     while not (found := probe()):
         assert time.monotonic() < end
         time.sleep(0.02)

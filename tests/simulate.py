@@ -1,9 +1,17 @@
 """Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
 
+import json
+import re
+
+from ml_pipeline.adapters.metrics import Counters
+from ml_pipeline.documents.results import Finished
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.local.serving import evidence_row
+from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.identity import data_identity
+from ml_pipeline.rules.latency import Latency
 from ml_pipeline.rules.observed import Observed
-from ml_pipeline.rules.reconcile import awaited, plan
+from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import applied
 from ml_pipeline.rules.serving import state
 
@@ -16,8 +24,6 @@ PREPARED = {
     "columns": [
         {"name": "pixel", "dtype": "float32", "min": 0.0, "max": 16.0, "mean": 4.9, "std": 6.0}
     ],
-    "run_id": "r",
-    "experiment": "data",
 }
 
 
@@ -25,7 +31,7 @@ def trained(identity: str, accuracy: float = 0.98) -> dict:
     """What the trainer leaves in MLflow for a run."""
     return {
         "metrics": {"gate_accuracy": accuracy, "gate_latency_p99_ms": 0.1, "gate_memory_mb": 480.0},
-        "signature": True,
+        "signature": {"inputs": "float32 [-1, 1, 8, 8]", "outputs": "float32 [-1, 10]"},
         "artifact": {
             "uri": f"mlflow/1/models/m-{identity[:6]}/artifacts",
             "sha256": identity,
@@ -33,16 +39,37 @@ def trained(identity: str, accuracy: float = 0.98) -> dict:
         },
         "started": "2026-01-01T00:00:00Z",
         "duration_s": 60.0,
-        "run_id": "1" * 32,
-        "experiment": "any",
     }
+
+
+def moved(files, environment="staging"):
+    """The tree after the experiment that waits has moved to another environment and its data was prepared there."""
+    path = "experiments/waiting/experiment.yaml"
+    text = files[path].decode().replace("environment: local", f"environment: {environment}")
+    files = {**files, path: text.replace("max_cost: 0.05", "max_cost: 50").encode()}
+    identity = data_identity(load_snapshot(files).experiments["waiting"])
+    (old,) = (p for p in files if p.startswith("experiments/better/data/"))
+    known = old.rpartition("/")[2].removesuffix(".yaml")
+    receipt = re.sub(rb"identity: .*", f"identity: {identity}".encode(), files[old])
+    receipt = receipt.replace(known.encode(), f"'{identity[:10]}'".encode())
+    receipt = receipt.replace(b"environment: local", f"environment: {environment}".encode())
+    return {**files, f"experiments/waiting/data/{identity[:10]}.yaml": receipt}
+
+
+def finished(receipt) -> Finished:
+    """A run that MLflow holds as finished, with this receipt: bytes as they are, other data as JSON."""
+    raw = receipt if isinstance(receipt, bytes) else json.dumps(receipt).encode()
+    return Finished("1" * 32, "any", raw)
 
 
 def observed(files, environment="local", **more) -> Observed:
     """Results for everything that is awaited."""
     snapshot = load_snapshot(files)
     data = {data_identity(e) for e in snapshot.experiments.values()}
-    results = {i: PREPARED if i in data else trained(i) for i in awaited(snapshot, environment)}
+    results = {
+        i: finished(PREPARED if i in data else trained(i))
+        for i in Branch(snapshot).awaited(environment)
+    }
     return Observed(environment, results=results, **more)
 
 
@@ -54,13 +81,9 @@ def settle(files, environment="local"):
     return files
 
 
-def serving_status(
-    files, model="digits", environment="local", requests=1000, errors=0, p99=5.0
-) -> dict:
+def serving_status(files, model="digits", environment="local", requests=1000, errors=0) -> dict:
     """A status file of the embedded environment that serves what is declared, all predictors alike."""
     serving = state(load_snapshot(files), environment, model)
-    evidence = [
-        {"run": r, "weight": w, "requests": requests, "errors": errors, "p99_ms": p99}
-        for r, w in serving.weights.items()
-    ]
+    counted = Counters(requests - errors, errors, 0, Latency({5.0: requests - errors}))
+    evidence = [evidence_row(r, w, counted) for r, w in serving.weights.items()]
     return {"rollout": serving.rollout, "routed": dict(serving.weights), "evidence": evidence}

@@ -1,42 +1,29 @@
-import argparse
 import subprocess
 import sys
 
 import pytest
-from ml_pipeline.cli import main, parser
+from ml_pipeline.cli import main
 
 from tests.conftest import REPOSITORY
 
 
-def commands() -> dict[str, argparse.ArgumentParser]:
-    found = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
-    return found.choices
-
-
-def test_every_command_is_one_that_the_readme_or_docs_name():
-    text = (REPOSITORY / "docs/commands.md").read_text()
-    assert [name for name in commands() if f"## `{name}`" not in text] == []
-
-
-def test_every_option_is_documented():
-    text = (REPOSITORY / "docs/commands.md").read_text()
-    options = {
-        option
-        for command in commands().values()
-        for action in command._actions
-        for option in action.option_strings
-    }
-    assert [
-        option for option in sorted(options - {"-h", "--help", "--repo"}) if option not in text
-    ] == []
-
-
 def test_help_imports_nothing_heavy():
-    script = "import sys; from ml_pipeline.cli import parser; parser(); print([m for m in ('pydantic', 'git', 'yaml', 'torch', 'mlflow') if m in sys.modules])"
+    heavy = (
+        "('pydantic', 'git', 'yaml', 'torch', 'mlflow', 'kubernetes', 'shtab', 'json', 'traceback')"
+    )
+    script = f"""
+import sys, ml_pipeline.cli
+for arguments in (["--help"], ["status", "--help"]):
+    try:
+        ml_pipeline.cli.main(arguments)
+    except SystemExit:
+        pass
+print([name for name in {heavy} if name in sys.modules])
+"""
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_wrong_usage_ends_with_code_2(capsys):
@@ -57,10 +44,7 @@ def test_full_disk_is_one_line_and_code_2(monkeypatch, capsys):
 
     monkeypatch.setattr("ml_pipeline.verbs.validate.validate", full)
     assert main(["validate"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "/x/job.yaml: No space left on device; free space, or correct path and rights\n"
-    )
+    assert capsys.readouterr().err == "/x/job.yaml: No space left on device; free space there\n"
 
 
 def test_interruption_ends_with_code_130(monkeypatch, capsys):
@@ -86,3 +70,23 @@ def test_reader_that_goes_away_is_no_bug():
         cwd=REPOSITORY,
     )
     assert done.stderr == ""
+
+
+def test_commands_work_on_the_whole_clone_from_any_folder(team, monkeypatch, capsys):
+    monkeypatch.chdir(team / "experiments/waiting")
+    assert main(["validate"]) == 0
+    assert "5 experiments" in capsys.readouterr().out
+    assert main(["down"]) == 2
+    assert f"no embedded environment in {team}/.ml-pipeline" in capsys.readouterr().err
+
+
+def test_files_are_named_from_the_current_folder(team, monkeypatch, capsys):
+    monkeypatch.chdir(team / "experiments/waiting")
+    assert main(["validate", "experiment.yaml"]) == 0
+    assert capsys.readouterr().out == "valid: experiments/waiting/experiment.yaml\n"
+    assert main(["submit", "../gone.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("../gone.yaml is not there; ")
+    draft = (team / "experiments/waiting/experiment.yaml").read_text()
+    (team / "experiments/waiting/draft.yaml").write_text(draft.replace("epochs: 30", "epochs: 0"))
+    assert main(["submit", "draft.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("draft.yaml:11: parameters.epochs: ")

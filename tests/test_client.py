@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from ml_pipeline import PipelineClient
 from ml_pipeline.adapters.git import Repository
@@ -52,9 +54,10 @@ def test_large_run_becomes_a_branch_for_an_environment_that_holds_it(client, tea
         resources={"gpus": 4, "memory": "32Gi"},
         budget={"max_cost": 500.0},
     )
-    assert (run.branch, run.experiment.environment) == ("experiments/imagenet-resnet50", "staging")
-    assert git(team, "ls-remote", "origin", "refs/heads/experiments/imagenet-resnet50")
-    assert (run.id, run.status()) == ("imagenet-resnet50", "pending")
+    assert run.id.startswith("imagenet-resnet50-")
+    assert (run.branch, run.experiment.environment) == (f"experiments/{run.id}", "staging")
+    assert git(team, "ls-remote", "origin", f"refs/heads/experiments/{run.id}")
+    assert run.status() == "pending"
 
 
 def test_small_run_is_merged_and_waited_for(client, team):
@@ -73,6 +76,66 @@ def test_same_files_as_the_command_writes(client, team, tmp_path):
     draft.write_bytes(head(team).files[path])
     assert main(["submit", "--repo", str(team), str(draft), "--merge"]) == 0
     assert Repository(team).fetch() == run.revision
+
+
+def test_experiment_that_is_there_is_never_replaced(client, team):
+    before = head(team).files
+    run = client.submit_training("resnet50", "imagenet", HYPERPARAMS, environment="local")
+    assert run.id != "imagenet-resnet50"
+    assert {path: head(team).files[path] for path in before} == before
+
+
+def test_same_arguments_are_the_same_experiment(client, team):
+    first = client.submit_training("mlp", "digits", {"epochs": 5})
+    other = client.submit_training("mlp", "digits", {"epochs": 6})
+    assert (first.experiment.name, other.experiment.name[:11]) == ("digits-mlp", "digits-mlp-")
+    before = Repository(team).fetch()
+    for run, epochs in ((first, 5), (other, 6)):
+        again = client.submit_training("mlp", "digits", {"epochs": epochs})
+        assert again.experiment == run.experiment
+    assert Repository(team).fetch() == before
+
+
+def test_name_of_an_experiment_that_says_something_else_is_refused(client, team):
+    before = Repository(team).fetch()
+    with pytest.raises(
+        PipelineError,
+        match=r"experiment 'waiting' exists with another owner, cost_centre, parameters, seed, .*; give it another name=",
+    ):
+        client.submit_training("mlp", "digits", {"epochs": 5}, name="waiting")
+    assert Repository(team).fetch() == before
+
+
+def test_name_that_waits_on_a_branch_is_refused_too(client, team):
+    asked = {"resources": {"gpus": 1}, "name": "large", "budget": {"max_cost": 500.0}}
+    run = client.submit_training("mlp", "digits", {"epochs": 5}, **asked)
+    assert run.branch == "experiments/large"
+    with pytest.raises(PipelineError, match="'large' exists with another parameters"):
+        client.submit_training("mlp", "digits", {"epochs": 6}, **asked)
+
+
+def test_run_that_another_experiment_has_trained_is_that_run(client, team):
+    first = client.submit_training("mlp", "digits", {"epochs": 5})
+    finish(team)
+    before = Repository(team).fetch()
+    same = client.submit_training("mlp", "digits", {"epochs": 5}, owner="someone")
+    assert (same.status(), same.id) == ("succeeded", first.id)
+    assert Repository(team).fetch() == before
+
+
+def test_snippet_of_the_readme_adds_an_experiment_and_changes_none(shipped, monkeypatch):
+    snippet = re.search(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    before = head(shipped)
+    monkeypatch.chdir(shipped)
+    monkeypatch.setattr("ml_pipeline.client.time.sleep", lambda _: finish(shipped))
+    names: dict = {}
+    exec(snippet[1], names)
+    after = head(shipped)
+    assert names["run"].status() == "succeeded"
+    assert {name: after.experiments[name] for name in before.experiments} == dict(
+        before.experiments
+    )
+    assert state(after, "local", "digits").promotion.run == names["run"].id
 
 
 def test_model_is_promoted(client, team):

@@ -29,7 +29,11 @@ class Checkpoints:
     def locked(self) -> Iterator[None]:
         """Hold the run: a second process for it waits here until the first is gone."""
         with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("waiting for another process of this run to end")
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def save(self, state: dict[str, Any]) -> None:

@@ -18,6 +18,20 @@ class DataError(Exception):
     """The data is not what was declared."""
 
 
+class DivergedError(Exception):
+    """The training has left the finite numbers; the same seed leads there again."""
+
+
+def rank() -> int:
+    """Number of this process of a distributed run, RANK as torch.distributed.run sets it; 0 of a single one."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world() -> int:
+    """Number of processes of the run, WORLD_SIZE."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def _option(description: str, default: Any = None, choices: tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"help": description, "choices": choices})
 
@@ -51,6 +65,7 @@ class Config:
     source: str = _option("address of the source data, bundled://, file://, s3:// or https://", "")
     sha256: str = _option("SHA-256 of the source, 64 hex digits", "")
     holdout: float = _option("share of rows kept for the gates, 0 to 0.9", 0.2)
+    preparation: int = _option("version of what preparing makes, one that this code knows", 1)
     experiment: str = _option("name of the experiment, for MLflow", "unnamed")
     model_name: str = _option("name of the model, for MLflow", "unnamed")
     model_type: str = _option("architecture", "mlp", MODEL_TYPES)

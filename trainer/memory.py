@@ -1,26 +1,20 @@
-"""The most memory this container has held, left where Kubernetes keeps it when the process is killed."""
+"""How much memory a process or its container holds, and has held at most."""
 
+import ctypes
 import os
+import re
 import resource
-import threading
-import time
 from pathlib import Path
 
-# Kubernetes takes this file into the pod's status when the container ends, however it ends:
-# https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
-TERMINATION_LOG = "/dev/termination-log"
-INTERVAL_SECONDS = 0.25
 # What the limit is held against, in bytes: cgroup version 2, then 1.
 CGROUP = (
     Path("/sys/fs/cgroup/memory.peak"),
     Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"),
 )
-
-
-def note_peak(path: str = TERMINATION_LOG) -> None:
-    """Write `peak N MiB after T s` now and every quarter of a second; nothing where there is no such file, as outside a pod."""
-    if os.access(path, os.W_OK):
-        threading.Thread(target=_note, args=(Path(path), time.monotonic()), daemon=True).start()
+# Only a container has this file; outside one the cgroup holds other things too.
+IN_CONTAINER = "/dev/termination-log"
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"  # https://docs.kernel.org/filesystems/proc.html, clear_refs
 
 
 def peak_mib(cgroup: tuple[Path, ...] = CGROUP) -> int:
@@ -31,12 +25,39 @@ def peak_mib(cgroup: tuple[Path, ...] = CGROUP) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def peak_of_run(path: str = TERMINATION_LOG) -> int:
-    """Most memory so far, in MiB: of the pod, or of this process alone outside one, where the cgroup holds other things too."""
+def peak_of_run(path: str = IN_CONTAINER) -> int:
+    """Most memory so far, in MiB: of the pod, or of this process alone outside one."""
     return peak_mib() if os.access(path, os.W_OK) else peak_mib(())
 
 
-def _note(path: Path, start: float) -> None:
-    while True:
-        path.write_text(f"peak {peak_mib()} MiB after {time.monotonic() - start:.1f} s")
-        time.sleep(INTERVAL_SECONDS)
+class Growth:
+    """By how much this process grows at most, from here on."""
+
+    def __init__(self) -> None:
+        # What was freed and is still resident would be used again, and the growth seem smaller than it is.
+        ctypes.CDLL(None).malloc_trim(0)
+        self._exact = _reset_peak()
+        self._start = resident_mib()
+
+    def peak_mib(self) -> float:
+        """The most so far, in MiB; where the kernel does not let the peak be reset, what it is now."""
+        return max(_status("VmHWM" if self._exact else "VmRSS") - self._start, 0.0)
+
+
+def resident_mib() -> float:
+    """What this process holds now, in MiB."""
+    return _status("VmRSS")
+
+
+def _reset_peak() -> bool:
+    try:
+        _CLEAR.write_text(_RESET_PEAK)
+    except OSError:
+        return False
+    return True
+
+
+def _status(name: str) -> float:
+    found = re.search(rf"^{name}:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
+    assert found, name
+    return int(found[1]) / 1024

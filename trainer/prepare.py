@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from trainer import tracking
-from trainer.config import Config, DataError
-from trainer.sources import Table, load
+from trainer.config import Config, ConfigError, DataError
+from trainer.rows import Table
+from trainer.sources import load
 from trainer.store import fetch, put
 
 log = logging.getLogger("trainer")
+# What preparing makes of a source, by version: whoever changes the bytes that `pack` writes adds one, and experiments that
+# want it say so. An older version may go, a known one may not change its meaning; tests freeze the bytes.
+PREPARATIONS = (1,)
 SPLIT_SEED = 0
 SHORT = 10
 
@@ -34,7 +38,16 @@ class Prepared:
 
 
 def prepare(config: Config) -> int:
-    """Prepare the source, store it below the artifact store, and leave its receipt in MLflow."""
+    """Prepare the source, store it below the artifact store, and leave its receipt in MLflow.
+
+    Raises:
+        ConfigError: this code does not make the version that was asked for.
+    """
+    if config.preparation not in PREPARATIONS:
+        known = ", ".join(map(str, PREPARATIONS))
+        raise ConfigError(
+            f"--preparation {config.preparation}: this image makes {known}; change dataset.preparation, or pin another image"
+        )
     tracking.wait_for(config.around.tracking_uri)
     if tracking.finished_run(config.around.identity):
         log.info("data %s is prepared already", config.around.identity[:SHORT])
@@ -44,8 +57,8 @@ def prepare(config: Config) -> int:
     path = f"data/{config.around.identity[:SHORT]}.npz"
     put(f"{config.around.artifacts_uri}/{path}", content)
     stored = {"uri": path, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    receipt = {"data": stored, **describe(table, config.holdout)}
-    tracking.leave_receipt("data", f"data-{config.around.identity[:SHORT]}", config, receipt)
+    receipt = {"data": stored, **describe(table, config.holdout), "labels": list(table.classes)}
+    tracking.leave_receipt(config, receipt)
     log.info("prepared %d rows of %s, sha256 %s", receipt["rows"], config.source, stored["sha256"])
     return 0
 
@@ -54,9 +67,9 @@ def pack(table: Table, holdout: float) -> bytes:
     """The prepared file: rows shuffled once by a fixed seed, the last share held out; the same bytes every time."""
     rows = len(table.labels_N)
     kept = held_out(rows, holdout)
-    if not 0 < kept < rows or table.labels_N.min() < 0:
+    if not 0 < kept < rows:
         raise DataError(
-            f"{rows} rows cannot be split with a holdout of {holdout}, or a label is negative"
+            f"{rows} rows cannot be split with a holdout of {holdout:g}: one side would be empty; add rows"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(rows)
     train, held = order[:-kept], order[-kept:]
@@ -104,11 +117,11 @@ def describe(table: Table, holdout: float) -> dict[str, Any]:
 
 
 def _column(name: str, values_N: np.ndarray) -> dict[str, Any]:
-    known = values_N[~np.isnan(values_N)] if values_N.dtype.kind == "f" else values_N
-    numbers = {"min": known.min(), "max": known.max(), "mean": known.mean(), "std": known.std()}
+    # In float64: sums and squares of large float32 values are beyond float32.
+    wide = values_N.astype(np.float64)
+    numbers = {"min": wide.min(), "max": wide.max(), "mean": wide.mean(), "std": wide.std()}
     return {
         "name": name,
         "dtype": str(values_N.dtype),
         **{k: round(float(v), 6) for k, v in numbers.items()},
-        "missing": len(values_N) - len(known),
     }

@@ -11,13 +11,15 @@ import fsspec
 from trainer.config import DataError
 
 BLOCK = 2**20
+_GONE = (404, 410)  # HTTP status
 
 
 def fetch(uri: str, sha256: str) -> bytes:
     """The bytes at an address.
 
     Raises:
-        DataError: nothing is there, or the digest differs.
+        DataError: nothing is there, it is no file, or the digest differs.
+        ConnectionError: the server does not give it at the moment.
     """
     content = io.BytesIO()
     digest = hashlib.sha256()
@@ -27,9 +29,16 @@ def fetch(uri: str, sha256: str) -> bytes:
                 digest.update(block)
                 content.write(block)
     except FileNotFoundError as error:
+        # fsspec says this of every answer that is not 200; its cause tells a 404 from a server that is away.
+        if error.__cause__ and getattr(error.__cause__, "status", None) not in _GONE:
+            raise ConnectionError(
+                f"{uri}: {error.__cause__}; wait for its server, or correct the rights"
+            ) from error
         raise DataError(
             f"{uri} is not there; correct the address or prepare the data again"
         ) from error
+    except (IsADirectoryError, ValueError) as error:
+        raise DataError(f"{uri}: is no file ({error}); correct the address") from error
     if digest.hexdigest() != sha256:
         raise DataError(
             f"{uri} has the sha256 {digest.hexdigest()}, declared is {sha256}; the bytes have changed, restore them"

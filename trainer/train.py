@@ -1,8 +1,8 @@
 """Training, read top to bottom: data, model, resume, loop, gates, model into MLflow. Letters as in models.py."""
 
 import logging
+import math
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,43 +14,44 @@ from typing import Any
 import mlflow
 import numpy as np
 import torch
-import torch.distributed as dist
-from mlflow.models import infer_signature
+import torch._inductor  # loading an exported model imports it, 70 MiB: LIBRARIES_MIB has to hold it
+from mlflow.models import ModelSignature, infer_signature
 from torch import Tensor
 
-from trainer import plots, tracking
+from trainer import group, plots, stopping, tracking
 from trainer.checkpoint import Checkpoints
-from trainer.config import Config
-from trainer.evaluate import confusion, evaluate, gates
-from trainer.memory import peak_of_run
+from trainer.config import Config, DivergedError, rank, world
+from trainer.evaluate import confusion, evaluate, latency_p99_ms, serving_memory_mib
+from trainer.memory import peak_of_run, resident_mib
 from trainer.models import Served, build
 from trainer.prepare import SHORT, Prepared, unpack
 from trainer.store import folder_sha256
 
 log = logging.getLogger("trainer")
-TERMINATED = 143
+_NOT_PARAMETERS = ("around", "command", "source", "sha256", "holdout")
 THREADS = 1  # one thread sums in one order: the same loss on every machine
-
-_stop = False
+LIBRARIES_MIB = resident_mib()  # before there is any data
 
 
 def train(config: Config) -> int:
     """Train the run to its end, from its checkpoint if there is one; a run that is finished is not trained again."""
-    signal.signal(signal.SIGTERM, _on_terminate)
     tracking.wait_for(config.around.tracking_uri)
     checkpoints = Checkpoints(config.around.checkpoints, config.around.identity)
-    if _rank() > 0:
+    if _finished(config):
+        return 0
+    if rank() > 0:
         return _train(config, checkpoints)
     with checkpoints.locked():
-        done = tracking.finished_run(config.around.identity)
-        if done:
-            log.info(
-                "run %s has been trained already, as MLflow run %s: nothing to do",
-                config.around.identity[:SHORT],
-                done,
-            )
-            return 0
-        return _train(config, checkpoints)
+        # Whoever held the lock may have finished it meanwhile.
+        return 0 if _finished(config) else _train(config, checkpoints)
+
+
+def _finished(config: Config) -> bool:
+    run = tracking.finished_run(config.around.identity)
+    if run:
+        short = config.around.identity[:SHORT]
+        log.info("run %s has been trained already, as MLflow run %s: nothing to do", short, run)
+    return run is not None
 
 
 # ---- setup ---------------------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ class Session:
         """Write a checkpoint of this moment."""
         self.state["seconds"] += time.monotonic() - self.since
         self.since = time.monotonic()
-        if _rank() == 0:
+        if rank() == 0:
             parts = {
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -102,9 +103,7 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
         if torch.cuda.is_available()
         else torch.device("cpu")
     )
-    if _world() > 1:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-
+    group.join(device, lambda: _finished(config))
     data = unpack(config.around.data_uri, config.around.data_sha256)
     model = _model(config, data).to(device)
     if device.type == "cuda" and config.channels_last and data.train_ND.ndim == 4:
@@ -114,31 +113,33 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
     )
     session = Session(config, data, model, optimizer, checkpoints, _fresh())
     session.resume()
-    if _rank() > 0:
-        finished = _loop(session)
-        _leave_group()
-        return 0 if finished else TERMINATED
+    stopping.save_first()
+    code = _lead(session) if rank() == 0 else _follow(session)
+    group.leave()
+    return code
 
-    name = f"{config.experiment}-{config.around.identity[:SHORT]}"
-    run = session.state["mlflow_run"] = tracking.open_run(
-        config.experiment, name, config, session.state["mlflow_run"]
-    )
-    mlflow.log_params(
-        {
-            k: v
-            for k, v in asdict(config).items()
-            if k not in ("around", "command", "source", "sha256", "holdout")
-        }
-    )
+
+def _lead(session: Session) -> int:
+    """The process that speaks with MLflow and leaves the receipt."""
+    config, state = session.config, session.state
+    run = state["mlflow_run"] = tracking.open_run(config, state["mlflow_run"])
+    mlflow.log_params({k: v for k, v in asdict(config).items() if k not in _NOT_PARAMETERS})
+    tracking.log_dataset(run, config, len(session.data.train_labels_N))
     monitor = _system_metrics(run)
-    finished = _loop(session)
-    _leave_group()
-    monitor.finish()
+    try:
+        finished = _loop(session)
+    finally:
+        monitor.finish()
     if not finished:
         tracking.interrupt_run()
-        return TERMINATED
+        return stopping.TERMINATED
     _finish(session)
     return 0
+
+
+def _follow(session: Session) -> int:
+    """Another process of a distributed run. It stays until the receipt is there: alone, the first could not go on."""
+    return 0 if _loop(session) else stopping.TERMINATED
 
 
 def _fresh() -> dict[str, Any]:
@@ -197,11 +198,16 @@ def _loop(session: Session) -> bool:
                 loss = torch.nn.functional.cross_entropy(scores(rows_ND[rows_B]), labels_N[rows_B])
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
-            _average_gradients(model)
+            group.average_gradients(model)
             optimizer.step()
             state["loss_sum"] += loss.item() * len(rows_B)
             state["batch"] = number + 1
-            if _stops(device):
+            stops, diverged = group.agree(
+                device, stopping.stopped(), not math.isfinite(loss.item())
+            )
+            if diverged:
+                raise _diverged("loss", state["epoch"])
+            if stops:
                 session.save()
                 log.info(
                     "stopped by SIGTERM in epoch %d, batch %d; checkpoint written",
@@ -212,15 +218,17 @@ def _loop(session: Session) -> bool:
             if time.monotonic() - session.since > config.checkpoint_seconds:
                 session.save()
         held_loss, accuracy, _ = evaluate(model, held_MD, held_labels_M)
+        if not math.isfinite(held_loss):
+            raise _diverged("held-out loss", state["epoch"])
         metrics = {
-            "train_loss": state["loss_sum"] * _world() / len(labels_N),
+            "train_loss": state["loss_sum"] * world() / len(labels_N),
             "holdout_loss": held_loss,
             "holdout_accuracy": accuracy,
         }
         state["history"].append(metrics)
         state |= {"epoch": state["epoch"] + 1, "batch": 0, "loss_sum": 0.0}
         session.save()
-        if _rank() == 0:
+        if rank() == 0:
             mlflow.log_metrics(metrics, step=state["epoch"])
             log.info(
                 "epoch %d/%d train_loss %.6f holdout_accuracy %.4f",
@@ -237,32 +245,14 @@ def _batches(config: Config, rows: int, epoch: int, start: int) -> Iterator[tupl
     order_N = np.random.default_rng((config.seed, epoch)).permutation(rows)
     for number, first in enumerate(range(0, rows, config.batch_size)):
         batch_B = torch.from_numpy(order_N[first : first + config.batch_size])
-        if number >= start and len(batch_B) >= _world():
-            yield number, batch_B[_rank() :: _world()]
+        if number >= start and len(batch_B) >= world():
+            yield number, batch_B[rank() :: world()]
 
 
-def _stops(device: torch.device) -> bool:
-    """Whether SIGTERM has reached this process or, of several, any: they have to stop at the same batch."""
-    if _world() == 1:
-        return _stop
-    told = torch.tensor(float(_stop), device=device)
-    dist.all_reduce(told, dist.ReduceOp.MAX)
-    return bool(told.item())
-
-
-def _average_gradients(model: Served) -> None:
-    if _world() > 1:
-        for parameter in model.parameters():
-            if parameter.grad is not None:
-                dist.all_reduce(parameter.grad)
-                parameter.grad /= _world()
-
-
-def _leave_group() -> None:
-    """Part from the other processes together: one that vanishes while another still talks to it aborts that one."""
-    if _world() > 1:
-        dist.barrier()
-        dist.destroy_process_group()
+def _diverged(what: str, epoch: int) -> DivergedError:
+    return DivergedError(
+        f"{what} is not finite in epoch {epoch + 1}; lower parameters.learning_rate, or scale the features"
+    )
 
 
 # ---- result --------------------------------------------------------------------------------------------------------
@@ -273,12 +263,15 @@ def _finish(session: Session) -> None:
     config, data, state, model = session.config, session.data, session.state, session.model.cpu()
     rows_ND, labels_N = torch.from_numpy(data.holdout_MD), torch.from_numpy(data.holdout_labels_M)
     loss, accuracy, predicted_N = evaluate(model, rows_ND, labels_N)
-    measured = gates(model, rows_ND, accuracy)
+    latency = latency_p99_ms(model, rows_ND)
+    stored, signature, memory = _log_model(model, data.holdout_MD[:2])
     metrics = {
         **state["history"][-1],
         "holdout_loss": loss,
         "holdout_accuracy": accuracy,
-        **measured,
+        "gate_accuracy": accuracy,
+        "gate_latency_p99_ms": latency,
+        "gate_memory_mb": memory,
     }
     mlflow.log_metrics(metrics, step=config.epochs)
     mlflow.log_figure(plots.learning_curve(state["history"]), "learning_curve.png")
@@ -286,10 +279,9 @@ def _finish(session: Session) -> None:
         plots.confusion_matrix(confusion(labels_N, predicted_N, data.classes)),
         "confusion_matrix.png",
     )
-    stored, signed = _log_model(model, data.holdout_MD[:2])
     receipt = {
         "metrics": {k: round(v, 6) for k, v in metrics.items()},
-        "signature": signed,
+        "signature": signature,
         "artifact": stored,
         "started": state["started"],
         "duration_s": round(state["seconds"] + time.monotonic() - session.since, 1),
@@ -300,8 +292,11 @@ def _finish(session: Session) -> None:
     log.info("finished: accuracy %.4f, model sha256 %s", accuracy, stored["sha256"])
 
 
-def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], bool]:
-    """Where the model lies below the artifact store with its digest, and whether it has a signature."""
+def _log_model(
+    model: Served, example_BD: np.ndarray
+) -> tuple[dict[str, Any], dict[str, str] | None, float]:
+    """Where the model lies below the artifact store with its digest; what it takes and gives, None if it does not say; and
+    MiB to serve it."""
     with torch.no_grad():
         signature = infer_signature(example_BD, model(torch.from_numpy(example_BD)).numpy())
     requirements = [f"torch=={torch.__version__.split('+')[0]}", f"mlflow=={mlflow.__version__}"]
@@ -314,27 +309,25 @@ def _log_model(model: Served, example_BD: np.ndarray) -> tuple[dict[str, Any], b
     )
     location = mlflow.get_logged_model(info.model_id).artifact_location
     with tempfile.TemporaryDirectory() as folder:
-        digest, size = folder_sha256(
-            Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder))
-        )
+        logged = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder))
+        digest, size = folder_sha256(logged)
+        memory = serving_memory_mib(logged, example_BD[:1], LIBRARIES_MIB)
     path = f"mlflow/{location.removeprefix('mlflow-artifacts:/')}"
-    return {"uri": path, "sha256": digest, "bytes": size}, info.signature is not None
+    return {"uri": path, "sha256": digest, "bytes": size}, _described(info.signature), memory
+
+
+def _described(signature: ModelSignature | None) -> dict[str, str] | None:
+    """Each tensor of a signature as `float32 [-1, 1, 8, 8]`, with -1 for any number of rows."""
+    if signature is None:
+        return None
+    parts = {"inputs": signature.inputs, "outputs": signature.outputs}
+    return {
+        name: ", ".join(f"{tensor.type} {list(tensor.shape)}" for tensor in schema.inputs)
+        for name, schema in parts.items()
+    }
 
 
 # ---- small things --------------------------------------------------------------------------------------------------
-
-
-def _on_terminate(*_: object) -> None:
-    global _stop
-    _stop = True
-
-
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
-
-
-def _world() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _now() -> str:

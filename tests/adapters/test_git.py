@@ -3,6 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from ml_pipeline.adapters.git import AUTOMATION, Repository
 from ml_pipeline.documents.faults import ConflictError, PipelineError
+from ml_pipeline.documents.source import Special
+from ml_pipeline.rules.plain_files import special
 from ml_pipeline.rules.render import Changes
 
 from tests.conftest import git
@@ -71,6 +73,79 @@ def test_nothing_to_change_makes_no_commit(repository):
     assert repository.propose(lambda _: (Changes({}), "")) is None
 
 
+def test_many_commits_are_made_at_once(team, repository):
+    head = repository.revision("origin/main")
+    strange = 'a/we"ird\n\\ name'
+    last = repository.commit_all(
+        head,
+        [
+            (Changes({strange: b"1", "a/b": b""}), "One\n\nBecause.\n"),
+            (Changes({"a/c": b"x\n"}, frozenset({strange, "never/there"})), "Two"),
+        ],
+        AUTOMATION,
+    )
+    log = git(team, "log", "--format=%an %cn: %s", f"{head}..{last}").splitlines()
+    assert log == ["ml-pipeline ml-pipeline: Two", "ml-pipeline ml-pipeline: One"]
+    assert repository.read(f"{last}~1", ["a"]) == {strange: b"1", "a/b": b""}
+    assert repository.read(last, ["a"]) == {"a/b": b"", "a/c": b"x\n"}
+    assert git(team, "for-each-ref", "refs/ml-pipeline") == ""
+
+
+def test_commit_without_an_author_is_that_of_whoever_uses_the_clone(team, repository):
+    revision = repository.commit(
+        repository.revision("origin/main"), Changes({"a": b"1"}), "Subject\n\nBody\n"
+    )
+    assert git(team, "log", "-1", "--format=%an <%ae>: %B", revision) == (
+        "Ada <ada@example.com>: Subject\n\nBody"
+    )
+
+
+def test_newest_commit_of_every_file_is_known_from_one_walk(team, repository):
+    (team / "experiments/good/experiment.yaml").write_text("x: 1\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Strange \x1f\x01 subject")
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "Nothing")
+    first = git(team, "rev-parse", "HEAD")
+    git(team, "checkout", "--quiet", "-b", "side", "HEAD~2")
+    (team / "experiments/side.yaml").write_text("y: 1\n")
+    git(team, "add", "--all")
+    git(team, "commit", "--quiet", "--message", "Side")
+    git(team, "merge", "--quiet", "--no-ff", "--message", "Merge", first)
+    found = repository.last_changes("HEAD", ["experiments"])
+    assert found.keys() == repository.listing("HEAD", ["experiments"]).keys()
+    for path, commit in found.items():
+        assert commit.sha == git(team, "log", "-1", "--format=%H", "--", path), path
+    new = repository.last_changes("HEAD", ["experiments"], "HEAD~1")
+    assert set(new) == {"experiments/good/experiment.yaml"}
+
+
+def test_difference_reads_only_what_has_changed(team, repository):
+    old = repository.revision("HEAD")
+    (team / "experiments/good/experiment.yaml").write_text("x: 1\n")
+    git(team, "rm", "--quiet", "experiments/weak/experiment.yaml")
+    git(team, "commit", "--quiet", "--all", "--message", "Change")
+    assert repository.difference(old, "HEAD") == (
+        {"experiments/good/experiment.yaml": b"x: 1\n"},
+        {"experiments/weak/experiment.yaml"},
+    )
+
+
+@pytest.mark.parametrize("mode", ["120000", "160000", "100755"])
+def test_what_is_no_plain_file_stands_there_for_no_reader(team, repository, mode):
+    head = repository.revision("HEAD")
+    good = "experiments/good/experiment.yaml"
+    blob = head if mode == "160000" else repository.listing("HEAD", [good])[good][0]
+    git(team, "update-index", "--add", "--cacheinfo", f"{mode},{blob},experiments/other")
+    git(team, "commit", "--quiet", "--message", "Add what is no plain file")
+    ((path, found),) = repository.difference(head, "HEAD")[0].items()
+    assert (path, found) == ("experiments/other", special(mode, blob))
+    assert isinstance(found, Special)
+    assert found.text == special(mode, blob).text
+    assert repository.read("HEAD") == {**repository.read(head), path: found}
+    assert ("experiments/other" in repository.fetched("HEAD", ["experiments"])) == (
+        mode == "100755"
+    )
+
+
 def test_unknown_revision_is_named(repository):
     with pytest.raises(PipelineError, match="'nowhere' is not a revision"):
         repository.revision("nowhere")
@@ -85,3 +160,42 @@ def test_unreachable_remote_is_named(repository):
     repository.remote = "nowhere"
     with pytest.raises(PipelineError, match="git fetch: .*nowhere"):
         repository.fetch()
+
+
+def test_contents_are_those_of_the_branch_however_commits_came_to_it(tmp_path):
+    """A push, a merge commit, a squash and a removal: what the branch held, in that order."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+
+    def write(text: str) -> None:
+        (tmp_path / "a.yaml").write_text(text)
+        git(tmp_path, "add", "--all")
+        git(tmp_path, "commit", "--quiet", "--message", f"Say {text}")
+
+    write("one")
+    git(tmp_path, "checkout", "--quiet", "-b", "side")
+    write("draft")
+    write("two")
+    git(tmp_path, "checkout", "--quiet", "main")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Something else")
+    git(tmp_path, "merge", "--quiet", "--no-ff", "--message", "Merge side", "side")
+    git(tmp_path, "checkout", "--quiet", "-b", "squashed")
+    write("draft again")
+    write("three")
+    git(tmp_path, "checkout", "--quiet", "main")
+    git(tmp_path, "merge", "--quiet", "--squash", "squashed")
+    git(tmp_path, "commit", "--quiet", "--message", "Squash")
+    git(tmp_path, "rm", "--quiet", "a.yaml")
+    git(tmp_path, "commit", "--quiet", "--message", "Take it away")
+    found = Repository(tmp_path).versions("a.yaml", "main")
+    assert [(content.subject, content.body) for content in found] == [
+        ("Say one", b"one"),
+        ("Merge side", b"two"),
+        ("Squash", b"three"),
+        ("Take it away", None),
+    ]
+
+
+def test_file_that_never_was_has_no_contents(tmp_path):
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Begin")
+    assert Repository(tmp_path).versions("a.yaml", "main") == []

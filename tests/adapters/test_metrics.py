@@ -1,51 +1,87 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from ml_pipeline.adapters.metrics import Counters, parse, scrape
 from ml_pipeline.documents.faults import UnavailableError
+from ml_pipeline.rules.latency import Latency
 
 PAGE = """
-# TYPE envoy_cluster_upstream_rq_completed counter
-envoy_cluster_upstream_rq_completed{envoy_cluster_name="digits-run-a"} 100
-envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="digits-run-a"} 97
-envoy_cluster_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="digits-run-a"} 3
-envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="digits-run-a",le="1"} 50
-envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="digits-run-a",le="2"} 100
-envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="digits-run-a",le="+Inf"} 100
+# TYPE envoy_http_downstream_rq_completed counter
+envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="ingress"} 104
+# TYPE envoy_answers_requests counter
+envoy_answers_requests{predictor="digits-run-a",code="200",flags="-"} 90
+envoy_answers_requests{predictor="digits-run-a",code="500",flags="-"} 3
+envoy_answers_requests{predictor="digits-run-a",code="503",flags="URX,UF"} 2
+envoy_answers_requests{predictor="digits-run-a",code="200",flags="UPE"} 1
+envoy_answers_requests{predictor="digits-run-a",code="400",flags="-"} 4
+envoy_answers_requests{predictor="-",code="404",flags="-"} 4
+envoy_answers_milliseconds_bucket{predictor="digits-run-a",le="1"} 50
+envoy_answers_milliseconds_bucket{predictor="digits-run-a",le="+Inf"} 91
+envoy_answers_milliseconds_sum{predictor="digits-run-a"} 130.5
 """
 
 
-def test_page_is_read_by_cluster():
+def test_page_is_read_by_predictor():
     counters = parse(PAGE)["digits-run-a"]
-    assert (counters.requests, counters.errors, counters.buckets[2.0]) == (100, 3, 100)
+    assert (counters.answered, counters.failed, counters.refused) == (90, 6, 4)
+    assert counters.latency.counts == {1.0: 50, float("inf"): 91}
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.5, 1.0), (0.75, 1.5), (1.0, 2.0)])
-def test_quantile_is_linear_inside_a_bucket(share, expected):
-    assert parse(PAGE)["digits-run-a"].quantile(share) == pytest.approx(expected)
+@pytest.mark.parametrize(
+    ("code", "flags", "expected"),
+    [
+        ("200", "-", "answered"),
+        ("304", "-", "answered"),
+        ("400", "-", "refused"),
+        ("422", "-", "refused"),
+        ("404", "-", "failed"),
+        ("429", "-", "failed"),
+        ("500", "-", "failed"),
+        ("504", "UT", "failed"),
+        ("200", "UPE", "failed"),
+        ("0", "DC", "failed"),
+        ("-", "-", "failed"),
+    ],
+)
+def test_status_and_flags_say_what_the_caller_got(code, flags, expected):
+    page = PAGE.replace('code="400",flags="-"} 4', f'code="{code}",flags="{flags}"}} 1000')
+    assert getattr(parse(page)["digits-run-a"], expected) >= 1000
 
 
-def test_no_requests_have_no_quantile():
-    assert Counters().quantile(0.99) is None
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [
+        ("envoy_http_downstream_rq_completed", "http_downstream_rq_completed"),
+        ("envoy_answers_requests", "requests by status"),
+        ("flags=", "the label flags"),
+        ("code=", "the label code"),
+    ],
+)
+def test_what_the_page_lacks_is_unavailable_not_zero(lost, named):
+    with pytest.raises(UnavailableError, match=f"lack {named}"):
+        parse(PAGE.replace(lost, "renamed="))
+
+
+def test_proxy_that_was_asked_nothing_has_counted_nothing():
+    page = 'envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="ingress"} 0'
+    assert parse(page) == {}
 
 
 def test_a_window_counts_what_came_after_it():
-    counted = Counters(10, 2, {1.0: 10}).since(Counters(4, 1, {1.0: 4}))
-    assert (counted.requests, counted.errors, counted.buckets) == (6, 1, {1.0: 6})
+    start = Counters(4, 1, 0, Latency({1.0: 4}))
+    counted = Counters(10, 2, 3, Latency({1.0: 10})).since(start)
+    assert counted == Counters(6, 1, 3, Latency({1.0: 6}))
 
 
-def test_restarted_proxy_starts_the_window_anew():
-    assert Counters(3, 0, {}).since(Counters(10, 0, {})).requests == 3
+@pytest.mark.parametrize(
+    "now", [Counters(3, 1), Counters(12, 0), Counters(12, 1, 0, Latency({1.0: 2}))]
+)
+def test_counter_that_fell_shows_a_restarted_proxy(now):
+    assert now.since(Counters(10, 1, 0, Latency({1.0: 10}))) == now
+
+
+def test_counts_of_several_looks_add_up():
+    assert Counters(1, 2, 3).plus(Counters(10, 20, 30)) == Counters(11, 22, 33)
 
 
 def test_silent_proxy_is_unavailable_not_zero():
     with pytest.raises(UnavailableError, match="does not answer"):
         scrape("http://127.0.0.1:9")
-
-
-@given(st.lists(st.floats(0.1, 9.9), min_size=1, max_size=50), st.floats(0.01, 1))
-def test_quantile_lies_within_one_bucket_of_the_true_one(values, share):
-    bounds = [float(n) for n in range(1, 11)]
-    counters = Counters(len(values), 0, {b: sum(v <= b for v in values) for b in bounds})
-    true = sorted(values)[max(0, -(-len(values) * share // 1).__int__() - 1)]
-    assert abs(counters.quantile(share) - true) <= 1.0 + 1e-9

@@ -4,8 +4,9 @@ import re
 import subprocess
 
 import pytest
-from ml_pipeline.adapters.revisions import Revisions, open_tree
+from ml_pipeline.adapters.revisions import Revisions, find_top, open_tree
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.rules.checks import checked
 
 from tests.conftest import git
 
@@ -151,7 +152,10 @@ def test_what_is_no_plain_file_is_refused_by_every_reading(team, make, commit):
     revisions = Revisions(team)
     readings = [lambda: open_tree(team), lambda: revisions.comparison("HEAD")]
     if commit:
-        readings += [lambda: revisions.comparison("HEAD~1"), lambda: revisions.read("HEAD")]
+        readings += [
+            lambda: revisions.comparison("HEAD~1"),
+            lambda: checked(revisions.read("HEAD")),
+        ]
     for read in readings:
         with pytest.raises(InvalidDocumentsError, match=re.escape(text)) as error:
             read()
@@ -276,3 +280,43 @@ def test_many_blobs_are_read_in_one_go(team, files):
         files[path] for path in listed
     ]
     assert revisions.blobs([]) == []
+
+
+def test_files_of_several_revisions_come_in_one_go(team):
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "Again")
+    names = ["HEAD:requirements.lock", "HEAD:gone.yaml", "HEAD~1:requirements.lock"]
+    assert Revisions(team).contents(names) == [b"torch==2.13.0\n", None, b"torch==2.13.0\n"]
+    assert Revisions(team).contents([]) == []
+
+
+@pytest.mark.parametrize("below", ["experiments/good/runs", "base", ".ml-pipeline/pods/x", ""])
+def test_top_is_found_from_any_folder(team, below):
+    (team / below).mkdir(parents=True, exist_ok=True)
+    assert find_top(team / below) == team
+
+
+def test_top_of_a_worktree_is_its_own(team, tmp_path):
+    git(team, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"))
+    assert find_top(tmp_path / "tree/experiments/good") == tmp_path / "tree"
+
+
+def test_tree_without_git_has_a_top_too(tmp_path):
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "experiments/a").mkdir(parents=True)
+    assert find_top(tmp_path / "experiments/a") == tmp_path
+
+
+def test_bare_repository_below_a_clone_is_its_own_top(team):
+    git(team, "init", "--quiet", "--bare", ".ml-pipeline/origin.git")
+    assert find_top(team / ".ml-pipeline/origin.git") == team / ".ml-pipeline/origin.git"
+
+
+def test_folder_of_no_checkout_is_left_as_it_is(tmp_path):
+    assert find_top(tmp_path) == tmp_path
+
+
+def test_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(
+        PipelineError, match="gone is no folder; give --repo a folder of a checkout"
+    ):
+        find_top(tmp_path / "gone")

@@ -358,6 +358,10 @@ spec:
         )
         return thing.get("status", {}).get("lastAppliedRevision", "").rpartition(":")[2]
 
+    def is_idle(self) -> bool:
+        """Whether Flux has applied what is on the branch and no Job is left of it; that there is none yet would say nothing."""
+        return self.applied("training") == self.head_revision() and not self.jobs()
+
     def account(self, name: str) -> Path:
         """A kubeconfig with the rights of a ServiceAccount of the platform namespace."""
         path = self.folder / f"kubeconfig-{name}"
@@ -472,7 +476,9 @@ def answers(url: str) -> bool:
         return False
 
 
-def new_team(services: Services, folder: Path, image: str = UNUSED) -> Team:
-    team = Team(services.provider, services, folder, f"t{secrets.token_hex(3)}", image)
+def new_team(
+    services: Services, folder: Path, image: str = UNUSED, kind: type[Team] = Team
+) -> Team:
+    team = kind(services.provider, services, folder, f"t{secrets.token_hex(3)}", image)
     team.begin()
     return team

@@ -22,7 +22,6 @@ def jobs(team):
     with Watch(
         team.provider.kubeconfig, f"/apis/batch/v1/namespaces/{team.name}-training/jobs"
     ) as watch:
-        time.sleep(0.5)
         yield watch
 
 

@@ -107,7 +107,6 @@ def bare(team, number: int) -> float:
     git(team.clone, "clean", "--quiet", "-fd")
     git(team.clone, "checkout", "--quiet", ".")
     with Watch(team.provider.kubeconfig, f"/api/v1/namespaces/{team.name}-training/pods") as pods:
-        time.sleep(0.3)
         start = time.monotonic()
         team.kubectl("apply", "-f", str(manifest))
         team.wait("the pod to run", lambda: pods.first(start, running))

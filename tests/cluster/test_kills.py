@@ -167,7 +167,6 @@ def test_kills_leave_no_trace(team, capsys):
     automation = Automation(team)
     jobs = Watch(team.provider.kubeconfig, f"/apis/batch/v1/namespaces/{team.name}-training/jobs")
     with jobs:
-        time.sleep(0.5)
         killed = run_all(team, automation, names, KILLS)
         team.wait("Flux to prune", lambda: team.provider.keep() or not team.jobs(), 180)
     automation.kill()

@@ -1,8 +1,8 @@
 import pytest
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS
-from ml_pipeline.adapters.mlflow import Tracking
-from ml_pipeline.cluster.observe import observe, tracking_uri
-from ml_pipeline.documents.faults import UnavailableError
+from ml_pipeline.adapters.mlflow import Look, Tracking
+from ml_pipeline.cluster.observe import Observer, tracking_uri
+from ml_pipeline.rules.observed import Hold
 
 from tests.rules.test_pods import FAILED, RUN, job, killed, pod
 
@@ -10,8 +10,12 @@ from tests.rules.test_pods import FAILED, RUN, job, killed, pod
 @pytest.fixture(autouse=True)
 def mlflow(monkeypatch):
     monkeypatch.setattr(
-        Tracking, "results", lambda self, awaited: {identity: {} for identity in awaited}
+        Tracking, "look", lambda self, awaited, failed: Look({i: {} for i in awaited})
     )
+
+
+def observe(cluster, snapshot, name, awaited, traffic):
+    return Observer(cluster, name, lambda: traffic).look(snapshot, awaited)
 
 
 @pytest.fixture
@@ -57,16 +61,17 @@ def test_model_is_judged_by_what_was_measured_of_its_own_rollout(empty, cluster,
 def test_what_the_api_server_refuses_is_held(empty, cluster, snapshot):
     empty.refuses["/apis/batch/v1/namespaces/staging-training/jobs"] = (403, "jobs is forbidden")
     observed = observe(cluster, snapshot, "staging", {"x"}, {})
-    assert observed.held == ("jobs is forbidden; ask for the group ml-pipeline-readers",)
+    assert observed.held == (
+        Hold("cluster", "jobs is forbidden; ask for the group ml-pipeline-readers"),
+    )
     assert (observed.results, observed.failed) == ({"x": {}}, {})
 
 
 def test_silent_mlflow_is_held(empty, cluster, snapshot, monkeypatch):
-    def silent(*_):
-        raise UnavailableError("MLflow does not answer")
-
-    monkeypatch.setattr(Tracking, "results", silent)
-    assert observe(cluster, snapshot, "staging", {"x"}, {}).held == ("MLflow does not answer",)
+    silent = Look({}, frozenset({"x"}), (Hold("MLflow", "does not answer"),))
+    monkeypatch.setattr(Tracking, "look", lambda *_: silent)
+    observed = observe(cluster, snapshot, "staging", {"x"}, {})
+    assert (observed.unknown, observed.held) == (silent.unknown, silent.held)
 
 
 def test_mlflow_can_have_another_address_here(snapshot, monkeypatch):

@@ -10,6 +10,7 @@ from ml_pipeline.adapters.kustomize import build_objects
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.policy import policies_of
 
+from tests.cluster.team import Team, new_team
 from tests.conftest import FIXTURES, REPOSITORY, folder, git
 
 EXAMPLES = sorted((FIXTURES / "policies").glob("*/*/*.yaml"))
@@ -19,26 +20,36 @@ PATHS = {
 }
 
 
+class LikeStaging(Team):
+    """An environment with the registry and the largest node of staging, from its first revision: a policy that is in force
+    is the one that the examples are about."""
+
+    def facts(self, serving: str) -> str:
+        registry = "repository: registry.example.com/ml/serving"
+        return (
+            super()
+            .facts(serving)
+            .replace("repository: serving", registry)
+            .replace("cpu: 64, memory: 256Gi,", "cpu: 64, memory: 256Gi, gpus: 4, gpu_type: A100,")
+        )
+
+
 @pytest.fixture(scope="module")
-def team(team):
-    """An environment like staging: its registry and its largest node."""
-    path = team.clone / f"environments/{team.name}/environment.yaml"
-    text = path.read_text().replace(
-        "cpu: 64, memory: 256Gi,", "cpu: 64, memory: 256Gi, gpus: 4, gpu_type: A100,"
-    )
-    lines = [
-        line.replace("repository: serving", "repository: registry.example.com/ml/serving")
-        for line in text.splitlines()
-    ]
-    path.write_text("\n".join(lines) + "\n")
-    team.pipeline("render")
-    revision = team.commit("Look like staging")
-    team.wait("the policies", lambda: team.ready("platform", revision))
-    team.wait(
-        "the policies to be enforced",
-        lambda: refused(team, EXAMPLES[0].parents[1] / "rejected/other-registry.yaml"),
-    )
-    return team
+def team(services, tmp_path_factory):
+    found = new_team(services, tmp_path_factory.mktemp("team"), kind=LikeStaging)
+    found.wait("the platform", lambda: found.ready("platform", found.head_revision()))
+    # The API server learns of each policy, and of its binding, by itself: one that is in force says nothing of the others.
+    for policy, example in first_rejected().items():
+        name = f"ValidatingAdmissionPolicy '{found.name}-{policy}'"
+        found.wait(f"{name} to be enforced", lambda n=name, e=example: n in refused(found, e))
+    yield found
+    found.end()
+
+
+def first_rejected() -> dict[str, Path]:
+    """An example of each policy that it alone refuses."""
+    rejected = (example for example in reversed(EXAMPLES) if example.parent.name == "rejected")
+    return {example.parents[1].name: example for example in rejected}
 
 
 def post(team, thing: dict) -> str:

@@ -103,6 +103,28 @@ def api(provider):
 
 
 @pytest.fixture(scope="module")
+def team(team, api):
+    """The environment once the API server knows every binding: of each role, in each place."""
+    for role, places in MAY.items():
+        for place, rights in places.items():
+            resource, verbs = next(iter(rights.items()))
+            asked = (subject(team, role), f"{team.name}-{place}" if place else "", resource)
+            verb = min(verbs)
+            team.wait(
+                f"{role} to be bound in {place or 'the cluster'}",
+                lambda a=asked, v=verb: allowed(api, *a, v),
+            )
+    return team
+
+
+@pytest.fixture(scope="module")
+def platform(team):
+    """The environment once Flux has applied what belongs to its platform."""
+    team.wait("the platform", lambda: team.ready("platform", team.head_revision()))
+    return team
+
+
+@pytest.fixture(scope="module")
 def resources(provider) -> list[tuple[str, bool]]:
     """Every resource that the API server has, as group/name, and whether it lives in a namespace."""
     found = []
@@ -237,8 +259,8 @@ def test_serving_pods_are_baseline(team):
     assert 'violates PodSecurity "baseline' in refusal(team, "serving", pod(hostNetwork=True))
 
 
-def test_platform_is_in_place(team):
-    team.wait("the platform", lambda: team.ready("platform"))
+def test_platform_is_in_place(platform):
+    team = platform
     quota = {q["metadata"]["name"]: q["spec"]["hard"] for q in team.objects("resourcequotas")}
     assert quota["pools"]["requests.cpu"] == "64"
     assert {"closed", "dns"} <= {
@@ -247,8 +269,8 @@ def test_platform_is_in_place(team):
     assert f"{team.name}-training" in team.provider.kubectl("get", "priorityclasses", "-o", "name")
 
 
-def test_networks_are_closed_but_for_what_is_needed(team):
-    policies = {p["metadata"]["name"]: p["spec"] for p in team.objects("networkpolicies")}
+def test_networks_are_closed_but_for_what_is_needed(platform):
+    policies = {p["metadata"]["name"]: p["spec"] for p in platform.objects("networkpolicies")}
     assert policies["closed"]["podSelector"] == {}
     assert sorted(policies["closed"]["policyTypes"]) == ["Egress", "Ingress"]
     ports = [

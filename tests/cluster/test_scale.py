@@ -79,7 +79,7 @@ def merge(team: Team, count: int) -> None:
 def test_experiments_merged_at_once(kwok, teams, count, capsys):
     team = teams()
     shard(team)
-    team.wait("the platform", lambda: team.ready("training"))
+    team.wait("the platform and every shard", lambda: is_connected(team))
     merge(team, count)
     build = builds(team)
     start = time.monotonic()
@@ -133,6 +133,17 @@ def training(team: Team, field: str) -> list[str]:
     ]
 
 
+def is_connected(team: Team) -> bool:
+    """Whether every Kustomization has applied what is on the branch: one that has says nothing of the others."""
+    head = team.head_revision()
+    shards = training(team, "lastAppliedRevision")
+    return (
+        len(shards) == int(SHARDS)
+        and all(applied.endswith(head) for applied in shards)
+        and team.ready("platform", head)
+    )
+
+
 def shard(team: Team) -> None:
     """Share the training overlays among as many Kustomizations as SHARDS says."""
     path = team.clone / f"environments/{team.name}/environment.yaml"
@@ -148,7 +159,7 @@ def builds(team: Team) -> float:
     overlays = sorted(path.parent.name for path in root.glob("*/kustomization.yaml"))
     share, seconds = 16 // int(SHARDS), 0.0
     for shard in range(int(SHARDS)):
-        mine = [name for name in overlays if int(name[-10], 16) // share == shard]
+        mine = [name for name in overlays if int(name[-21], 16) // share == shard]
         generated = root / "kustomization.yaml"
         generated.write_text(yaml.safe_dump({"resources": [*mine, "serviceaccount.yaml"]}))
         start = time.monotonic()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+OPEN_SECONDS = 60
+
 
 @dataclass
 class Watch:
@@ -18,10 +20,13 @@ class Watch:
     seen: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     _stopped: bool = False
     _open: Any = None
+    _is_open: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Watch":
+        """Returns once the API server has answered: from then on every change is seen when it happens."""
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
+        assert self._is_open.wait(OPEN_SECONDS), f"no watch of {self.path}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,6 +65,7 @@ class Watch:
                     _return_http_data_only=True,
                 )
                 self._open = answer
+                self._is_open.set()
                 self._read(answer)
             except Exception:  # the server may be down, that is what the tests do to it
                 time.sleep(0.1)

@@ -1,6 +1,6 @@
 import pytest
 from ml_pipeline.documents.faults import InvalidDocumentsError
-from ml_pipeline.documents.snapshot import is_generated, load_snapshot
+from ml_pipeline.documents.snapshot import Snapshot, is_generated, load_snapshot
 
 
 def test_documents_are_found_by_what_they_are(snapshot):
@@ -26,3 +26,26 @@ def test_faults_of_all_files_come_in_one_error(files):
         "experiments/a/experiment.yaml",
         "experiments/b/experiment.yaml",
     }
+
+
+def test_snapshot_after_a_change_is_that_of_the_changed_tree(files, snapshot):
+    _ = snapshot.runs, snapshot.data, snapshot.runs_by_reference, snapshot.experiments
+    run = next(path for path in files if "/runs/" in path)
+    copy = run.replace("/runs/", "/runs/0")
+    write = {copy: files[run], "experiments/a/experiment.yaml": b"x: 1\n", "base/x.yaml": b""}
+    after = snapshot.after(write, {run, "experiments/none/experiment.yaml"})
+    fresh = Snapshot({path: raw for path, raw in {**files, **write}.items() if path != run})
+    assert after.files == fresh.files
+    assert after.paths == fresh.paths
+    for name in ("experiments", "environments", "promotions", "runs_by_reference", "verdicts"):
+        assert list(getattr(after, name)) == list(getattr(fresh, name)), name
+    assert sorted(after.runs) == sorted(fresh.runs)
+    assert sorted(after.data) == sorted(fresh.data)
+
+
+def test_snapshot_after_a_change_keeps_what_was_read(snapshot):
+    path = "experiments/good/experiment.yaml"
+    known = snapshot.document(path)
+    assert snapshot.after({"experiments/a/experiment.yaml": b""}).document(path) is known
+    changed = snapshot.after({path: snapshot.files[path].replace(b"seed:", b"seed: 1 #")})
+    assert changed.document(path) is not known

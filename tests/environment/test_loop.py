@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +14,7 @@ import pytest
 from ml_pipeline.adapters.load import Load
 from ml_pipeline.rules.render import drift
 
-from tests.conftest import git
+from tests.conftest import REPOSITORY, git
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +122,21 @@ def test_promoted_model_answers(environment, serving):
     answer, predictor = post(serving["url"], body)
     assert answer["outputs"][0]["shape"] == [2, 10]
     assert serving["predictors"][0]["name"].startswith(predictor)
+
+
+def test_request_of_the_first_page_can_be_pasted(environment, serving):
+    page = (REPOSITORY / "docs/getting-started.md").read_text()
+    pasted, loop = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", pasted + loop.replace("seq 1000", "seq 3") + "echo $?"],
+        cwd=environment.clone,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "It is a 0\n0\n", done.stderr
 
 
 def test_canary_advances_and_a_revert_takes_it_back(environment, first, second, serving):

@@ -3,7 +3,9 @@ import copy
 import pytest
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local.jobs import Jobs, explain, failure_action
+from ml_pipeline.local.logs import traces
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.logs import JobTrace
 
 RULES = [
     {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
@@ -168,6 +170,15 @@ def test_pruned_job_is_stopped_and_forgotten(jobs, pods):
     assert (pods.stopped, pods.removed, record(jobs)) == (["a-1"], ["a-1"], None)
 
 
+def test_trace_of_a_pruned_job_says_what_it_was_for_and_since_when(jobs, pods):
+    jobs.apply([manifest("a")])
+    created = record(jobs)["created"]
+    jobs.apply([])
+    run(jobs)
+    (trace,) = traces(jobs.state)
+    assert trace == JobTrace("a", manifest("a")["metadata"]["labels"], created)
+
+
 def test_job_that_is_wanted_again_while_it_stops_runs_again(jobs, pods, monkeypatch):
     jobs.apply([manifest("a")])
     run(jobs)
@@ -219,3 +230,38 @@ def test_memory_kill_names_the_line_to_change():
         text
         == "OOMKilled: used 1100 MiB, the limit is 1Gi; raise resources.memory in experiments/digits/experiment.yaml"
     )
+
+
+def test_memory_kill_of_a_data_job_names_what_can_be_done():
+    whole = {"manifest": copy.deepcopy(manifest("x")), "name": "data-1"}
+    whole["manifest"]["metadata"]["labels"] = {"ml-pipeline/data": "2ba248db8f"}
+    text = explain(whole, {"reason": "OOMKilled", "exit_code": 137, "peak_bytes": 1100 * 2**20})
+    assert (
+        text
+        == "OOMKilled: used 1100 MiB, the limit is 1Gi; use fewer rows, the data has to fit into it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "text"),
+    [
+        (42, "peak 9 MiB after 1.0 s\ncannot work: x.csv: row 2", "cannot work: x.csv: row 2"),
+        (42, "peak 9 MiB after 1.0 s", "exit code 42; see `ml-pipeline logs a`"),
+        (42, "", "exit code 42; see `ml-pipeline logs a`"),
+        (1, "\nMLflow does not answer", "exit code 1: MLflow does not answer"),
+        (1, "said by somebody's own trainer", "exit code 1: said by somebody's own trainer"),
+    ],
+)
+def test_last_words_of_the_pod_are_the_reason(code, message, text):
+    whole = {"manifest": manifest("a"), "name": "a"}
+    assert explain(whole, {"reason": "Error", "exit_code": code, "message": message}) == text
+
+
+def test_reason_is_one_line_of_300_characters(jobs, pods):
+    jobs.apply([manifest("a")])
+    run(jobs)
+    pods.end("a-1", 42)
+    pods.ends["a-1"]["message"] = "peak 9 MiB after 1.0 s\n" + "x\n" * 5000
+    run(jobs)
+    message = record(jobs)["message"]
+    assert (len(message), "\n" in message) == (300, False)

@@ -1,7 +1,9 @@
+import errno
 import os
 import signal
 
 import pytest
+from ml_pipeline.adapters.trouble import told
 from ml_pipeline.local.loop import run_until_stopped
 
 
@@ -34,15 +36,16 @@ def ticks(*answers):
 
 def test_loop_ends_with_sigterm_and_stops_the_pods():
     pods = Pods()
-    run_until_stopped(ticks(None, None), pods, OSError, "free space")
+    run_until_stopped(ticks(None, None), pods, OSError, told)
     assert pods.stopped
 
 
 def test_error_that_passes_is_told_with_its_repair(caplog):
-    run_until_stopped(ticks(OSError("disk full"), None), Pods(), OSError, "free space")
-    assert "disk full; free space" in caplog.text
+    full = OSError(errno.ENOSPC, "No space left on device", "/x")
+    run_until_stopped(ticks(full, None), Pods(), OSError, told)
+    assert "/x: No space left on device; free space there" in caplog.text
 
 
 def test_other_errors_end_the_loop():
     with pytest.raises(ValueError, match="a bug"):
-        run_until_stopped(ticks(ValueError("a bug")), Pods(), OSError, "free space")
+        run_until_stopped(ticks(ValueError("a bug")), Pods(), OSError, told)

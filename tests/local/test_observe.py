@@ -1,6 +1,6 @@
 import pytest
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
-from ml_pipeline.local.observe import failed_jobs, find_state, observe, tracking_uri
+from ml_pipeline.local.observe import Observer, failed_jobs, find_state, tracking_uri
 from ml_pipeline.local.state import State
 
 
@@ -34,8 +34,9 @@ def test_failed_jobs_are_known_by_what_they_were_to_do(state):
 def test_silent_mlflow_is_held_and_the_rest_is_seen(state):
     state.write("endpoints", {"mlflow": 9})
     state.write("serving/digits", {"rollout": "x"})
-    observed = observe(state, "local", {"a" * 64})
-    assert "MLflow at http://127.0.0.1:9 does not answer" in observed.held[0]
+    observed = Observer(state, "local").look({"a" * 64})
+    assert "MLflow at http://127.0.0.1:9 does not answer" in observed.held[0].reason
+    assert observed.unknown == {"a" * 64}
     assert (observed.results, observed.serving) == ({}, {"digits": {"rollout": "x"}})
 
 

@@ -23,7 +23,7 @@ def test_everything_listens_on_loopback(router):
 
 def test_weights_become_weighted_clusters(router):
     router.set_routes([Route("/seldon/ns/digits/", {"a": 90, "b": 10})])
-    (route,) = written(router, "rds")["resources"][0]["virtual_hosts"][0]["routes"]
+    route, _ = written(router, "rds")["resources"][0]["virtual_hosts"][0]["routes"]
     assert {c["name"]: c["weight"] for c in route["route"]["weighted_clusters"]["clusters"]} == {
         "a": 90,
         "b": 10,
@@ -67,4 +67,4 @@ def test_silent_envoy_knows_no_cluster(router):
 def test_buckets_are_fine_enough_for_a_p99():
     assert all(b / a < 1.21 for a, b in pairwise(BUCKETS))
     assert BUCKETS[0] == 0.5
-    assert BUCKETS[-1] > 15_000
+    assert BUCKETS[-1] > 1000 * 30 * 1.2  # the route's timeout and a bucket more

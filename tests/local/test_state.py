@@ -1,5 +1,7 @@
+import errno
 import socket
 
+import pytest
 from ml_pipeline.local.state import MARKER, State, free_port, read_json
 
 
@@ -33,3 +35,14 @@ def test_port_in_use_gives_another():
         taken.listen()
         port = taken.getsockname()[1]
         assert free_port(port) != port
+
+
+def test_no_free_port_says_so(monkeypatch):
+    class Taken(socket.socket):
+        def bind(self, address):
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(socket, "socket", Taken)
+    with pytest.raises(OSError, match="no port is free") as error:
+        free_port()
+    assert error.value.errno == errno.EADDRINUSE

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 
@@ -6,7 +7,8 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.local.services import program
 from ml_pipeline.local.state import State
-from ml_pipeline.local.supervisor import Supervisor, read_environment
+from ml_pipeline.local.supervisor import Supervisor, main, read_environment
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 
@@ -51,6 +53,17 @@ def test_revision_that_does_not_build_leaves_the_last_good_one(supervisor, team)
     assert "does not build" in revision["error"]
 
 
+def test_branch_of_the_git_server_is_followed(team, tmp_path):
+    git(team, "checkout", "--quiet", "-b", "release")
+    state = State(tmp_path / "state")
+    git(tmp_path, "clone", "--quiet", "--bare", str(team), str(state.origin))
+    supervisor = Supervisor(state, "local")
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "More")
+    git(team, "push", "--quiet", str(state.origin), "HEAD:release")
+    supervisor._follow()
+    assert state.read("revision")["applied"] == git(team, "rev-parse", "HEAD")
+
+
 def test_full_disk_stalls_the_loop_and_does_not_end_it(supervisor, monkeypatch, caplog, quick_loop):
     ticks = []
 
@@ -63,7 +76,21 @@ def test_full_disk_stalls_the_loop_and_does_not_end_it(supervisor, monkeypatch, 
     monkeypatch.setattr(supervisor.services, "tick", full)
     supervisor.run()
     assert len(ticks) == 2
-    assert "free space in" in caplog.text
+    assert "free space there" in caplog.text
+
+
+def test_no_free_port_is_not_taken_for_a_full_disk(team, monkeypatch, caplog):
+    def none(wanted=None):
+        raise OSError(errno.EADDRINUSE, "no port is free", "127.0.0.1")
+
+    monkeypatch.setattr("ml_pipeline.local.supervisor.free_port", none)
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    with pytest.raises(SystemExit) as end:
+        main(str(state.root), "local")
+    assert (
+        end.value.code == "127.0.0.1: no port is free; end a program that listens on this machine"
+    )
 
 
 def test_missing_envoy_is_said_before_anything_starts(supervisor, monkeypatch):

@@ -1,3 +1,5 @@
+import re
+
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.consequences import ORDER, consequences
 from ml_pipeline.rules.render import applied, drift
@@ -131,6 +133,19 @@ def test_deleted_experiment_cancels_its_run(files):
     ]
 
 
+def test_experiment_that_is_called_like_data_is_none(files):
+    path = "experiments/data-x/experiment.yaml"
+    before = {**files, path: files[WAITING].replace(b"name: waiting", b"name: data-x")}
+    before = edited(before, path, "seed: 7", "seed: 8")
+    after = edited(before, path, "memory: 2Gi", "memory: 3Gi")
+    ((kind, text),) = said(before, files)
+    assert kind == "cancels"
+    assert re.fullmatch(r"cancels the run \w+ of data-x, running or not", text)
+    ((kind, text),) = said(before, after)
+    assert kind == "restarts"
+    assert re.match(r"restarts data-x/\w+ from its checkpoint in another Job", text)
+
+
 def test_promotion_says_from_what_to_what(files):
     before = {p: raw for p, raw in files.items() if p != PROMOTION}
     assert said(before, files) == [
@@ -145,3 +160,34 @@ def test_largest_consequences_come_first(files):
     after = {p: raw for p, raw in files.items() if p not in (WAITING, PROMOTION)}
     kinds = [kind for kind, _ in said(files, after)]
     assert kinds == sorted(kinds, key=ORDER.index) == ["cancels", "traffic"]
+
+
+GOOD, BETTER, THIRD = "good/31a4e76e1a", "better/c39d9a14b0", "good/0123456789"
+
+
+def with_third_run(files) -> dict:
+    """The tree with one more run of the model, which nobody promotes."""
+    receipt = files["experiments/good/runs/31a4e76e1a.yaml"].replace(b"31a4e76e1a", b"0123456789")
+    return {**files, "experiments/good/runs/0123456789.yaml": receipt}
+
+
+def test_baseline_that_did_not_serve_is_told(files):
+    """It would get nearly all of the traffic in one moment."""
+    files = with_third_run(files)
+    after = edited(files, PROMOTION, f"baseline: {GOOD}", f"baseline: {THIRD}")
+    ((_, text),) = [row for row in said(files, after) if row[0] == "traffic"]
+    assert text.endswith(f"; {THIRD} did not serve and gets 90 % at once")
+
+
+def test_forgotten_baseline_is_told(files):
+    files = with_third_run(files)
+    text = files[PROMOTION].decode().replace(BETTER, THIRD).replace(f"baseline: {GOOD}\n", "")
+    ((_, told),) = [r for r in said(files, {**files, PROMOTION: text.encode()}) if "% " in r[1]]
+    assert told.endswith(f"to 100 % {THIRD}; {THIRD} did not serve and gets 100 % at once")
+
+
+def test_canary_at_its_first_step_is_no_jump(files):
+    files = with_third_run(files)
+    after = edited(files, PROMOTION, f"run: {BETTER}", f"run: {THIRD}")
+    ((_, text),) = [row for row in said(files, after) if row[0] == "traffic"]
+    assert text.endswith(f"to 90 % {GOOD}, 10 % {THIRD}")

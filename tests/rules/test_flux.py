@@ -4,7 +4,7 @@ from fnmatch import fnmatch
 import pytest
 import yaml
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.flux import flux_overlays, hook_path
+from ml_pipeline.rules.flux import flux_overlays, hook_path, surplus
 
 PATH = "environments/staging/environment.yaml"
 
@@ -38,7 +38,7 @@ def test_each_overlay_belongs_to_one_shard(files, count):
         for source in sources
     ]
     for digit in "0123456789abcdef":
-        overlay = f"/environments/staging/training/digits-mlp-{digit}123456789"
+        overlay = f"/environments/staging/training/digits-mlp-{digit}123456789-f123456789"
         assert sum(fnmatch(overlay, pattern) for mine in seen for pattern in mine) == 1
 
 
@@ -67,3 +67,23 @@ def test_embedded_environment_has_no_flux(files):
 def test_hook_path_is_the_one_of_notification_controller():
     digest = hashlib.sha256(b"tokengeneric-hmacstaging-platform").hexdigest()
     assert hook_path("token", "staging-platform") == f"/hook/{digest}"
+
+
+@pytest.mark.parametrize(
+    ("count", "gone"), [(16, []), (4, ["training-4"]), (1, ["training-1", "training-4"])]
+)
+def test_shards_that_an_environment_has_no_longer_are_named(files, count, gone):
+    files[PATH] += f"training_shards: {count}\n".encode()
+    environment = load_snapshot(files).environments["staging"]
+    names = ["platform", "training", "training-1", "training-4", "training-eu", "serving"]
+    assert surplus(environment, names) == gone
+
+
+def test_surplus_knows_what_is_rendered(files):
+    """What a lower number leaves over is just what a higher one renders more."""
+    shards = [f"ml-pipeline-{n}" for n in range(1, 8)]
+    rendered = sharded({**files}, 8)
+    raw = rendered["environments/staging/flux/platform/kustomization.yaml"].decode()
+    assert all(name in raw for name in shards)
+    files[PATH] += b"training_shards: 2\n"
+    assert surplus(load_snapshot(files).environments["staging"], shards) == shards[1:]

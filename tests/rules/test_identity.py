@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ml_pipeline.documents.promotion import Resources, Rollout
 from ml_pipeline.documents.reader import read
 from ml_pipeline.rules.identity import (
     data_identity,
@@ -57,8 +58,29 @@ def test_parameters_do_not_make_other_data(files):
     assert changed(files, "epochs: 30", "epochs: 31")[0] == identities(files[PATH])[0]
 
 
-def test_other_code_makes_other_data(files):
-    assert changed(files, "aaaa", "aaab")[0] != identities(files[PATH])[0]
+def test_other_code_makes_no_other_data(files):
+    assert changed(files, "aaaa", "aaab")[0] == identities(files[PATH])[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("digits}", "wine}"),
+        ("digits}", "digits, holdout: 0.3}"),
+        ("digits}", "digits, preparation: 2}"),
+        ("environment: local", "environment: staging"),
+    ],
+)
+def test_source_preparation_and_place_make_other_data(files, old, new):
+    assert changed(files, old, new)[0] != identities(files[PATH])[0]
+
+
+def test_place_makes_no_other_run(files):
+    assert changed(files, "local", "staging")[1] == identities(files[PATH])[1]
+
+
+def test_identity_of_known_data_never_changes(files):
+    assert identities(files[PATH])[0].startswith("216b187a78")
 
 
 def test_identity_of_a_known_run_never_changes(files):
@@ -73,3 +95,33 @@ def test_order_of_keys_does_not_matter(data):
 def test_rollouts_of_other_environments_are_others(snapshot):
     promotion = snapshot.promotions["local", "digits"]
     assert rollout_id("local", promotion) != rollout_id("staging", promotion)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": "good/31a4e76e1a"},
+        {"baseline": None},
+        {"attempt": 2},
+        {"rollout": Rollout(steps=(20, 100))},
+    ],
+)
+def test_what_a_rollout_is_names_it(snapshot, change):
+    promotion = snapshot.promotions["local", "digits"]
+    assert rollout_id("local", promotion.model_copy(update=change)) != rollout_id(
+        "local", promotion
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resources": Resources(memory="9Gi")},
+        {"rollout": Rollout(min_requests=1, max_error_rate_increase=0.5, max_p99_increase=9.0)},
+    ],
+)
+def test_what_changes_while_a_rollout_runs_does_not_name_it(snapshot, change):
+    promotion = snapshot.promotions["local", "digits"]
+    assert rollout_id("local", promotion.model_copy(update=change)) == rollout_id(
+        "local", promotion
+    )

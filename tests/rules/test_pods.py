@@ -1,5 +1,6 @@
 import pytest
-from ml_pipeline.rules.pods import failure, note, views
+from ml_pipeline.rules.identity import SHORT, data_identity
+from ml_pipeline.rules.pods import data_users, failure, note, views
 
 RUN = "ddd4bf48a3"
 LABELS = {"ml-pipeline/experiment": "waiting", "ml-pipeline/run": RUN}
@@ -221,3 +222,40 @@ def test_pods_and_events_belong_to_their_job():
         [event("Started", "x", "j-x"), event("Started", "y", "other")],
     )
     assert (len(view.pods), len(view.events), view.phase, view.identity) == (1, 1, "Running", RUN)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (
+            killed(42, message="peak 187 MiB after 3.2 s\ncannot work: x.csv: row 2; correct it"),
+            "BackoffLimitExceeded: cannot work: x.csv: row 2; correct it",
+        ),
+        (
+            killed(1, message="\nMLflow does not answer; start it"),
+            "BackoffLimitExceeded: exit code 1: MLflow does not answer; start it",
+        ),
+        (
+            killed(137, "OOMKilled", "peak 998 MiB after 3.2 s\ncannot work: x; y"),
+            "BackoffLimitExceeded: OOMKilled: the limit is 1Gi, last known peak 998 MiB after 3.2 s; raise",
+        ),
+    ],
+)
+def test_last_words_of_the_trainer_are_the_reason(snapshot, state, text):
+    assert said(snapshot, job(FAILED), pod("Failed", state)).startswith(text)
+
+
+def test_reason_is_one_line_of_300_characters(snapshot):
+    text = said(snapshot, job(FAILED), pod("Failed", killed(42, message="x\n" * 5000)))
+    assert (len(text), "\n" in text) == (300, False)
+
+
+def test_data_is_named_by_the_experiments_that_use_it(snapshot):
+    short = data_identity(snapshot.experiments["waiting"])[:SHORT]
+    assert "waiting" in data_users(snapshot, short)
+    assert data_users(snapshot, "0" * SHORT) == []
+    a_job = {**job(FAILED), "metadata": {"name": "j", "labels": {"ml-pipeline/data": short}}}
+    text = said(snapshot, a_job, pod("Failed", killed(42, message="cannot work: x; y")))
+    users = ", ".join(data_users(snapshot, short)[:3])
+    assert text.startswith(f"data of {users}")
+    assert text.endswith(": BackoffLimitExceeded: cannot work: x; y")

@@ -23,6 +23,7 @@ def test_options_are_frozen():
             "source",
             "sha256",
             "holdout",
+            "preparation",
             "experiment",
             "model_name",
             "model_type",

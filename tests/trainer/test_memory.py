@@ -1,17 +1,4 @@
-from tests.conftest import until
-from trainer.memory import note_peak, peak_mib, peak_of_run
-
-
-def test_peak_is_left_where_the_pods_status_takes_it_from(tmp_path):
-    log = tmp_path / "termination-log"
-    log.touch()
-    note_peak(str(log))
-    assert until(lambda: log.read_text().startswith("peak ") and log.read_text().endswith(" s"))
-
-
-def test_outside_a_pod_nothing_is_written(tmp_path):
-    note_peak(str(tmp_path / "none"))
-    assert not (tmp_path / "none").exists()
+from trainer.memory import Growth, peak_mib, peak_of_run, resident_mib
 
 
 def test_peak_is_that_of_the_container(tmp_path):
@@ -29,3 +16,30 @@ def test_without_a_cgroup_it_is_that_of_the_process():
 
 def test_peak_of_a_run_outside_a_pod_is_its_own(tmp_path):
     assert peak_of_run(str(tmp_path / "none")) == peak_mib(())
+
+
+def test_growth_is_what_is_held_at_most_from_here_on():
+    held = bytearray(64 * 2**20)
+    growth = Growth()
+    block = bytearray(96 * 2**20)
+    del block
+    assert 95 <= growth.peak_mib() <= 110
+    del held
+
+
+def test_growth_counts_memory_that_was_used_before():
+    blocks = [bytearray(2**16) for _ in range(1000)]
+    del blocks
+    growth = Growth()
+    blocks = [bytearray(2**16) for _ in range(1000)]
+    assert growth.peak_mib() > 55
+    assert resident_mib() > 55
+    del blocks
+
+
+def test_where_the_peak_cannot_be_reset_it_is_what_is_held_now(monkeypatch, tmp_path):
+    monkeypatch.setattr("trainer.memory._CLEAR", tmp_path)
+    growth = Growth()
+    held = bytearray(64 * 2**20)
+    assert 60 <= growth.peak_mib() <= 80
+    del held

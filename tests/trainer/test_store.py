@@ -43,6 +43,31 @@ def test_missing_data_is_named(tmp_path):
         fetch(f"file://{tmp_path}/x.npz", "0" * 64)
 
 
+@pytest.mark.parametrize("uri", ["file:///tmp", "gopher://x/y.npz"])
+def test_address_of_no_file_is_named(uri):
+    with pytest.raises(DataError, match=f"{uri}: is no file"):
+        fetch(uri, "0" * 64)
+
+
+def test_server_that_refuses_may_be_asked_again():
+    class Refuses(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(503)
+
+        do_HEAD = do_GET
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(ConnectionError, match="503"):
+            fetch(f"http://127.0.0.1:{server.server_port}/x.npz", "0" * 64)
+    finally:
+        server.shutdown()
+        server.server_close()
+    with pytest.raises(ConnectionError, match="wait for its server"):
+        fetch(f"http://127.0.0.1:{server.server_port}/x.npz", "0" * 64)
+
+
 def test_trainer_and_serving_agree_on_the_digest_of_a_folder(tmp_path):
     put(f"file://{tmp_path}/model/data/weights", b"123")
     put(f"file://{tmp_path}/model/MLmodel", b"45")

@@ -19,6 +19,8 @@ def connected(api, monkeypatch):
     """A cluster with a recent Flux; what is applied is kept."""
     api.objects[CRD] = flux("path", "ignore")
     api.objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": UID}}
+    api.put(kubernetes.KUSTOMIZATIONS, "staging-platform")
+    api.put(kubernetes.GIT_REPOSITORIES, "staging-platform")
     api.applied = []
     monkeypatch.setattr(
         kubernetes.Cluster, "apply", lambda self, stream: api.applied.append(stream) or "applied"
@@ -71,6 +73,21 @@ def test_cluster_is_recorded_and_the_fact_is_asked_for(team, connected, tmp_path
     bootstrap(team, connected, tmp_path, "--apply")
     assert connected.patched[0][2] == {"metadata": {"annotations": {"ml-pipeline/cluster": UID}}}
     assert f"add `cluster: {UID}` to the environment.yaml" in capsys.readouterr().err
+
+
+def test_shards_that_are_no_more_are_deleted_with_their_jobs(team, connected, tmp_path, capsys):
+    """A Job bears the name of the Kustomization that made it: no other would ever prune it."""
+    names = [{"metadata": {"name": name}} for name in ("training", "training-1", "training-2")]
+    connected.put(kubernetes.KUSTOMIZATIONS, "staging-platform", *names)
+    sources = [{"metadata": {"name": name}} for name in ("ml-pipeline", "ml-pipeline-1")]
+    connected.put(kubernetes.GIT_REPOSITORIES, "staging-platform", *sources)
+    assert bootstrap(team, connected, tmp_path, "--apply") == 0
+    assert [path.rpartition("/")[2] for path in connected.deleted] == [
+        "training-1",
+        "training-2",
+        "ml-pipeline-1",
+    ]
+    assert "training-2 deleted: training_shards is 1; its Jobs start" in capsys.readouterr().out
 
 
 def test_old_flux_is_refused_before_anything_is_applied(team, connected, tmp_path, capsys):

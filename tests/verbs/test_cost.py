@@ -45,8 +45,29 @@ def test_receipt_holds_estimate_and_actual(team, files, capsys):
     said = capsys.readouterr().out
     assert "waiting/ddd4bf48a3  3     60 s  78 s  60 s  +0%" in said
     assert said.endswith(
-        "1 runs had an estimate, 1 from 3 like runs or more: of these the median error is 0%, and 100% took no longer than p90\n"
+        "1 run had an estimate, 1 from 3 like runs or more: of these the median error is 0%, and 100% took no longer than p90\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("runs", "p50", "shown"),
+    [
+        (3, 90.0, "+50%"),
+        (3, 30.0, "-50%"),
+        (3, 72_000.0, "1200 times as long"),
+        (0, 72_000.0, "only a budget was known"),
+    ],
+)
+def test_error_of_an_estimate_can_be_read(team, files, capsys, runs, p50, shown):
+    for path, raw in settle(files).items():
+        (team / path).parent.mkdir(parents=True, exist_ok=True)
+        (team / path).write_bytes(raw)
+    receipt = team / "experiments/waiting/runs/ddd4bf48a3.yaml"
+    text = receipt.read_text().replace("p50_s: 60.0", f"p50_s: {p50}")
+    receipt.write_text(text.replace("estimate:\n  runs: 3", f"estimate:\n  runs: {runs}"))
+    assert cost(team, "--accuracy") == 0
+    [row] = [line for line in capsys.readouterr().out.splitlines() if "ddd4bf48a3" in line]
+    assert row.endswith(f"  60 s  {shown}")
 
 
 def test_without_estimates_accuracy_says_so(team, capsys):

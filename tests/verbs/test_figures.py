@@ -16,7 +16,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.rules.render import Changes
 
 from tests.conftest import git
-from tests.many import many
+from tests.many import many, valid_tree
 
 pytestmark = pytest.mark.slow
 SIZES = [int(size) for size in os.environ.get("SIZES", "100").split(",")]
@@ -145,3 +145,24 @@ def rooted(tree: Path, kubectl: str, folders: list[Path]) -> tuple[float, int]:
     found = measured(kubectl, "kustomize", str(root.parent), cwd=tree)
     root.unlink()
     return found
+
+
+def test_list_of_many_runs(tmp_path, say):
+    size = SIZES[-1]
+    files = valid_tree()
+    receipt = files["experiments/good/runs/31a4e76e1a.yaml"].decode()
+    for number in range(size):
+        short, name = f"{number:010x}", f"e{number // 10:05d}"
+        text = receipt.replace("31a4e76e1a", short).replace(
+            "experiment: good", f"experiment: {name}"
+        )
+        files[f"experiments/{name}/runs/{short}.yaml"] = text.encode()
+    write_changes(tmp_path, Changes(files))
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "remote", "add", "origin", str(tmp_path))
+    commit(tmp_path, "Begin")
+    some = ["runs", "--experiment", "e0000*", "--sort", "gate_accuracy"]
+    for what, command in (("runs", ["runs"]), ("runs of 100 of them", some)):
+        found = [pipeline(tmp_path, *command) for _ in range(5)]
+        seconds, peak = (statistics.median(column) for column in zip(*found, strict=True))
+        say(f"{size:6d} receipts, {what}: median {seconds:.2f} s of 5 processes, {peak:.0f} MiB")

@@ -119,3 +119,34 @@ def test_fact_that_breaks_a_rule_writes_nothing(team, capsys, option, value, sai
     assert init(team, *(part for pair in given.items() for part in pair)) == 2
     assert said in capsys.readouterr().err
     assert git(team, "status", "--short") == ""
+
+
+def test_other_names_take_the_place_of_the_shipped_ones(shipped, capsys):
+    assert init(shipped, *FACTS, "--environments", "dev,prod") == 0
+    assert (
+        "imagenet-resnet50 trains in dev, which takes the place of staging"
+        in capsys.readouterr().err
+    )
+    assert sorted(path.name for path in (shipped / "environments").iterdir()) == [
+        "dev",
+        "local",
+        "prod",
+    ]
+    assert "promotes_from: [dev]" in facts(shipped, "prod")
+    assert "price_per_hour: 32.77" in facts(shipped, "prod")
+    assert "spot_price_per_hour" in facts(shipped, "dev")
+    changed = git(shipped, "diff", "--unified=0", "--", "experiments").splitlines()[4:]
+    assert changed[1:] == ["-environment: staging", "+environment: dev"]
+    for command in (("validate",), ("render", "--check"), ("policy",)):
+        assert main([*command, "--repo", str(shipped)]) == 0
+
+
+def test_experiment_that_has_run_is_not_moved(team, capsys):
+    path = team / "experiments/good/experiment.yaml"
+    path.write_text(path.read_text().replace("environment: local", "environment: staging"))
+    before = git(team, "status", "--short")
+    assert init(team, *FACTS, "--environments", "dev,production") == 2
+    assert "good/experiment.yaml:7: environment: 'staging' does not exist; known are dev" in (
+        capsys.readouterr().err
+    )
+    assert git(team, "status", "--short") == before

@@ -69,3 +69,14 @@ def test_command_finds_what_was_edited_by_hand(team, capsys):
     assert main(["policy", "--repo", str(team), "--output", "json"]) == 1
     (fault,) = json.loads(capsys.readouterr().out)["faults"]
     assert "an image comes from a registry that environment.yaml does not name" in fault
+
+
+def test_finding_is_red_where_colours_are_shown(team, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    main(["render", "--repo", str(team)])
+    (job,) = (team / "environments/local/training").glob("waiting-*/job.yaml")
+    job.write_text(job.read_text().replace("image: trainer@", "image: elsewhere@"))
+    capsys.readouterr()
+    assert main(["policy", "--repo", str(team)]) == 1
+    assert capsys.readouterr().out.startswith("\x1b[31menvironments/local/environment.yaml:")

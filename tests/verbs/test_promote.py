@@ -3,11 +3,17 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.local.state import State
+from ml_pipeline.rules.observed import Observed
+from ml_pipeline.rules.reconcile import plan
 from ml_pipeline.rules.render import Changes
+from ml_pipeline.rules.runs import find_run
 from ml_pipeline.rules.serving import state
-from ml_pipeline.verbs.promote import find_run, steps_from
+from ml_pipeline.verbs.promote import steps_from
+from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
+from tests.simulate import serving_status
 
 GOOD, BETTER = "good/31a4e76e1a", "better/c39d9a14b0"
 
@@ -65,8 +71,99 @@ def test_promoting_again_changes_nothing(fresh, capsys):
     promote(fresh, GOOD)
     before = Repository(fresh).fetch()
     assert promote(fresh, GOOD) == 0
-    assert "promoted already" in capsys.readouterr().out
+    assert "good/31a4e76e1a serves already, with all of the traffic" in capsys.readouterr().out
     assert Repository(fresh).fetch() == before
+
+
+def step(team, errors: int = 0) -> None:
+    """Automation's next step on the branch."""
+    repository = Repository(team)
+    parent = repository.fetch()
+    files = repository.read(parent)
+    status = serving_status(files)
+    status["evidence"][-1]["errors"] = errors
+    due = plan(load_snapshot(files), Observed("local", serving={"digits": status}))[-1]
+    repository.push(repository.commit(parent, due.changes, due.message), parent)
+
+
+def test_run_that_was_finished_and_reverted_begins_as_a_canary_again(fresh):
+    promote(fresh, GOOD)
+    promote(fresh, BETTER, "--steps", "10,100")
+    step(fresh)
+    assert state(head(fresh), "local", "digits").weights == {BETTER: 100}
+    main(["rollback", "--repo", str(fresh), "digits"])
+    promote(fresh, BETTER, "--steps", "10,100")
+    assert state(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
+
+
+def test_run_that_was_taken_out_is_tried_again_with_the_new_conditions(fresh):
+    promote(fresh, GOOD)
+    promote(fresh, BETTER)
+    step(fresh, errors=900)
+    promote(fresh, BETTER, "--max-error-rate-increase", "0.95")
+    serving = state(head(fresh), "local", "digits")
+    assert serving.weights == {GOOD: 90, BETTER: 10}
+    assert serving.promotion.rollout.max_error_rate_increase == 0.95
+
+
+def test_conditions_of_a_running_rollout_are_changed_and_told(fresh, capsys):
+    promote(fresh, GOOD)
+    promote(fresh, BETTER)
+    capsys.readouterr()
+    promote(fresh, BETTER, "--min-requests", "20")
+    said = capsys.readouterr().out
+    assert "goes on at step 1 of 3, 10 % of the traffic, with min_requests from 500 to 20" in said
+
+
+def test_running_rollout_is_told_with_its_progress(fresh, capsys):
+    promote(fresh, GOOD)
+    promote(fresh, BETTER)
+    before = Repository(fresh).fetch()
+    assert promote(fresh, BETTER) == 0
+    assert "is on its way already: step 1 of 3, 10 % of the traffic" in capsys.readouterr().out
+    assert Repository(fresh).fetch() == before
+
+
+def poorer(team) -> None:
+    """The environment can pay for one predictor, not for two."""
+    repository = Repository(team)
+    parent = repository.fetch()
+    path = "environments/local/environment.yaml"
+    raw = repository.read(parent)[path].replace(b"monthly: 100", b"monthly: 50")
+    repository.push(repository.commit(parent, Changes({path: raw}), "Spend less"), parent)
+
+
+def test_what_serving_costs_is_said(fresh, capsys):
+    promote(fresh, GOOD)
+    capsys.readouterr()
+    promote(fresh, BETTER)
+    said = capsys.readouterr().err
+    assert "digits costs 58.40 USD a month, 29.20 until now" in said
+    assert "of 100 USD left" in said
+
+
+def test_budget_that_does_not_suffice_refuses(fresh, capsys):
+    promote(fresh, GOOD)
+    poorer(fresh)
+    before = Repository(fresh).fetch()
+    assert promote(fresh, BETTER) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "monthly" in line]
+    assert line.startswith("environments/local/environment.yaml:14: budget.monthly: '50' is less")
+    assert line.endswith("raise it, or promote with --over-budget")
+    assert Repository(fresh).fetch() == before
+
+
+def test_budget_is_a_person_s_to_overrun(fresh):
+    promote(fresh, GOOD)
+    poorer(fresh)
+    assert promote(fresh, BETTER, "--over-budget") == 0
+    assert state(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
+
+
+def test_promotion_that_costs_no_more_passes_a_budget_that_is_spent(fresh):
+    promote(fresh, GOOD)
+    poorer(fresh)
+    assert promote(fresh, BETTER, "--steps", "100") == 0
 
 
 @pytest.mark.parametrize(
@@ -125,3 +222,15 @@ def test_percentage_becomes_steps(percent, steps):
 def test_unknown_run_names_the_known_ones(snapshot):
     with pytest.raises(PipelineError, match="known are: better/c39d9a14b0"):
         find_run(snapshot, "x")
+
+
+def test_model_that_is_not_on_this_machine_is_not_promoted(fresh, capsys):
+    """Its receipt was committed in another clone."""
+    open_origin(fresh, State(fresh / ".ml-pipeline"))
+    assert promote(fresh, GOOD) == 2
+    assert capsys.readouterr().err == (
+        f"{GOOD} is trained, but its model is not on this machine; `ml-pipeline withdraw {GOOD}` trains it here\n"
+    )
+    (run,) = (run for run in head(fresh).runs.values() if f"{run.experiment}/{run.id}" == GOOD)
+    (fresh / ".ml-pipeline/volumes/artifacts" / run.artifact.uri).mkdir(parents=True)
+    assert promote(fresh, GOOD) == 0

@@ -10,7 +10,7 @@ def render(team, *options: str) -> int:
 def test_missing_overlays_are_drift(team, capsys):
     assert render(team, "--check") == 1
     assert (
-        "write   environments/local/training/waiting-ddd4bf48a3/job.yaml  (stale, run `ml-pipeline render`)"
+        "write   environments/local/training/waiting-ddd4bf48a3-78502af983/job.yaml  (stale, run `ml-pipeline render`)"
         in capsys.readouterr().out
     )
 

@@ -154,11 +154,11 @@ BAD = {
     conflict_marker_in_a_policy: "base/platform/policies/jobs-run-once.yaml:1: is not YAML",
     unknown_environment: "experiments/lost/experiment.yaml:7: environment: 'lab' does not exist; known are local",
     receipt_of_a_promotion_deleted: "run: 'better/c39d9a14b0' has no receipt experiments/better/runs/c39d9a14b0.yaml; wait for the run",
-    data_receipt_deleted: "environments/local/training/data-f68dcca25a/job.yaml:1: is stale",
+    data_receipt_deleted: "environments/local/training/data-216b187a78-",
     deleted_environment: "environments/local/promotions/digits.yaml:1: promotes in the environment 'local', which does not exist",
     everything_deleted: "experiments/waiting/experiment.yaml:7: environment: 'local' does not exist; there are none yet",
     base_deleted: "base/flux/training/namespace.yaml:1: is missing; restore it from git",
-    cyclic_kustomization: "environments/local/training/waiting-ddd4bf48a3/kustomization.yaml:1: cannot be built: ",
+    cyclic_kustomization: "environments/local/training/waiting-ddd4bf48a3-78502af983/kustomization.yaml:1: cannot be built: ",
     rollout_that_does_not_fit: "does not fit promotions/digits.yaml; restore it from git",
     policy_that_does_not_compile: "does not compile: ",
 }

@@ -1,7 +1,9 @@
 """Code by content digest: what stands for an image digest where there are no images."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml_pipeline.adapters.git import Repository
@@ -9,6 +11,7 @@ from ml_pipeline.documents.faults import PipelineError
 
 LOCK = "requirements.lock"
 IMAGES = ("trainer", "serving")
+PACKAGE = "scripts/ml_pipeline"
 
 
 def digest_at(repository: Repository, revision: str, image: str) -> str:
@@ -20,6 +23,17 @@ def digest_at(repository: Repository, revision: str, image: str) -> str:
         )
     lines = "".join(f"{mode} {blob} {path}\n" for path, (blob, mode) in sorted(listed.items()))
     return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def digest_of_tree(repository: Repository, image: str) -> str | None:
+    """What `digest_at` would say had the working tree been committed as it is; None where it lacks the folder."""
+    if not (repository.path / image).is_dir():
+        return None
+    there = [path for path in (image, LOCK) if (repository.path / path).exists()]
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+        repository.call("add", "--", *there, env=env)
+        return digest_at(repository, repository.call("write-tree", env=env), image)
 
 
 def revision_of(repository: Repository, branch: str, image: str, digest: str) -> str:
@@ -37,12 +51,34 @@ def revision_of(repository: Repository, branch: str, image: str, digest: str) ->
     )
 
 
+def package_at(repository: Repository, revision: str) -> dict[str, str]:
+    """Blob ids of this package's modules at a revision, by path below the package; empty where it is not in the repository."""
+    listed = repository.listing(revision, [PACKAGE])
+    return {
+        path.removeprefix(f"{PACKAGE}/"): blob
+        for path, (blob, _) in listed.items()
+        if path.endswith(".py")
+    }
+
+
+def package_here(like: Mapping[str, str]) -> dict[str, str]:
+    """Blob ids of the modules that this process runs, as git would name them in a repository whose ids are `like` these."""
+    folder = Path(__file__).parents[1]
+    kind = "sha256" if any(len(blob) == 64 for blob in like.values()) else "sha1"
+    found = {}
+    for path in folder.rglob("*.py"):
+        raw = path.read_bytes()
+        content = hashlib.new(kind, b"blob %d\0%b" % (len(raw), raw), usedforsecurity=False)
+        found[path.relative_to(folder).as_posix()] = content.hexdigest()
+    return found
+
+
 def extract(repository: Repository, revision: str, image: str, folder: Path) -> None:
     """Write the code of a revision into a folder, in one step."""
     if folder.exists():
         return
     building = folder.with_name(f".{folder.name}.building")
-    for path, content in repository.read(revision, [image, LOCK]).items():
+    for path, content in repository.fetched(revision, [image, LOCK]).items():
         target = building / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)

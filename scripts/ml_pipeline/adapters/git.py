@@ -2,11 +2,12 @@
 
 import os
 import re
-import tempfile
 import time
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _REJECTED = re.compile(
     r"stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|remote rejected|incorrect old value"
 )
 _ATTEMPTS, _LOCKED_SECONDS = 20, 0.02
+_ROLES = ("author", "committer")
 LOCK_SECONDS = 5.0
 
 
@@ -31,6 +33,15 @@ class Commit:
     author: str
     when: str
     subject: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a file held from a commit on; None where that commit took it away."""
+
+    sha: str
+    subject: str
+    body: bytes | None
 
 
 class Repository(Revisions):
@@ -57,6 +68,20 @@ class Repository(Revisions):
         """Name of the remote's branch in this repository."""
         return f"refs/remotes/{self.remote}/{self.branch}"
 
+    def default_branch(self) -> str:
+        """The branch that HEAD of the remote names; `main` where it names none."""
+        listed = self.call("ls-remote", "--symref", self.remote, "HEAD")
+        named = re.match(r"ref: refs/heads/(\S+)\s+HEAD", listed)
+        return named[1] if named else "main"
+
+    def head_branch(self) -> str:
+        """The branch that HEAD of this repository names.
+
+        Raises:
+            PipelineError: it names a commit instead.
+        """
+        return self.call("symbolic-ref", "--short", "HEAD")
+
     def fetch(self) -> str:
         """Revision of the branch on the remote, fetched now; another command in this clone may be fetching at the same time."""
         for attempt in range(1, _ATTEMPTS):
@@ -78,19 +103,46 @@ class Repository(Revisions):
         self, parent: str, changes: Changes, message: str, author: tuple[str, str] | None = None
     ) -> str:
         """A commit on top of `parent` with these changes; nothing but git's object store is touched."""
-        with tempfile.TemporaryDirectory() as folder:
-            env = {"GIT_INDEX_FILE": os.path.join(folder, "index"), **_identity(author)}
-            self.call("read-tree", parent, env=env)
-            rows = [f"0 {'0' * 40}\t{path}" for path in changes.delete]
-            rows += [f"100644 {self._blob(raw)}\t{path}" for path, raw in changes.write.items()]
-            processes.run(
-                ["git", "update-index", "--index-info"],
-                cwd=self.path,
-                stdin=("\n".join(rows) + "\n").encode(),
-                env=env,
-            )
-            tree = self.call("write-tree", env=env)
-            return self.call("commit-tree", tree, "-p", parent, "-m", message, env=env)
+        return self.commit_all(parent, [(changes, message)], author)
+
+    def commit_all(
+        self,
+        parent: str,
+        commits: Sequence[tuple[Changes, str]],
+        author: tuple[str, str] | None = None,
+    ) -> str:
+        """Commits on top of `parent`, each on the one before: the last of them. One process makes them all."""
+        names = [f"{role} {self._signature(role, author)}\n".encode() for role in _ROLES]
+        # fast-import writes what it has made to a branch; this one has a name of its own, and is gone at the end.
+        branch = f"refs/ml-pipeline/{uuid.uuid4().hex}"
+        stream = [b"feature done\n"]
+        for number, (changes, message) in enumerate(commits, 1):
+            stream += [
+                f"commit {branch}\nmark :{number}\n".encode(),
+                *names,
+                _data(message.encode()),
+            ]
+            if number == 1:
+                stream.append(f"from {parent}\n".encode())
+            stream += [b"D " + _quoted(path) + b"\n" for path in sorted(changes.delete)]
+            for path, raw in changes.write.items():
+                stream += [b"M 100644 inline " + _quoted(path) + b"\n", _data(raw)]
+        stream.append(
+            f"get-mark :{len(commits)}\nreset {branch}\nfrom {'0' * 40}\n\ndone\n".encode()
+        )
+        raw = processes.run(
+            ["git", "fast-import", "--quiet", "--date-format=raw"],
+            cwd=self.path,
+            stdin=b"".join(stream),
+        )
+        return raw.decode().strip()
+
+    def _signature(self, role: str, author: tuple[str, str] | None) -> str:
+        """Name, address and time of a commit; of whoever uses this clone where nobody is named."""
+        if author is None:
+            return self.call("var", f"GIT_{role.upper()}_IDENT")
+        name, address = author
+        return f"{name} <{address}> {int(time.time())} +0000"
 
     def push(self, revision: str, expected: str) -> None:
         """Move the remote's branch from `expected` to `revision`.
@@ -144,7 +196,47 @@ class Repository(Revisions):
     def log(self, paths: Iterable[str], revision: str, *options: str) -> list[Commit]:
         """Commits that touched some paths, newest first."""
         raw = self.call("log", "--format=%H%x1f%an%x1f%cI%x1f%s", *options, revision, "--", *paths)
-        return [Commit(*line.split("\x1f")) for line in raw.splitlines() if "\x1f" in line]
+        return [Commit(*line.split("\x1f", 3)) for line in raw.splitlines() if "\x1f" in line]
+
+    def last_changes(
+        self, revision: str, roots: Sequence[str], since: str = ""
+    ) -> dict[str, Commit]:
+        """The newest commit that touched each file below some folders, of those that `since` does not have; one walk."""
+        span = f"{since}..{revision}" if since else revision
+        # A merge counts for what it has changed itself (-c). Neither names of files nor of people hold a NUL.
+        command = ["git", "log", "-z", "-c", "--no-renames", "--name-only"]
+        command += ["--format=%x00%H%x00%an%x00%cI%x00%s", span, "--", *roots]
+        fields = iter(os.fsdecode(processes.run(command, cwd=self.path)).split("\0"))
+        found: dict[str, Commit] = {}
+        commit = None
+        for value in fields:
+            if value and commit:
+                found.setdefault(value.lstrip("\n"), commit)
+                continue
+            sha = value or next(
+                filter(None, fields), ""
+            )  # no file has an empty name: a commit begins
+            if sha:
+                commit = Commit(sha, *islice(fields, 3))
+        return found
+
+    def versions(self, path: str, revision: str) -> list[Version]:
+        """What the branch has said in a file, oldest first, one entry for each time that it changed.
+
+        First parents only: what the branch itself held, one after the other, whether commits came to it by a push, a
+        squash or a merge.
+        """
+        branch = ("--first-parent", "-m", "--reverse", "--no-renames", revision, "--", path)
+        form = ("--raw", "--no-abbrev", "--format=%x1e%H%x1f%s")
+        raw = processes.run(["git", "log", *form, *branch], cwd=self.path).decode()
+        rows: list[tuple[str, str, str]] = []
+        for record in raw.split("\x1e")[1:]:
+            head, _, change = record.partition("\n")
+            sha, _, subject = head.partition("\x1f")
+            rows.append((sha, subject, change.split()[3]))
+        known = sorted({blob for _, _, blob in rows if blob.strip("0")})
+        bodies = dict(zip(known, self.blobs(known), strict=True))
+        return [Version(sha, subject, bodies.get(blob)) for sha, subject, blob in rows]
 
     def call(self, *arguments: str, env: dict[str, str] | None = None) -> str:
         """Output of a git command, without the final newline.
@@ -158,13 +250,6 @@ class Repository(Revisions):
         except self._error as error:
             raise PipelineError(f"git {name}: {_cause(error)}") from error
 
-    def _blob(self, content: bytes) -> str:
-        return (
-            processes.run(["git", "hash-object", "-w", "--stdin"], cwd=self.path, stdin=content)
-            .decode()
-            .strip()
-        )
-
 
 def clear_stale_locks(repository: Path, older_than: float = LOCK_SECONDS) -> None:
     """Remove what a killed git has left locked in a bare repository; git itself holds a lock for milliseconds."""
@@ -176,19 +261,21 @@ def clear_stale_locks(repository: Path, older_than: float = LOCK_SECONDS) -> Non
             continue
 
 
-def _identity(author: tuple[str, str] | None) -> dict[str, str]:
-    if author is None:
-        return {}
-    name, address = author
-    return {
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": address,
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": address,
-    }
+def _data(raw: bytes) -> bytes:
+    return b"data %d\n%b\n" % (len(raw), raw)
+
+
+def _quoted(path: str) -> bytes:
+    """A path as fast-import reads it, whatever characters it has."""
+    raw = os.fsencode(path)
+    for plain, quoted in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n")):
+        raw = raw.replace(plain, quoted)
+    return b'"' + raw + b'"'
 
 
 def _cause(error: Any) -> str:
+    if "shallow update not allowed" in str(error.stderr):
+        return "a shallow clone lacks the history; fetch it with `git fetch --unshallow`"
     lines = [
         line.strip(" '")
         for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines()

@@ -83,6 +83,10 @@ class Cluster:
             body={"metadata": {"annotations": annotations}},
         )
 
+    def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        """Delete an object; what its finalizers wait for may take a while after this."""
+        self._call(f"{kind.within(namespace)}/{name}", [], method="DELETE")
+
     def apply(self, stream: bytes) -> str:
         """Server-side apply of a YAML stream with `kubectl`; what it did, a line an object.
 

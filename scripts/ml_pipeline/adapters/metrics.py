@@ -1,79 +1,133 @@
-"""Live metrics of predictors in Prometheus' text format, as Envoy's admin interface gives them."""
+"""What callers saw of each predictor, in Prometheus' text format, as Envoy's admin interface gives it.
+
+Envoy's statistics of a cluster do not say that: an answer that breaks off in the middle counts as 200, and a caller who
+gave up is not counted at all. `local/router.py` therefore has Envoy count each request when it is over, as its access
+log would write it: by the predictor that was to answer, the status, and flags that say what went wrong on the way. A
+request that was sent again after a failure is one request here, with the status that its caller got.
+"""
 
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 from ml_pipeline.documents.faults import UnavailableError
+from ml_pipeline.rules.latency import Latency
 
-_LINE = re.compile(r"envoy_cluster_upstream_rq_(xx|completed|time_bucket)\{([^}]*)\} (\d+)")
+STATS = "answers"  # what the router calls its statistics
+_PAGE = rf"/stats/prometheus?filter=^({STATS}\.|http\.ingress\.downstream_rq_completed$)"
+_LINE = re.compile(r"envoy_(\w+)\{([^}]*)\} (\d+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
+_RECEIVED = "http_downstream_rq_completed"
+# Of the statuses below 500, those that a predictor gives and not the caller: the model is not there, or overloaded.
+_FAILURES = {404, 429}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Counters:
-    """Counts of one predictor since its proxy started. `buckets` maps an upper bound in milliseconds to requests within it."""
+    """Requests of one predictor: answered right, without a right answer, refused because the client got them wrong;
+    and how long the right answers took."""
 
-    requests: int = 0
-    errors: int = 0
-    buckets: dict[float, int] = field(default_factory=dict)
+    answered: int = 0
+    failed: int = 0
+    refused: int = 0
+    latency: Latency = field(default_factory=Latency)
 
-    def since(self, start: "Counters") -> "Counters":
-        """What has been counted after `start`; everything, if the proxy has started anew since."""
-        if self.requests < start.requests:
+    def plus(self, other: Self) -> "Counters":
+        """What both have counted."""
+        return Counters(
+            self.answered + other.answered,
+            self.failed + other.failed,
+            self.refused + other.refused,
+            self.latency.plus(other.latency),
+        )
+
+    def since(self, start: Self) -> "Counters":
+        """What has been counted after `start`; everything, if the proxy has started anew since: no counter falls."""
+        if self._fell_below(start):
             return self
-        buckets = {
-            bound: count - start.buckets.get(bound, 0) for bound, count in self.buckets.items()
-        }
-        return Counters(self.requests - start.requests, self.errors - start.errors, buckets)
+        return Counters(
+            self.answered - start.answered,
+            self.failed - start.failed,
+            self.refused - start.refused,
+            self.latency.minus(start.latency),
+        )
 
-    def quantile(self, share: float) -> float | None:
-        """Latency in milliseconds within which a share of the requests was answered, None without requests.
-
-        Linear between the bounds of a bucket, as PromQL's histogram_quantile.
-        """
-        bounds = sorted(self.buckets)
-        if not bounds or not (total := self.buckets[bounds[-1]]):
-            return None
-        rank, below, lower = share * total, 0, 0.0
-        for bound in bounds:
-            if self.buckets[bound] >= rank:
-                if bound == float("inf"):
-                    return lower
-                inside = self.buckets[bound] - below
-                return lower + (bound - lower) * ((rank - below) / inside if inside else 1.0)
-            below, lower = self.buckets[bound], bound
-        return lower
+    def _fell_below(self, start: Self) -> bool:
+        return (
+            self.answered < start.answered
+            or self.failed < start.failed
+            or self.refused < start.refused
+            or any(self.latency.counts.get(b, 0) < n for b, n in start.latency.counts.items())
+        )
 
 
 def scrape(admin: str) -> dict[str, Counters]:
-    """Counters of every cluster of the Envoy whose admin interface is at `http://host:port`.
+    """Counters by predictor, of the Envoy whose admin interface is at `http://host:port`.
+
+    Latencies are those of the scrape before: Envoy adds up what its threads have measured when it is asked.
 
     Raises:
-        UnavailableError: it does not answer.
+        UnavailableError: it does not answer, or its page lacks what is to be counted.
     """
     try:
-        with urllib.request.urlopen(
-            f"{admin}/stats/prometheus?filter=upstream_rq_(xx|completed|time)", timeout=2
-        ) as answer:
-            return parse(answer.read().decode())
+        with urllib.request.urlopen(f"{admin}{_PAGE}", timeout=2) as answer:
+            text = answer.read().decode()
     except (OSError, urllib.error.URLError) as error:
         raise UnavailableError(
             f"Envoy at {admin} does not answer ({error}); see `ml-pipeline logs envoy`"
         ) from error
+    return parse(text)
 
 
 def parse(text: str) -> dict[str, Counters]:
-    """Counters by cluster from a Prometheus page."""
-    found: dict[str, Counters] = {}
-    for metric, raw_labels, value in _LINE.findall(text):
-        labels = dict(_LABEL.findall(raw_labels))
-        counters = found.setdefault(labels.get("envoy_cluster_name", ""), Counters())
-        if metric == "completed":
-            counters.requests = int(value)
-        elif metric == "xx" and labels.get("envoy_response_code_class") == "5":
-            counters.errors = int(value)
-        elif metric == "time_bucket":
-            counters.buckets[float(labels["le"].replace("+Inf", "inf"))] = int(value)
-    return found
+    """Counters by predictor from such a page.
+
+    Raises:
+        UnavailableError: it lacks what is to be counted, which would look like a predictor without errors.
+    """
+    received: int | None = None
+    counts: dict[str, dict[str, int]] = {}
+    buckets: dict[str, dict[float, int]] = {}
+    for name, labels, value in _series(text):
+        if name == _RECEIVED:
+            received = value
+        elif name == f"{STATS}_requests":
+            predictor = counts.setdefault(_label(labels, "predictor"), {})
+            kind = _kind(_label(labels, "code"), _label(labels, "flags"))
+            predictor[kind] = predictor.get(kind, 0) + value
+        elif name == f"{STATS}_milliseconds_bucket":
+            bound = float(_label(labels, "le").replace("+Inf", "inf"))
+            buckets.setdefault(_label(labels, "predictor"), {})[bound] = value
+    if received is None or (received and not counts):
+        raise UnavailableError(
+            f"Envoy's statistics lack {'requests by status' if received else _RECEIVED}; see `ml-pipeline logs envoy`"
+        )
+    return {
+        predictor: Counters(**kinds, latency=Latency(buckets.get(predictor, {})))
+        for predictor, kinds in counts.items()
+    }
+
+
+def _series(text: str) -> Iterator[tuple[str, dict[str, str], int]]:
+    for name, labels, value in _LINE.findall(text):
+        yield name, dict(_LABEL.findall(labels)), int(value)
+
+
+def _label(labels: dict[str, str], name: str) -> str:
+    if name not in labels:
+        raise UnavailableError(
+            f"Envoy's statistics lack the label {name}; see `ml-pipeline logs envoy`"
+        )
+    return labels[name]
+
+
+def _kind(code: str, flags: str) -> str:
+    """Which counter a request belongs to. Flags are set where the answer, whatever its status, did not get through:
+    the connection broke, time ran out, the caller was gone."""
+    status = int(code) if code.isdigit() else 0
+    if flags != "-" or not 200 <= status < 500 or status in _FAILURES:
+        return "failed"
+    return "answered" if status < 400 else "refused"

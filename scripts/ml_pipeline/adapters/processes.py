@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ml_pipeline.documents.faults import PipelineError
 
+Started = subprocess.Popen[bytes]
+
 
 class ProgramError(PipelineError):
     """A program failed; carries what it was, where it ran and what it said."""
@@ -48,9 +50,7 @@ def run(
     return done.stdout
 
 
-def spawn(
-    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
-) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Started:
     """Start a program in its own session, its output appended to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:

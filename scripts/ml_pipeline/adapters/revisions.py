@@ -14,11 +14,28 @@ from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import mode_of, read_plain, scanned
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.rules.plain_files import READ, refuse_special
+from ml_pipeline.rules.plain_files import PLAIN, READ, refuse_special, special
 
-_SUBMODULE, _UNKNOWN = "160000", "0"
+_LINK, _SUBMODULE, _UNKNOWN = "120000", "160000", "0"
 # Mode and blob id by path, `_UNKNOWN` for what git has no object of; None for a path that is gone.
 Changed = dict[str, tuple[str, str] | None]
+
+
+def find_top(folder: Path) -> Path:
+    """The top of the checkout that a folder is part of; the folder itself where it is part of none, or a bare repository.
+
+    Raises:
+        PipelineError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise PipelineError(f"{folder} is no folder; give --repo a folder of a checkout")
+    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+        return folder
+    place = folder.resolve()
+    for candidate in (place, *place.parents):
+        if (candidate / ".git").exists() or (candidate / "environments").is_dir():
+            return folder if candidate == place else candidate
+    return folder
 
 
 class Revisions:
@@ -66,14 +83,43 @@ class Revisions:
             raise PipelineError(text) from error
 
     def read(self, revision: str, roots: Iterable[str] = READ) -> dict[str, bytes]:
-        """Every file of a revision below some folders, in one go.
+        """Every file of a revision below some folders, in one go; what is no plain file is a `Special`, which no reader takes."""
+        return self._plain_or_special(self.listing(revision, roots))
+
+    def fetched(self, revision: str, roots: Iterable[str]) -> dict[str, bytes]:
+        """The files of a revision as Flux fetches them: executable or not, and without links and submodules."""
+        listed = self.listing(revision, roots)
+        ids = {p: blob for p, (blob, mode) in listed.items() if mode not in (_LINK, _SUBMODULE)}
+        return dict(zip(ids, self.blobs(list(ids.values())), strict=True))
+
+    def difference(
+        self, old: str, new: str, roots: Iterable[str] = READ
+    ) -> tuple[dict[str, bytes], set[str]]:
+        """Files below some folders that are another in a new revision, as `read` gives them, and the paths of those that it does
+        not have.
 
         Raises:
-            InvalidDocumentsError: one is no plain file.
+            ProgramError: one of the revisions is not there.
         """
-        listed = self.listing(revision, roots)
-        refuse_special((path, mode) for path, (_, mode) in listed.items())
-        return dict(zip(listed, self.blobs([blob for blob, _ in listed.values()]), strict=True))
+        command = ["git", "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev"]
+        raw = processes.run([*command, old, new, "--", *roots], cwd=self.path)
+        listed: dict[str, tuple[str, str]] = {}
+        gone: set[str] = set()
+        for fields, path in _pairs(os.fsdecode(raw)):
+            _, mode, _, blob, what = fields.split()
+            if what == "D":
+                gone.add(path)
+            else:
+                listed[path] = (blob, mode)
+        return self._plain_or_special(listed), gone
+
+    def _plain_or_special(self, listed: Mapping[str, tuple[str, str]]) -> dict[str, bytes]:
+        plain = [blob for blob, mode in listed.values() if mode == PLAIN]
+        contents = iter(self.blobs(plain))
+        return {
+            path: next(contents) if mode == PLAIN else special(mode, blob)
+            for path, (blob, mode) in listed.items()
+        }
 
     def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file below some folders or files, by path."""
@@ -87,20 +133,30 @@ class Revisions:
 
     def blobs(self, ids: list[str]) -> list[bytes]:
         """Contents by blob id, in one go."""
-        raw = (
-            processes.run(
-                ["git", "cat-file", "--batch"], cwd=self.path, stdin="\n".join(ids).encode() + b"\n"
-            )
-            if ids
-            else b""
+        return [content for content in self.contents(ids) if content is not None]
+
+    def contents(self, names: list[str]) -> list[bytes | None]:
+        """Files by `revision:path` or blob id, in one go; None where there is none."""
+        if not names:
+            return []
+        raw = processes.run(
+            ["git", "cat-file", "--batch"],
+            cwd=self.path,
+            stdin="".join(f"{n}\n" for n in names).encode(),
         )
-        contents, at = [], 0
-        for _ in ids:
+        found: list[bytes | None] = []
+        at = 0
+        for _ in names:
             end = raw.index(b"\n", at)
-            size = int(raw[at:end].split()[2])
-            contents.append(raw[end + 1 : end + 1 + size])
+            head = raw[at:end]
+            if head.endswith(b" missing"):
+                found.append(None)
+                at = end + 1
+                continue
+            size = int(head.split()[2])
+            found.append(raw[end + 1 : end + 1 + size])
             at = end + 2 + size
-        return contents
+        return found
 
     def comparison(self, revision: str) -> "Comparison":
         """A revision and the working tree side by side.

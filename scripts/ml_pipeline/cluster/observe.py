@@ -1,15 +1,15 @@
 """What a cluster shows to `reconcile`: failed Jobs, results in MLflow, SeldonDeployments. What cannot be read is held and named."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS, Cluster
 from ml_pipeline.adapters.mlflow import Tracking
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.observed import Observed
+from ml_pipeline.rules.observed import Hold, Observed
 from ml_pipeline.rules.pods import failure, views
 from ml_pipeline.rules.serving import TARGET
 
@@ -21,25 +21,42 @@ def tracking_uri(environment: Environment) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI", environment.tracking.uri)
 
 
-def observe(
-    cluster: Cluster, snapshot: Snapshot, name: str, awaited: set[str], traffic: Traffic
-) -> Observed:
-    """One look at an environment. `traffic` is what was measured of each model: routed weights and evidence."""
-    environment = snapshot.environments[name]
-    held: list[str] = []
-    results: dict[str, dict[str, Any]] = {}
-    failed: dict[str, str] = {}
-    serving: dict[str, dict[str, Any]] = {}
-    try:
-        results = Tracking(tracking_uri(environment)).results(awaited)
-    except UnavailableError as error:
-        held.append(str(error))
-    try:
-        failed = _failed(cluster, snapshot, environment)
-        serving = _serving(cluster, environment, traffic)
-    except PipelineError as error:
-        held.append(str(error))
-    return Observed(name, results, failed, serving, held=tuple(held))
+class Observer:
+    """Looks at a cluster, and remembers between two looks what MLflow has said for good. `traffic` tells what was measured
+    of each model: routed weights and evidence."""
+
+    def __init__(self, cluster: Cluster, name: str, traffic: Callable[[], Traffic]) -> None:
+        self.cluster, self.name, self.traffic = cluster, name, traffic
+        self._tracking: Tracking | None = None
+
+    def look(self, snapshot: Snapshot, awaited: set[str]) -> Observed:
+        """One look at an environment."""
+        environment = snapshot.environments[self.name]
+        held: list[Hold] = []
+        failed: dict[str, str] = {}
+        serving: dict[str, dict[str, Any]] = {}
+        # Failed Jobs first: whatever a Job has left in MLflow was there before it failed, so that it is seen afterwards.
+        try:
+            failed = _failed(self.cluster, snapshot, environment)
+            serving = _serving(self.cluster, environment, self.traffic())
+        except PipelineError as error:
+            held.append(Hold("cluster", str(error)))
+        found = self._mlflow(environment).look(awaited, failed)
+        return Observed(
+            self.name,
+            found.results,
+            failed,
+            serving,
+            unknown=found.unknown,
+            held=(*held, *found.held),
+        )
+
+    def _mlflow(self, environment: Environment) -> Tracking:
+        """MLflow at its present address."""
+        uri = tracking_uri(environment)
+        if self._tracking is None or self._tracking.uri != uri:
+            self._tracking = Tracking(uri)
+        return self._tracking
 
 
 def _failed(cluster: Cluster, snapshot: Snapshot, environment: Environment) -> dict[str, str]:

@@ -16,8 +16,9 @@ from ml_pipeline.adapters.kubernetes import (
     Cluster,
     NotServedError,
 )
+from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.flux import PARTS, SOURCE
+from ml_pipeline.rules.flux import PARTS, SOURCE, surplus
 from ml_pipeline.rules.flux_status import applied, flux_findings
 from ml_pipeline.rules.pods import JobView, note, views
 from ml_pipeline.rules.render import drift
@@ -38,8 +39,11 @@ class Shown:
     models: list[Object] = field(default_factory=list)
 
 
-def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Shown:
-    """Everything that `status` prints of an environment, read with the rights of whoever asks."""
+def look(
+    cluster: Cluster, snapshot: Snapshot, name: str, selector: str, *, is_whole: bool = True
+) -> Shown:
+    """Everything that `status` prints of an environment, read with the rights of whoever asks. Where documents are left out
+    of the snapshot it is not whole, and what is rendered from them is no finding."""
     environment, shown = snapshot.environments[name], Shown()
     names = environment.namespaces
     no_flux = "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
@@ -52,15 +56,16 @@ def look(cluster: Cluster, snapshot: Snapshot, name: str, selector: str) -> Show
         ]
         shown.applied = dict.fromkeys(PARTS, "") | applied(found)
         shown.findings += flux_findings(sources[0] if sources else None, found, environment.cluster)
+        shown.findings += _surplus(environment, found)
     jobs = cluster.objects(JOBS, names.training, selector)
     pods = cluster.objects(PODS, names.training) if jobs else []
     events = cluster.objects(EVENTS, names.training) if jobs else []
     seen = views(jobs, pods, events)
     shown.jobs = [_job(view, snapshot) for view in seen]
     if not selector:
-        shown.findings += list(_missing(snapshot, name, {view.name for view in seen})) + list(
-            _stale(snapshot, name)
-        )
+        shown.findings += list(_missing(snapshot, name, {view.name for view in seen}))
+        if is_whole:
+            shown.findings += list(_stale(snapshot, name))
     missing = "SeldonDeployment is not installed; install Seldon Core, or its CRDs and `ml-pipeline bridge`"
     models = _served(
         shown, lambda: cluster.objects(SELDON_DEPLOYMENTS, names.serving, selector), missing
@@ -155,12 +160,18 @@ def _model(deployment: Object) -> Object:
     }
 
 
+def _surplus(environment: Environment, kustomizations: list[Object]) -> Iterable[str]:
+    """Shards that the cluster still has after `training_shards` was lowered."""
+    for name in surplus(environment, [thing["metadata"]["name"] for thing in kustomizations]):
+        yield f"Kustomization {name} is of a shard that the environment has no longer; run `ml-pipeline bootstrap --apply`"
+
+
 def _missing(snapshot: Snapshot, name: str, there: set[str]) -> Iterable[str]:
     """Jobs that git asks for and the cluster does not have."""
     for path, raw in sorted(snapshot.files.items()):
         parts = path.split("/")
         if parts[:3] == ["environments", name, "training"] and parts[-1] == "kustomization.yaml":
-            job = job_name(parts[3], raw)
+            job = job_name(raw)
             if job not in there:
                 yield f"Job {job} is in git and not in the cluster; Flux makes it at its next look, at most 10 minutes from now"
 

@@ -14,6 +14,7 @@ from ml_pipeline.documents.fields import (
     Slug,
     Strict,
     Uri,
+    added,
 )
 
 ModelType = Literal["mlp", "cnn", "resnet18", "resnet50"]
@@ -41,6 +42,9 @@ class Dataset(Strict):
     )
     holdout: float = Field(
         0.2, gt=0, lt=0.9, description="Share of the rows kept for the gates; default 0.2."
+    )
+    preparation: int = added(
+        1, "Version of what preparing makes, one that the trainer image knows; default 1.", ge=1
     )
 
     @model_validator(mode="after")
@@ -111,7 +115,9 @@ class Gates(Strict):
         50.0, gt=0, description="Most milliseconds for one row, 99th percentile; default 50."
     )
     max_memory_mb: float = Field(
-        2048.0, gt=0, description="Most resident megabytes while predicting; default 2048."
+        2048.0,
+        gt=0,
+        description="Most resident memory of the model while predicting, in MiB; default 2048.",
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,10 +19,12 @@ from pydantic_core import CoreSchema, core_schema
 ApiVersion = Literal["ml-pipeline/v1"]
 API_VERSION: ApiVersion = "ml-pipeline/v1"
 SHORT = 10  # digits of an identity in the names of files, folders and Jobs
+LINE = 500  # most characters of a text in a document
 
 _SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _MEMORY = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _SCHEMES = ("bundled", "file", "s3", "https")
 
 
@@ -29,6 +32,17 @@ class Strict(BaseModel):
     """A part of a document: unknown keys are refused, types are not guessed, values do not change."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+def added(default: Any, description: str, **rules: Any) -> Any:
+    """A field that a kind of document got later, whose default means what was done before.
+
+    While it has its default it is left out of everything that is written or hashed: identities, receipts, overlays and the
+    arguments of a Job stay as they were without it. docs/decisions/0042-how-formats-grow.md.
+    """
+    return Field(
+        default, description=description, exclude_if=lambda value: value == default, **rules
+    )
 
 
 def as_written(value: Any) -> Any:
@@ -68,6 +82,28 @@ def seconds(duration: str) -> int:
     if not match:
         raise ValueError("must be a whole number and s, m, h or d, such as 30m or 12h")
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def one_line(text: str, limit: int = LINE) -> str:
+    """Text of somebody else as one printable line of at most `limit` characters."""
+    shown = "".join(
+        c if c.isprintable() else " " if c.isspace() else "?" for c in text[: 4 * limit]
+    )
+    line = " ".join(shown.split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def _timestamp(value: str) -> None:
+    try:
+        datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        known = False
+    else:
+        known = re.fullmatch(_TIMESTAMP, value) is not None
+    if not known:
+        raise ValueError(
+            "must be a time in UTC such as 2026-01-31T12:00:00Z; restore the file from git"
+        )
 
 
 def _uri(value: str) -> str:
@@ -119,7 +155,7 @@ def matching(pattern: str, rule: str) -> Written:
 
 
 Slug = Annotated[str, Written(_slug, {"type": "string", "pattern": _SLUG, "maxLength": 40})]
-Text = Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(as_written)]
+Text = Annotated[str, Field(min_length=1, max_length=LINE), BeforeValidator(as_written)]
 Digest = Annotated[
     str,
     matching(
@@ -148,10 +184,4 @@ RunReference = Annotated[
         "must be experiment/id; copy it from the path of the receipt",
     ),
 ]
-Timestamp = Annotated[
-    str,
-    matching(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
-        "must be a time in UTC such as 2026-01-31T12:00:00Z; restore the file from git",
-    ),
-]
+Timestamp = Annotated[str, Written(_timestamp, {"type": "string", "pattern": f"^({_TIMESTAMP})$"})]

@@ -66,6 +66,15 @@ class Promotion(Strict):
         None,
         description="Receipt that serves now and keeps the rest of the traffic; default none, for a first promotion.",
     )
+    attempt: int = Field(
+        1,
+        ge=1,
+        description="Which try this is of the same run and steps; `promote` counts; default 1.",
+    )
+    accept_signature_change: bool = Field(
+        default=False,
+        description="Whether the run may take or give other tensors than the baseline; default false.",
+    )
     rollout: Rollout = Field(Rollout(), description="Steps and their conditions; has defaults.")
     resources: Resources = Field(
         Resources(), description="Requests and limits of each predictor; has defaults."

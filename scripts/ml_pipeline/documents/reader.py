@@ -12,7 +12,8 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
-from ml_pipeline.documents.source import Location, Source, dotted, parse
+from ml_pipeline.documents.source import Location, Source, Special, dotted, parse
+from ml_pipeline.documents.unreadable import glued
 
 Part = TypeVar("Part", bound=BaseModel)
 Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
@@ -43,6 +44,15 @@ _RULES = {
     "string_too_short": "must not be empty; fill it in",
     "string_too_long": "must have at most {max_length} characters; shorten it",
     "too_short": "must have at least {min_length} item; add one",
+    "too_long": "must have at most {max_length} items; leave some out",
+    "finite_number": "must be a finite number; write one",
+}
+# What fills in a key that people need not know.
+_REPAIRS: dict[tuple[type[BaseModel], Location], str] = {
+    (
+        Experiment,
+        ("image",),
+    ): "`ml-pipeline submit` pins it",
 }
 
 
@@ -54,6 +64,8 @@ def kind_of(path: str) -> type[Document] | None:
 def read(path: str, raw: bytes) -> tuple[Document, Source] | list[Fault]:
     """The document at a path, or all of its faults."""
     kind = kind_of(path)
+    if isinstance(raw, Special):
+        return [raw.fault(path)]
     if kind is None:
         return [
             Fault(path, 1, "", "is in no place that holds documents; see the tree in README.md")
@@ -97,21 +109,39 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def rule_of(details: ErrorDetails) -> str:
+    """The rule that a value breaks, with the repair after a ';'."""
+    name = details["type"]
+    if name == "value_error":
+        return str(details["ctx"]["error"])
+    return _RULES.get(name, details["msg"]).format(**details.get("ctx", {}))
+
+
 def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Fault:
     at: Location = tuple(details["loc"])
     name = details["type"]
     if name == "missing":
-        return Fault(source.path, source.line(at[:-1]), dotted(at), "is missing; add it")
+        repair = _REPAIRS.get((kind, at), "add it")
+        return Fault(source.path, source.line(at[:-1]), dotted(at), f"is missing; {repair}")
     if name == "extra_forbidden":
-        return source.fault(at, f"is not a known key; {_closest(kind, at)}")
-    if name == "value_error":
-        text = str(details["ctx"]["error"])
-        key = re.match(r"([a-z0-9_]+): ", text)
-        if key:
-            return source.fault((*at, key[1]), text[key.end() :])
+        apart = glued(str(at[-1])) if details["input"] is None else None
+        return source.fault(at, apart or _unknown(kind, at))
+    if at == ("apiVersion",):
+        known = details.get("ctx", {}).get("expected", "'ml-pipeline/v1'")
+        text = f"is no version that this code reads; write {known}, or update this clone"
         return source.fault(at, f"{shown(details['input'])} {text}")
-    rule = _RULES.get(name, details["msg"]).format(**details.get("ctx", {}))
-    return source.fault(at, f"{shown(details['input'])} {rule}")
+    text = rule_of(details)
+    key = re.match(r"([a-z0-9_]+): ", text) if name == "value_error" else None
+    if key:
+        return source.fault((*at, key[1]), text[key.end() :])
+    return source.fault(at, f"{shown(details['input'])} {text}")
+
+
+def _unknown(kind: type[BaseModel], at: Location) -> str:
+    """What a key means that this code does not know: a slip of a person, but in what machines write, newer code."""
+    if kind in (DataVersion, Run, Verdict):
+        return "is not a key that this code knows; a machine wrote it with newer code, update this clone"
+    return f"is not a known key; {_closest(kind, at)}"
 
 
 def _closest(kind: type[BaseModel], at: Location) -> str:

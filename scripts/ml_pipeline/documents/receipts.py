@@ -1,6 +1,6 @@
 """What machines write into git: receipts of prepared data and of runs, and verdicts on rollouts."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ from ml_pipeline.documents.fields import (
     Strict,
     Text,
     Timestamp,
+    added,
+    matching,
 )
 
 
@@ -40,6 +42,13 @@ class Column(Strict):
     missing: int = Field(0, ge=0, description="Rows without a value; default 0.")
 
 
+class Tracked(Strict):
+    """Where the run is in MLflow."""
+
+    run_id: Text = Field(description="MLflow run; required.")
+    experiment: Text = Field(description="MLflow experiment; required.")
+
+
 class DataVersion(Strict):
     """Receipt of a finished data preparation: `experiments/<name>/data/<id>.yaml`."""
 
@@ -50,7 +59,7 @@ class DataVersion(Strict):
     id: ShortId = Field(
         description="First ten digits of the identity, the same as the file's name; required."
     )
-    identity: Sha256 = Field(description="Hash of source, holdout and image; required.")
+    identity: Sha256 = Field(description="Hash of environment, dataset and entry point; required.")
     environment: Slug = Field(description="Where the bytes are; required.")
     source: Text = Field(description="Address of the source; required.")
     image: Digest = Field(description="Code that prepared it; required.")
@@ -58,6 +67,9 @@ class DataVersion(Strict):
         description="The prepared bytes, null where preparation failed; required."
     )
     reason: Text | None = Field(None, description="Why it failed; default none.")
+    tracking: Tracked | None = Field(
+        None, description="The MLflow run that left nonsense behind; default none."
+    )
     rows: int = Field(0, ge=0, description="Rows in all; default 0.")
     holdout_rows: int = Field(0, ge=0, description="Rows kept for the gates; default 0.")
     shape: tuple[int, ...] = Field((), description="Shape of one row; default empty.", strict=False)
@@ -69,11 +81,20 @@ class DataVersion(Strict):
     )
 
 
-class Tracked(Strict):
-    """Where the run is in MLflow."""
+Line = Annotated[
+    str,
+    matching(
+        r"[^\x00-\x1f\x7f]{1,500}",
+        "must be one line of at most 500 characters; restore it from git",
+    ),
+]
 
-    run_id: Text = Field(description="MLflow run; required.")
-    experiment: Text = Field(description="MLflow experiment; required.")
+
+class Signature(Strict):
+    """What a model takes and gives, as MLflow's signature says: types and shapes, -1 for any number of rows."""
+
+    inputs: Line = Field(description="Tensors that it takes, such as float32 [-1, 64]; required.")
+    outputs: Line = Field(description="Tensors that it gives; required.")
 
 
 class GateResult(Strict):
@@ -132,6 +153,10 @@ class Identity(Strict):
     seed: int = Field(description="Seed; required.")
     data: Sha256 = Field(description="SHA-256 of the prepared data; required.")
     topology: Topology = Field(description="Processes; required.")
+    environment: Slug | None = added(
+        None,
+        "Where it trained, for a run that was trained before where this environment cannot reach; default none.",
+    )
 
 
 class Run(Strict):
@@ -161,6 +186,9 @@ class Run(Strict):
         (), description="Results; a run without them cannot be promoted.", strict=False
     )
     artifact: Stored | None = Field(None, description="The model; default none.")
+    signature: Signature | None = Field(
+        None, description="What the model takes and gives; default unknown."
+    )
     started: Timestamp | None = Field(None, description="UTC; default none.")
     duration_s: float = Field(0.0, ge=0, description="Seconds from start to end; default 0.")
     queued_s: float = Field(
@@ -181,8 +209,26 @@ class PredictorEvidence(Strict):
 
     run: RunReference = Field(description="The run it serves; required.")
     weight: int = Field(ge=0, le=100, description="Declared percent of traffic; required.")
-    requests: int = Field(ge=0, description="Answered requests; required.")
-    errors: int = Field(ge=0, description="Of these, with a 5xx status or none; required.")
+    requests: int = Field(ge=0, description="Requests, refused ones left out; required.")
+    errors: int = Field(
+        ge=0,
+        description="Of these, without a right answer: 5xx, 404, 429, timed out, cut off; required.",
+    )
+    refused: int = Field(
+        0, ge=0, description="Requests answered with another 4xx, the client's fault; default 0."
+    )
+    timed: int | None = Field(
+        None,
+        ge=0,
+        description="Right answers whose latency counts, after a new server's first; default none.",
+    )
+    slow: int | None = Field(
+        None, ge=0, description="Of these, slower than `slow_above_ms`; default none."
+    )
+    slow_above_ms: float | None = Field(
+        None,
+        description="The stable's p99 with its margin, in milliseconds; default none.",
+    )
     p99_ms: float | None = Field(
         None, description="99th percentile of latency in milliseconds; default none."
     )

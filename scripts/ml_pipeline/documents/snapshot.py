@@ -5,7 +5,8 @@ Each is read when it is first asked for and kept: a question about one experimen
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TypeVar
 
@@ -49,17 +50,19 @@ class Documents(Mapping[Key, Kind]):
         """Whether it is there; reads nothing."""
         return key in self._paths
 
+    def of(self, document: Callable[[str], Document]) -> "Documents[Key, Kind]":
+        """The same keys, read from another snapshot."""
+        return Documents(self._paths, document)
+
 
 class Receipts(Mapping[str, Receipt]):
     """Receipts by their whole identity; the file's name has its first digits, so that one is found without reading the others."""
 
-    def __init__(self, paths: list[str], document: Callable[[str], Document]) -> None:
+    def __init__(self, paths: Iterable[str], document: Callable[[str], Document]) -> None:
         self._document = document
-        self._by_short: dict[str, list[str]] = {}
+        self._by_short: dict[str, tuple[str, ...]] = {}
         for path in paths:
-            self._by_short.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), []).append(
-                path
-            )
+            self._add(path)
 
     def __getitem__(self, identity: str) -> Receipt:
         """The receipt with that identity."""
@@ -69,9 +72,34 @@ class Receipts(Mapping[str, Receipt]):
                 return found
         raise KeyError(identity)
 
+    def every(self, identity: str) -> list[Receipt]:
+        """All receipts with that identity: experiments that are alike may each have one, of environments of their own."""
+        paths = self._by_short.get(identity[:SHORT], ())
+        receipts: list[Receipt] = [self._document(path) for path in paths]  # type: ignore[misc]  # the path decides the kind
+        return [receipt for receipt in receipts if receipt.identity == identity]
+
     def __contains__(self, identity: object) -> bool:
         """Whether there is a receipt with that identity; None is none."""
         return isinstance(identity, str) and self.get(identity) is not None
+
+    def after(
+        self, added: Iterable[str], gone: Iterable[str], document: Callable[[str], Document]
+    ) -> "Receipts[Receipt]":
+        """The receipts of another snapshot, in which these paths have been added or are gone."""
+        found: Receipts[Receipt] = Receipts((), document)
+        found._by_short = dict(self._by_short)
+        for path in gone:
+            short: str = _stem(path)
+            kept = tuple(other for other in found._by_short.pop(short, ()) if other != path)
+            if kept:
+                found._by_short[short] = kept
+        for path in added:
+            found._add(path)
+        return found
+
+    def _add(self, path: str) -> None:
+        short: str = _stem(path)
+        self._by_short[short] = (*self._by_short.get(short, ()), path)
 
     def has(self, short: str) -> bool:
         """Whether there is a receipt whose identity begins so; reads nothing."""
@@ -115,6 +143,44 @@ class Snapshot:
             self._known[path] = result[0]
         return self._known[path]
 
+    def after(self, write: Mapping[str, bytes], delete: Iterable[str] = ()) -> "Snapshot":
+        """The snapshot once some files are written and some deleted. What was read of the others is kept, so that one file
+        more among thousands costs no more than that file and a copy of the lists."""
+        gone = {path for path in delete if path in self.files}
+        found = Snapshot({**self.files, **write})
+        for path in gone:
+            del found.files[path]  # type: ignore[attr-defined]  # the line above has made it a dict
+        found._known = {**self._known}
+        for path in (*write, *gone):
+            found._known.pop(path, None)
+        added = [path for path in write if path not in self.files and is_listed(path)]
+        left = [path for path in gone if is_listed(path)]
+        found.paths = self._paths_after(added, left)
+        changed = {kind_of(path) for path in (*added, *left)}
+        for name, kind in _VIEWS.items():
+            view = self.__dict__.get(name)
+            if view is None:
+                continue
+            if isinstance(view, Receipts):
+                mine, less = ([p for p in part if kind_of(p) is kind] for part in (added, left))
+                found.__dict__[name] = view.after(mine, less, found.document)
+            elif kind not in changed:
+                found.__dict__[name] = view.of(found.document)
+        return found
+
+    def _paths_after(
+        self, added: Iterable[str], gone: Iterable[str]
+    ) -> dict[type[Document] | None, list[str]]:
+        paths = {**self.paths}
+        for kind in {kind_of(path) for path in (*added, *gone)}:
+            paths[kind] = [*paths.get(kind, ())]
+        for path in added:
+            group = paths[kind_of(path)]
+            group.insert(bisect_left(group, path), path)
+        for path in gone:
+            paths[kind_of(path)].remove(path)
+        return paths
+
     def read_all(self) -> None:
         """Read every document.
 
@@ -144,12 +210,8 @@ class Snapshot:
     def paths(self) -> dict[type[Document] | None, list[str]]:
         """Paths of documents by kind, each in the order of names; under None what lies where only documents may, but is none."""
         found: dict[type[Document] | None, list[str]] = {}
-        for path in sorted(
-            path for path in self.files if not path.startswith("base/") and not is_generated(path)
-        ):
-            kind = kind_of(path)
-            if kind or path.endswith((".yaml", ".yml")) or _FILE_FOR_FOLDER.fullmatch(path):
-                found.setdefault(kind, []).append(path)
+        for path in sorted(path for path in self.files if is_listed(path)):
+            found.setdefault(kind_of(path), []).append(path)
         return found
 
     @cached_property
@@ -199,6 +261,18 @@ class Snapshot:
         return self.paths.get(kind, [])
 
 
+# Properties of a snapshot that hold documents of one kind.
+_VIEWS: dict[str, type[Document]] = {
+    "experiments": Experiment,
+    "environments": Environment,
+    "promotions": Promotion,
+    "data": DataVersion,
+    "runs": Run,
+    "runs_by_reference": Run,
+    "verdicts": Verdict,
+}
+
+
 def is_generated(path: str) -> bool:
     """Whether a file is rendered from documents and so not itself a document."""
     parts = path.split("/", 3)
@@ -207,6 +281,14 @@ def is_generated(path: str) -> bool:
         and parts[0] == "environments"
         and parts[2] in ("training", "serving", "rollouts", "platform", "flux")
     )
+
+
+def is_listed(path: str) -> bool:
+    """Whether a file is a document, or lies where only documents may."""
+    if path.startswith("base/") or is_generated(path):
+        return False
+    is_named = path.endswith((".yaml", ".yml")) or _FILE_FOR_FOLDER.fullmatch(path)
+    return bool(kind_of(path) or is_named)
 
 
 def load_snapshot(files: Files) -> Snapshot:

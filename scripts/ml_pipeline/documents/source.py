@@ -7,16 +7,20 @@ refused, only true/false are booleans, and a number keeps its text, so that a sh
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
+from ml_pipeline.documents.canonical import read_canonical
 from ml_pipeline.documents.faults import Fault
+from ml_pipeline.documents.unreadable import unreadable
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
-_FLOAT = re.compile(r"[-+]?[0-9]{1,17}(\.[0-9]{0,17})?([eE][-+]?[0-9]{1,3})?\Z")
+# Python writes a float with at most 17 digits that count, which are up to 21 decimals where it begins with 0.000.
+_FLOAT = re.compile(r"[-+]?[0-9]{1,17}(\.[0-9]{0,21})?([eE][-+]?[0-9]{1,3})?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
 _IMPLICIT_TAGS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -25,6 +29,22 @@ _BRACKET, _COMPACT = re.compile(rb"[\[\]{}]"), re.compile(rb"(?:[-?:][ \t]+){50}
 _CONFLICT_MARKER = re.compile(rb"^(<<<<<<< |>>>>>>> )", re.MULTILINE)
 
 Location = tuple[str | int, ...]
+
+
+class Special(bytes):
+    """What stands for a file that is none to read, such as a link: bytes that no reader takes, and why in `text`."""
+
+    text: str
+
+    def __new__(cls, mode: str, blob: str, text: str) -> "Special":
+        """Mode and blob id, as git writes them, make those of two files differ where the files do."""
+        made = super().__new__(cls, f"\0{mode} {blob}".encode())
+        made.text = text
+        return made
+
+    def fault(self, path: str) -> Fault:
+        """What is wrong with the file."""
+        return Fault(path, 1, "", self.text)
 
 
 class Integer(int):
@@ -106,6 +126,9 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         text = _decode(path, raw)
         if isinstance(text, Fault):
             return text
+        canonical = read_canonical(text, _plain)
+        if canonical:
+            return Source(path, *canonical)
         refuse_deep(raw)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
         if node is None:
@@ -122,8 +145,7 @@ def parse(path: str, raw: bytes) -> Source | Fault:
     except _RefusedError as refused:
         return Fault(path, refused.line, refused.key, refused.text)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return Fault(path, line, "", f"is not YAML: {error.problem}; check indentation and quotes")
+        return unreadable(path, raw.decode(), error)
     except TooDeepError as error:
         return Fault(path, error.line, "", f"{error}; flatten it")
     except (yaml.YAMLError, RecursionError) as error:
@@ -212,8 +234,12 @@ def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
         raise _RefusedError(
             node.start_mark.line + 1, dotted(at), f"has the tag {node.tag}; remove it"
         )
-    if node.style in ("'", '"', "|", ">"):
-        return text
+    return text if node.style in ("'", '"', "|", ">") else _plain(text)
+
+
+@lru_cache(maxsize=2**14)  # receipts hold the same values again and again
+def _plain(text: str) -> Any:
+    """The value of a text that stands without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     for pattern, kind in ((_INTEGER, Integer), (_FLOAT, Number)):

@@ -1,5 +1,5 @@
 """From data to YAML bytes: block style, keys in the order given, anything a YAML 1.1 reader could take for a number quoted,
-lines kept as lines."""
+lines kept as lines; in overlays, a mark at the end of every line."""
 
 import re
 from collections.abc import Iterator
@@ -11,6 +11,9 @@ from pydantic import BaseModel
 from ml_pipeline.documents.schemas import editor_comment
 from ml_pipeline.documents.source import Integer, Number
 
+# git compares two files by the pieces that they share, lines cut after this many bytes (diffcore-delta.c).
+_PIECE = 64
+_UNLIMITED = -1  # as libyaml takes a width
 _AMBIGUOUS = re.compile(r"[yYnN]\Z|[-+]?[0-9][0-9_.:eExXoOa-fA-F+-]*\Z")
 
 
@@ -25,7 +28,18 @@ def _string(dumper: Any, value: str) -> yaml.ScalarNode:
     return node
 
 
+class _LineDumper(_Dumper):
+    """One line a scalar, so that nothing of a comment at a line's end becomes part of a value."""
+
+
+def _one_line(dumper: Any, value: str) -> yaml.ScalarNode:
+    style = "'" if _AMBIGUOUS.match(value) else '"' if len(value.splitlines()) > 1 else None
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+    return node
+
+
 _Dumper.add_representer(str, _string)
+_LineDumper.add_representer(str, _one_line)
 _Dumper.add_representer(Integer, lambda dumper, value: dumper.represent_int(int(value)))
 _Dumper.add_representer(Number, lambda dumper, value: dumper.represent_float(float(value)))
 
@@ -43,12 +57,42 @@ def to_yaml(data: Any) -> bytes:
     return text.encode()
 
 
-def to_document(path: str, document: BaseModel) -> bytes:
-    """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing."""
-    data = document.model_dump(mode="json", exclude_none=True)
-    return editor_comment(path, data["kind"]).encode() + to_yaml(
-        {key: value for key, value in data.items() if value not in ([], {})}
+def to_marked_yaml(data: Any, mark: str) -> bytes:
+    """Deterministic YAML that git never takes for another such file, moved: the mark, ten digits, ends every line.
+
+    git pairs a file that goes with one that comes where they share half of their bytes, and a revert of either then
+    conflicts. What two files with different marks share is at most the whole pieces of their long lines: where those are
+    more than a fifth of the file, such as with a very long address, a last line of marks makes it longer.
+    """
+    text: str = yaml.dump(
+        data,
+        Dumper=_LineDumper,
+        sort_keys=False,
+        default_flow_style=False,
+        width=_UNLIMITED,
+        allow_unicode=True,
     )
+    lines = [f"# {mark} on each line: no overlay is another one renamed"]
+    lines += [f"{line}  # {mark}" for line in text.rstrip("\n").split("\n")]
+    sizes = [len(line.encode()) + 1 for line in lines]
+    lacking = 5 * sum(size // _PIECE * _PIECE for size in sizes) - sum(sizes)
+    if lacking > 0:
+        lines.append("#" + f" {mark}" * (lacking // len(mark) + 1))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def to_document(path: str, document: BaseModel) -> bytes:
+    """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing.
+
+    What is empty is left out, unless its key is required: a reader refuses a document without it.
+    """
+    data = document.model_dump(mode="json", exclude_none=True)
+    body = {
+        name: data.get(name)
+        for name, field in type(document).model_fields.items()
+        if field.is_required() or data.get(name) not in (None, [], {})
+    }
+    return editor_comment(path, data["kind"]).encode() + to_yaml(body)
 
 
 def to_commented(path: str, document: BaseModel) -> bytes:

@@ -47,7 +47,9 @@ class Bridge:
 
     def run(self) -> None:
         """Until SIGTERM."""
-        run_until_stopped(self._tick, self.pods, PipelineError, "what serves goes on")
+        run_until_stopped(
+            self._tick, self.pods, PipelineError, lambda error: f"{error}; what serves goes on"
+        )
 
     def _tick(self) -> None:
         self.services.tick()

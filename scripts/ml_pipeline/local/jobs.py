@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.fields import cpu_cores, memory_bytes
+from ml_pipeline.documents.fields import cpu_cores, memory_bytes, one_line
 from ml_pipeline.local.pods import LOST, Pods
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.overlays import LABEL_EXPERIMENT
+from ml_pipeline.rules.pods import FEWER_ROWS, REASON, last_words
 
 Job = Mapping[str, Any]
+NEVER = 42  # what the trainer ends with where another try ends the same
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 60.0
 
 
@@ -155,7 +158,7 @@ class Jobs:
                 **record,
                 "phase": phase,
                 "reason": reason,
-                "message": message,
+                "message": one_line(message, REASON),
                 "finished": time.time(),
             }
         )
@@ -166,9 +169,9 @@ class Jobs:
             return
         for attempt in range(1, record["attempt"] + 1):
             self.pods.remove(f"{record['name']}-{attempt}")
-        self.state.write(
-            f"logs/jobs/{record['name']}", {"labels": record["manifest"]["metadata"]["labels"]}
-        )
+        labels = record["manifest"]["metadata"]["labels"]
+        trace = {"labels": labels, "created": record["created"]}
+        self.state.write(f"logs/jobs/{record['name']}", trace)
         self.state.drop(f"jobs/{record['name']}")
 
     def _lacking(self, record: Job, taken: list[tuple[float, int]]) -> str:
@@ -208,13 +211,18 @@ def explain(record: Job, status: dict[str, Any]) -> str:
     """Why a pod ended, with the repair where one is known."""
     container = record["manifest"]["spec"]["template"]["spec"]["containers"][0]
     if status["reason"] == "OOMKilled":
-        experiment = record["manifest"]["metadata"]["labels"].get("ml-pipeline/experiment")
-        where = f"in experiments/{experiment}/experiment.yaml" if experiment else "of the data Job"
+        experiment = record["manifest"]["metadata"]["labels"].get(LABEL_EXPERIMENT)
+        repair = FEWER_ROWS
+        if experiment:
+            repair = f"raise resources.memory in experiments/{experiment}/experiment.yaml"
         used, limit = status["peak_bytes"] // 2**20, container["resources"]["limits"]["memory"]
-        return f"OOMKilled: used {used} MiB, the limit is {limit}; raise resources.memory {where}"
+        return f"OOMKilled: used {used} MiB, the limit is {limit}; {repair}"
     if status["reason"] == LOST:
         return "the pod was lost with its environment; it starts again from its checkpoint"
-    return f"exit code {status['exit_code']}; see `ml-pipeline logs {record['name']}`"
+    code, words = status["exit_code"], last_words(status.get("message", ""))
+    if words:
+        return words if code == NEVER else f"exit code {code}: {words}"
+    return f"exit code {code}; see `ml-pipeline logs {record['name']}`"
 
 
 def _requests(manifest: Job) -> tuple[float, int]:

@@ -5,15 +5,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from ml_pipeline.local.pods import Pods
 
 log = logging.getLogger("ml_pipeline.local")
+Passing = TypeVar("Passing", bound=Exception)
 TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
 
 
 def run_until_stopped(
-    tick: Callable[[], None], pods: Pods, passing: type[Exception], repair: str
+    tick: Callable[[], None], pods: Pods, passing: type[Passing], told: Callable[[Passing], str]
 ) -> None:
     """Call `tick` again and again until SIGTERM. An error of the kind `passing` is told with its repair, and the loop goes on."""
     stopped = threading.Event()
@@ -23,7 +25,7 @@ def run_until_stopped(
         try:
             tick()
         except passing as error:
-            log.error("%s; %s", error, repair)
+            log.error("%s", told(error))
             time.sleep(STALLED_SECONDS)
         time.sleep(TICK_SECONDS)
     pods.stop_all(STOP_SECONDS)

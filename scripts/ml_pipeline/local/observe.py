@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.mlflow import Tracking
+from ml_pipeline.adapters.mlflow import Look, Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.local.state import State
-from ml_pipeline.rules.observed import Observed
+from ml_pipeline.rules.observed import Hold, Observed
 from ml_pipeline.rules.overlays import LABEL_DATA, LABEL_RUN
 
 
@@ -24,15 +24,36 @@ def find_state(repo: Path) -> State:
     return state
 
 
-def observe(state: State, environment: str, awaited: set[str]) -> Observed:
-    """Results of awaited identities, failed Jobs, serving; what cannot be read is held and named."""
-    held: list[str] = []
-    results: dict[str, dict[str, Any]] = {}
-    try:
-        results = Tracking(tracking_uri(state)).results(awaited)
-    except UnavailableError as error:
-        held.append(str(error))
-    return Observed(environment, results, failed_jobs(state), served(state), held=tuple(held))
+class Observer:
+    """Looks at the embedded environment, and remembers between two looks what MLflow has said for good."""
+
+    def __init__(self, state: State, environment: str) -> None:
+        self.state, self.environment = state, environment
+        self._tracking: Tracking | None = None
+
+    def look(self, awaited: set[str]) -> Observed:
+        """Results of awaited identities, failed Jobs, serving; what cannot be read is held and named."""
+        # Failed Jobs first: whatever a Job has left in MLflow was there before it failed, so that it is seen afterwards.
+        failed = failed_jobs(self.state)
+        try:
+            found = self._mlflow().look(awaited, failed)
+        except UnavailableError as error:
+            found = Look({}, frozenset(awaited), (Hold("MLflow", str(error)),))
+        return Observed(
+            self.environment,
+            found.results,
+            failed,
+            served(self.state),
+            unknown=found.unknown,
+            held=found.held,
+        )
+
+    def _mlflow(self) -> Tracking:
+        """MLflow at its present address."""
+        uri = tracking_uri(self.state)
+        if self._tracking is None or self._tracking.uri != uri:
+            self._tracking = Tracking(uri)
+        return self._tracking
 
 
 def served(state: State) -> dict[str, dict[str, Any]]:

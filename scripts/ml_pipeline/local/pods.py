@@ -15,12 +15,14 @@ from typing import Any
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.local.images import Images
 from ml_pipeline.local.state import State, read_json
 
 LOST = "Lost"
 _POLL_SECONDS = 0.1
+_MESSAGE_BYTES = 4096  # as the kubelet reads of a termination message
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ class Pods:
         extra: dict[str, str] | None = None,
         command: list[str] | None = None,
     ) -> None:
-        """Start the only container of a pod spec under a shim of its own."""
+        """Start the only container of a pod spec under a shim of its own.
+
+        Raises:
+            PipelineError: the image or the data is not on this machine; the pod waits for it.
+        """
         container = pod["containers"][0]
         mounts = self._mounts(name, pod, container)
         image, python = self.images.resolve(container["image"])
@@ -68,6 +74,7 @@ class Pods:
             **(extra or {}),
             "PYTHONPATH": str(image),
         }
+        _refuse_missing_data(declared.get("DATA_URI", ""))
         environ["PATH"] = f"{python.parent}{os.pathsep}{environ['PATH']}"
         arguments = [self.local(text, mounts) for text in container.get("args", ())]
         self.run(
@@ -95,7 +102,7 @@ class Pods:
         (folder / "status.json").unlink(missing_ok=True)
         spec = {
             "command": command,
-            "env": environ,
+            "env": {**self._own_files(folder), **environ},
             "cwd": str(cwd),
             "parent": os.getpid(),
             "grace_seconds": limits.grace_seconds,
@@ -108,8 +115,31 @@ class Pods:
             shim, cwd=self.state.root, env=self.state.environ(), log=folder / "log"
         )
 
+    def _own_files(self, folder: Path) -> dict[str, str]:
+        """Where a pod may leave what goes with it, instead of in the folder for temporary files of the whole machine, and
+        where it says why it ended; both empty at each start."""
+        temporary, ending = folder / "tmp", folder / "termination-log"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        ending.write_bytes(b"")
+        return {"TMPDIR": str(temporary), "TERMINATION_LOG": str(ending)}
+
     def status(self, name: str) -> dict[str, Any] | None:
-        """How a pod is doing: phase Running or Ended; None where it was never started. A pod whose shim is gone is lost."""
+        """How a pod is doing: phase Running or Ended, then with the message that it has left; None where it was never
+        started. A pod whose shim is gone is lost."""
+        status = self._status(name)
+        if status is None or status["phase"] == "Running":
+            return status
+        return {**status, "message": self._message(name)}
+
+    def _message(self, name: str) -> str:
+        path = self.state.pod(name) / "termination-log"
+        if not path.exists():
+            return ""
+        with path.open("rb") as log:
+            return log.read(_MESSAGE_BYTES).decode(errors="replace")
+
+    def _status(self, name: str) -> dict[str, Any] | None:
         shim = self._shims.get(name)
         running = shim is not None and shim.poll() is None
         status: dict[str, Any] | None = read_json(self.state.pod(name) / "status.json")
@@ -148,15 +178,23 @@ class Pods:
             time.sleep(_POLL_SECONDS)
 
     def remove(self, name: str) -> None:
-        """Forget a pod that has ended; its log stays under logs/pods."""
+        """Forget a pod that has ended; its log stays under logs/pods, beside those of pods of that name before it."""
         self._shims.pop(name, None)
         self._stopping.discard(name)
         folder = self.state.pod(name)
         if (folder / "log").exists():
-            kept = self.state.root / "logs" / "pods" / f"{name}.log"
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            (folder / "log").replace(kept)
+            (folder / "log").replace(self._kept_log(name))
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _kept_log(self, name: str) -> Path:
+        """Where a log is kept. A Job that comes back under its old name numbers its pods from 1 again: no log goes for that."""
+        folder = self.state.root / "logs" / "pods"
+        folder.mkdir(parents=True, exist_ok=True)
+        path, number = folder / f"{name}.log", 1
+        while path.exists():
+            number += 1
+            path = folder / f"{name}.{number}.log"
+        return path
 
     def names(self) -> list[str]:
         """Pods that were started by this process and not removed."""
@@ -189,3 +227,11 @@ class Pods:
             return there
         self._turn += 1
         return [there[(self._turn + n) % len(there)] for n in range(ceil(cores))]
+
+
+def _refuse_missing_data(uri: str) -> None:
+    """A training whose data another machine has prepared would fail for good, though nothing is wrong with it."""
+    if uri.startswith("file://") and not Path(uri.removeprefix("file://")).exists():
+        raise PipelineError(
+            f"waits for {uri.rpartition('/')[2]}, which is not on this machine; `ml-pipeline status` says how to prepare it here"
+        )

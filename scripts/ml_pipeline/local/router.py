@@ -6,20 +6,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.adapters.metrics import STATS
 from ml_pipeline.local.state import State
 
 _TYPE = "type.googleapis.com/envoy"
-# Fine enough for a p99 of milliseconds: each bound is 20 % above the one before, 0.5 ms to 20 s.
-BUCKETS = [round(0.5 * 1.2**n, 4) for n in range(59)]
+# Fine enough for a p99 of milliseconds: each bound is 20 % above the one before, 0.5 ms to 40 s.
+BUCKETS = [round(0.5 * 1.2**n, 4) for n in range(63)]
 # A prediction has no side effect, so a request whose connection broke is sent again.
 RETRIES = {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 3}
 # MLServer closes connections that were idle for 5 s; Envoy lets go of them first, or a request could meet the closing.
 IDLE_TIMEOUT = "2s"
+RETRY_AFTER_SECONDS = 2
+_NOT_READY = "the model is not ready yet; try again"
+_UNKNOWN = "no model is promoted at this address; `ml-pipeline status` lists those that are"
+_STARTING = "the environment is starting and does not know its models yet; try again"
 
 
 @dataclass(frozen=True)
 class Route:
-    """Traffic of one model: a path prefix, and relative weights by cluster."""
+    """Traffic of one model: a path prefix, and relative weights by cluster; none while no predictor is ready."""
 
     prefix: str
     weights: dict[str, int]
@@ -32,6 +37,7 @@ class Router:
     state: State
     admin_port: int
     port: int
+    timeout_seconds: float = 30.0
     _version: int = 0
     _written: dict[str, str] = field(default_factory=dict)
 
@@ -54,23 +60,24 @@ class Router:
         ]
 
     def prepare(self) -> None:
-        """Write the bootstrap and, where nothing serves yet, empty clusters and routes."""
+        """Write the bootstrap, no clusters, and no routes but an answer that says so."""
         self._written.clear()
         self._write("bootstrap", self._bootstrap())
         self.set_clusters({})
-        self.set_routes([])
+        self.set_routes(None)
 
     def set_clusters(self, ports: dict[str, int]) -> bool:
         """Where each cluster's server listens; True if anything changed."""
         return self._discover("cds", [_cluster(name, port) for name, port in sorted(ports.items())])
 
-    def set_routes(self, routes: list[Route]) -> bool:
-        """Who gets which share; True if anything changed."""
+    def set_routes(self, routes: list[Route] | None) -> bool:
+        """Who gets which share, None while that is not known; True if anything changed."""
+        found = [_route(route, self.timeout_seconds) for route in routes or []]
+        others = _says(503, _STARTING) if routes is None else _says(404, _UNKNOWN)
+        found.append({"match": {"prefix": "/"}, **others})
         table = {
             "name": "local",
-            "virtual_hosts": [
-                {"name": "all", "domains": ["*"], "routes": [_route(r) for r in routes]}
-            ],
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": found}],
         }
         return self._discover(
             "rds", [{"@type": f"{_TYPE}.config.route.v3.RouteConfiguration", **table}]
@@ -112,13 +119,17 @@ class Router:
             "stat_prefix": "ingress",
             "rds": {"route_config_name": "local", "config_source": self._source("rds")},
             "http_filters": [router],
+            "access_log": _statistics(),
+            "local_reply_config": {"mappers": [_retry_later()]},
         }
         chain = {"filters": [{"name": "http", "typed_config": manager}]}
-        buckets = {"match": {"prefix": "cluster."}, "buckets": BUCKETS}
+        buckets = {"match": {"prefix": STATS}, "buckets": BUCKETS}
         return {
             "node": {"id": "local", "cluster": "local"},
             "admin": {"address": _address(self.admin_port)},
             "stats_config": {"histogram_bucket_settings": [buckets]},
+            # Otherwise latencies are added up every 5 s, and a step would begin with those of the one before.
+            "stats_flush_on_admin": True,
             "dynamic_resources": {"cds_config": self._source("cds")},
             "static_resources": {
                 "listeners": [
@@ -151,7 +162,10 @@ def _cluster(name: str, port: int) -> dict[str, Any]:
     }
 
 
-def _route(route: Route) -> dict[str, Any]:
+def _route(route: Route, timeout_seconds: float) -> dict[str, Any]:
+    match = {"prefix": route.prefix}
+    if not route.weights:
+        return {"match": match, **_says(503, _NOT_READY)}
     clusters = [
         {
             "name": name,
@@ -165,7 +179,53 @@ def _route(route: Route) -> dict[str, Any]:
     action = {
         "weighted_clusters": {"clusters": clusters},
         "prefix_rewrite": "/",
-        "timeout": "30s",
+        "timeout": f"{timeout_seconds:g}s",
         "retry_policy": RETRIES,
     }
-    return {"match": {"prefix": route.prefix}, "route": action}
+    return {"match": match, "route": action}
+
+
+def _says(status: int, text: str) -> dict[str, Any]:
+    """An answer of Envoy's own."""
+    return {"direct_response": {"status": status, "body": {"inline_string": f"{text}\n"}}}
+
+
+def _statistics() -> list[dict[str, Any]]:
+    """What adapters/metrics.py reads: each request when it is over, and how long the right answers took."""
+    predictor = {"name": "predictor", "value_format": "%UPSTREAM_CLUSTER%"}
+    outcome = [
+        {"name": "code", "value_format": "%RESPONSE_CODE%"},
+        {"name": "flags", "value_format": "%RESPONSE_FLAGS%"},
+    ]
+    requests = {"stat": {"name": "requests", "tags": [predictor, *outcome]}, "value_fixed": 1}
+    milliseconds = {
+        "stat": {"name": "milliseconds", "tags": [predictor]},
+        "value_format": "%DURATION%",
+        "unit": "Milliseconds",
+    }
+    right = {"and_filter": {"filters": [_status("GE", 200), _status("LE", 399)]}}
+    return [
+        _stats_logger({"counters": [requests]}),
+        {**_stats_logger({"histograms": [milliseconds]}), "filter": right},
+    ]
+
+
+def _stats_logger(stats: dict[str, Any]) -> dict[str, Any]:
+    kind = f"{_TYPE}.extensions.access_loggers.stats.v3.Config"
+    scope = {"prefix": STATS}
+    return {
+        "name": "envoy.access_loggers.stats",
+        "typed_config": {"@type": kind, "stats_scope": scope, **stats},
+    }
+
+
+def _status(comparison: str, status: int) -> dict[str, Any]:
+    """A filter on the status. Envoy wants a key by which its runtime could change the number; none is set."""
+    value = {"default_value": status, "runtime_key": "unused"}
+    return {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
+
+
+def _retry_later() -> dict[str, Any]:
+    """Every 503 of Envoy's own passes: no predictor is ready, or the one that was has just ended."""
+    header = {"key": "retry-after", "value": str(RETRY_AFTER_SECONDS)}
+    return {"filter": _status("EQ", 503), "headers_to_add": [{"header": header}]}

@@ -1,5 +1,6 @@
 """Where the embedded environment keeps what it knows: one folder, plain files, each replaced whole."""
 
+import errno
 import json
 import os
 import socket
@@ -99,4 +100,4 @@ def free_port(wanted: int | None = None) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise OSError("no free port on 127.0.0.1")
+    raise OSError(errno.EADDRINUSE, "no port is free", "127.0.0.1")

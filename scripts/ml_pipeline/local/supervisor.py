@@ -13,6 +13,7 @@ from typing import Any
 
 from ml_pipeline.adapters.facts import read_facts
 from ml_pipeline.adapters.git import Repository
+from ml_pipeline.adapters.trouble import told
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
@@ -35,6 +36,7 @@ class Supervisor:
     def __init__(self, state: State, name: str) -> None:
         self.state = state
         self.repository = Repository(state.origin)
+        self.repository.branch = self.repository.head_branch()
         environment = read_environment(self.repository, name)
         known = state.read("endpoints") or {}
         ports = {
@@ -74,13 +76,8 @@ class Supervisor:
         self.revision = ""
 
     def run(self) -> None:
-        """Until SIGTERM. A full disk passes: what runs goes on, and so does this loop when there is room."""
-        run_until_stopped(
-            self._tick,
-            self.pods,
-            OSError,
-            f"free space in {self.state.root} and the environment goes on",
-        )
+        """Until SIGTERM. What the machine refuses passes, such as a full disk: what runs goes on, and so does this loop."""
+        run_until_stopped(self._tick, self.pods, OSError, told)
 
     def _tick(self) -> None:
         self._follow()
@@ -148,6 +145,8 @@ def main(root: str, name: str) -> None:
         supervisor = Supervisor(state, name)
     except PipelineError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(told(error))
     state.write("supervisor", {"pid": os.getpid(), "environment": name})
     supervisor.run()
     state.drop("supervisor")

@@ -39,6 +39,10 @@ class Month:
     waiting: Mapping[str, Price]
     served: tuple[Served, ...]
 
+    def of(self, model: str) -> float:
+        """What one model costs in a month; 0 where it does not serve."""
+        return sum(served.month for served in self.served if served.model == model)
+
     @property
     def awaited(self) -> float:
         """What all that waits is expected to cost, by medians."""

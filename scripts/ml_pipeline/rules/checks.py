@@ -8,11 +8,11 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
-from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.documents.snapshot import Files, Snapshot, is_listed
 from ml_pipeline.rules.cost import node_share, pool_for, run_cost
 from ml_pipeline.rules.gates import failures
 from ml_pipeline.rules.identity import SHORT, run_identity
-from ml_pipeline.rules.plain_files import plain_faults
+from ml_pipeline.rules.plain_files import plain_faults, special_faults
 from ml_pipeline.rules.two_pens import rollout_faults
 
 Faults = Iterator[Fault]
@@ -35,6 +35,9 @@ def check_all(snapshot: Snapshot) -> None:
     Raises:
         InvalidDocumentsError: with every fault.
     """
+    faults = list(special_faults(snapshot.files))
+    if faults:
+        raise InvalidDocumentsError(faults)
     faults = list(plain_faults(snapshot.files))
     try:
         snapshot.read_all()
@@ -51,6 +54,13 @@ def check(snapshot: Snapshot, paths: Iterable[str] | None = None) -> list[Fault]
     Raises:
         InvalidDocumentsError: one that is read is not valid by itself.
     """
+    asked = sorted(snapshot.files if paths is None else paths)
+    faults = [fault for path in asked if is_listed(path) for fault in _document(snapshot, path)]
+    return sorted(faults + list(rollout_faults(snapshot.files, asked)))
+
+
+def _document(snapshot: Snapshot, path: str) -> Faults:
+    document = snapshot.document(path)
     rules: dict[type, Callable[..., Faults]] = {
         Experiment: _experiment,
         Environment: _environment,
@@ -59,19 +69,7 @@ def check(snapshot: Snapshot, paths: Iterable[str] | None = None) -> list[Fault]
         DataVersion: _data,
         Verdict: _verdict,
     }
-    asked = set(paths if paths is not None else snapshot.files)
-    documents = [
-        (path, snapshot.document(path))
-        for group in snapshot.paths.values()
-        for path in group
-        if path in asked
-    ]
-    faults = [
-        fault
-        for path, document in documents
-        for fault in rules[type(document)](snapshot, path, document)
-    ]
-    return sorted(faults + list(rollout_faults(snapshot.files, asked)))
+    return rules[type(document)](snapshot, path, document)
 
 
 def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults:
@@ -87,7 +85,7 @@ def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults
         yield snapshot.fault(
             path,
             "environment",
-            f"{experiment.environment!r} does not exist; {_known(snapshot.environments)}",
+            f"{experiment.environment!r} does not exist; {known(snapshot.environments)}",
         )
         return
     yield from _fits(snapshot, path, experiment, environment)
@@ -204,7 +202,7 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
     for origin in environment.promotes_from:
         if origin not in snapshot.environments:
             yield snapshot.fault(
-                path, "promotes_from", f"{origin!r} does not exist; {_known(snapshot.environments)}"
+                path, "promotes_from", f"{origin!r} does not exist; {known(snapshot.environments)}"
             )
         elif folder in _origins(snapshot, origin):
             yield snapshot.fault(
@@ -236,7 +234,7 @@ def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
             path,
             1,
             "",
-            f"promotes in the environment {name!r}, which does not exist; {_known(snapshot.environments)}",
+            f"promotes in the environment {name!r}, which does not exist; {known(snapshot.environments)}",
         )
         return
     for key in ("run", "baseline"):
@@ -249,6 +247,7 @@ def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
             "baseline",
             f"{promotion.run!r} is also the run; name what served before or remove it",
         )
+    yield from _signature(snapshot, path, promotion)
     component = f"environments/{name}/rollouts/{promotion.model}/kustomization.yaml"
     if component not in snapshot.files:
         yield snapshot.fault(
@@ -301,6 +300,29 @@ def _promotable(
         )
 
 
+def _signature(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
+    """Callers of the baseline go on sending what it takes; where a receipt does not say, nothing is refused."""
+    run = snapshot.runs_by_reference.get(promotion.run)
+    baseline = snapshot.runs_by_reference.get(promotion.baseline or "")
+    if promotion.accept_signature_change or run is None or baseline is None:
+        return
+    if run.signature is None or baseline.signature is None or run.signature == baseline.signature:
+        return
+    changes = "; ".join(
+        f"{verb} {new}, its baseline {old}"
+        for verb, new, old in (
+            ("takes", run.signature.inputs, baseline.signature.inputs),
+            ("gives", run.signature.outputs, baseline.signature.outputs),
+        )
+        if new != old
+    )
+    yield snapshot.fault(
+        path,
+        "run",
+        f"{promotion.run!r} {changes}; promote it with --accept-signature-change if its callers know",
+    )
+
+
 def _run(snapshot: Snapshot, path: str, run: Run) -> Faults:
     yield from _named_by_identity(snapshot, path, run.id, run.identity)
     if run_identity(run.decided_by) != run.identity:
@@ -334,7 +356,8 @@ def _named_by_identity(snapshot: Snapshot, path: str, short: str, identity: str)
         )
 
 
-def _known(environments: Mapping[str, Environment]) -> str:
+def known(environments: Mapping[str, Environment]) -> str:
+    """The repair of an environment's name: those that are there."""
     return (
         f"known are {', '.join(sorted(environments))}"
         if environments

@@ -21,9 +21,9 @@ from ml_pipeline.rules.estimate import History, Price, priced
 from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
-from ml_pipeline.rules.overlays import job_folders
+from ml_pipeline.rules.overlays import JobFolder, job_folder, job_folders
 from ml_pipeline.rules.serving import Serving, state
-from ml_pipeline.rules.training import asked_run, job_name, pending, training_overlays
+from ml_pipeline.rules.training import asked_run, is_data, job_name, pending, training_overlays
 from ml_pipeline.rules.two_pens import is_automations
 
 Kind = Literal[
@@ -66,22 +66,22 @@ class _Side:
         self.snapshot, self.history = snapshot, History(snapshot)
 
     @cached_property
-    def overlays(self) -> dict[str, str]:
+    def overlays(self) -> dict[str, JobFolder]:
         """Folders by short identity."""
         return job_folders(self.snapshot.files)
 
     def job(self, short: str) -> str:
         """Name of the Job that makes it, which stands for its template."""
-        folder = self.overlays[short]
-        return job_name(
-            folder.rpartition("/")[2], self.snapshot.files[f"{folder}/kustomization.yaml"]
-        )
+        return job_name(self._kustomization(short))
+
+    def prepares(self, short: str) -> bool:
+        """Whether it is data that its overlay makes."""
+        return is_data(self._kustomization(short))
 
     def asker(self, short: str, likely: Iterable[str]) -> Experiment | None:
         """The experiment that something is made for: that of the overlay's name, else the first that asks for the data."""
-        name, _, _ = self.overlays[short].rpartition("/")[2].rpartition("-")
-        if name != "data":
-            return self.snapshot.experiments.get(name)
+        if not self.prepares(short):
+            return self.snapshot.experiments.get(self.overlays[short].maker)
         names = [
             *(name for name in likely if name in self.snapshot.experiments),
             *self.snapshot.experiments,
@@ -91,6 +91,9 @@ class _Side:
             (experiment for experiment in asking if data_identity(experiment)[:SHORT] == short),
             None,
         )
+
+    def _kustomization(self, short: str) -> bytes:
+        return self.snapshot.files[f"{self.overlays[short].path}/kustomization.yaml"]
 
 
 def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
@@ -167,21 +170,16 @@ def _taken_out(before: Snapshot, after: Snapshot, removed: Iterable[str]) -> Ite
 
 def _differs(old: _Side, new: _Side, short: str) -> bool:
     """Whether two sides make the same thing with different Jobs."""
-    folder = new.overlays[short]
-    if old.overlays[short] != folder:
-        return True
-    path = f"{folder}/kustomization.yaml"
-    return old.snapshot.files[path] != new.snapshot.files[path] and old.job(short) != new.job(short)
+    return old.overlays[short] != new.overlays[short] or old.job(short) != new.job(short)
 
 
 def _restarted(new: _Side, restarted: list[str], names: list[str]) -> Iterator[Consequence]:
     for short in restarted:
         experiment = new.asker(short, names)
         if experiment:
-            is_data = data_identity(experiment)[:SHORT] == short
             what = (
                 f"the preparation of the data of {experiment.name}"
-                if is_data
+                if new.prepares(short)
                 else f"{experiment.name}/{short} from its checkpoint"
             )
             yield _costly("restarts", f"restarts {what} in another Job", new, experiment)
@@ -226,8 +224,8 @@ def _cancelled(old: _Side, new: _Side, names: list[str]) -> Iterator[Consequence
         if short in new.overlays or new.snapshot.data.has(short) or new.snapshot.runs.has(short):
             continue
         experiment = old.asker(short, names)
-        name = experiment.name if experiment else folder.rpartition("/")[2].rpartition("-")[0]
-        what = "the run" if "/data-" not in folder else "the preparation of the data"
+        name = experiment.name if experiment else folder.maker
+        what = "the preparation of the data" if old.prepares(short) else "the run"
         yield Consequence(
             "cancels",
             f"cancels {what} {short} of {name}, running or not",
@@ -245,10 +243,24 @@ def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Co
     for environment, model in sorted(moved):
         old, new = state(before, environment, model), state(after, environment, model)
         if _weights(old) != _weights(new):
-            text = f"{model} in {environment}: from {_share(old)} to {_share(new)}"
+            text = (
+                f"{model} in {environment}: from {_share(old)} to {_share(new)}{_jumps(old, new)}"
+            )
             yield Consequence(
                 "traffic", text, f"environments/{environment}/promotions/{model}.yaml"
             )
+
+
+def _jumps(old: Serving | None, new: Serving | None) -> str:
+    """Runs that get traffic at once beyond what a rollout begins with: a baseline that did not serve, a run without
+    one. A revert does that too, and is to; what is written by hand may not mean it."""
+    before, first = _weights(old), new.promotion.rollout.steps[0] if new else 0
+    found = []
+    for run, weight in _weights(new).items():
+        is_canary = new is not None and run == new.promotion.run and weight <= first < 100
+        if before and run not in before and not is_canary:
+            found.append(f"; {run} did not serve and gets {weight} % at once")
+    return "".join(found)
 
 
 def _started_anew(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Consequence]:
@@ -289,12 +301,11 @@ def stale(after: Snapshot, changed: Iterable[str]) -> list[str]:
         if after.experiments[name].environment not in after.environments:
             continue
         for path, raw in training_overlays(after, [name]).items():
-            other = sides.overlays.get(path.split("/")[3].rpartition("-")[2])
-            if (
-                after.files.get(path) != raw
-                and other in (None, path.rpartition("/")[0])
-                and name not in found
-            ):
+            folder = job_folder(path.rpartition("/")[0])
+            assert folder is not None
+            other = sides.overlays.get(folder.short)
+            mine = other is None or other.stem == folder.stem
+            if after.files.get(path) != raw and mine and name not in found:
                 found.append(name)
     return found
 

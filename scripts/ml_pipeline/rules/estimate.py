@@ -10,9 +10,10 @@ import re
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from heapq import nlargest
 
 from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.fields import seconds
 from ml_pipeline.documents.receipts import Estimated, Run
 from ml_pipeline.documents.snapshot import Snapshot
@@ -64,36 +65,62 @@ class Price:
 
 
 class History:
-    """The receipts of one snapshot, found by the data that they trained on."""
+    """The receipts of one snapshot, found by the data that they trained on. One that cannot be read tells nothing."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._index: dict[bytes, list[tuple[bytes, str]]] | None = None
+
+    def after(self, snapshot: Snapshot, paths: Iterable[str]) -> "History":
+        """The history once these receipts are written. It takes this one's index along: this one is not asked any more."""
+        found = History(snapshot)
+        found._index = self._by_data
+        for path in paths:
+            found._add(path)
+        return found
 
     def like(self, experiment: Experiment) -> list[Run]:
         """Succeeded runs that an estimate can rest on, the newest first."""
-        receipt = self._snapshot.data.get(data_identity(experiment))
-        if receipt is None or receipt.data is None:
-            return []
-        paths = sorted(self._by_data.get(receipt.data.sha256.encode(), ()), reverse=True)[:_NEWEST]
-        runs = [run for _, path in paths if isinstance(run := self._snapshot.document(path), Run)]
+        sha256 = self._trained_on(experiment)
+        known = self._by_data.get(sha256.encode(), ())
+        runs = [run for _, path in nlargest(_NEWEST, known) if (run := self._run(path))]
         alike = [
             run
             for run in runs
-            if run.outcome == "succeeded" and run.duration_s > 0 and _alike(run, experiment)
+            if run.outcome == "succeeded" and _plausible(run.duration_s) and _alike(run, experiment)
         ]
         same = [run for run in alike if _same(run, experiment)]
         return same if len(same) >= ENOUGH else alike
 
-    @cached_property
+    def _trained_on(self, experiment: Experiment) -> str:
+        """Digest of the data of an experiment, empty while it is not known."""
+        try:
+            receipt = self._snapshot.data.get(data_identity(experiment))
+        except InvalidDocumentsError:
+            return ""
+        return receipt.data.sha256 if receipt and receipt.data else ""
+
+    def _run(self, path: str) -> Run | None:
+        try:
+            found = self._snapshot.document(path)
+        except InvalidDocumentsError:
+            return None
+        return found if isinstance(found, Run) else None
+
+    @property
     def _by_data(self) -> dict[bytes, list[tuple[bytes, str]]]:
         """When each run started, and its receipt's path, by the data that it trained on."""
-        found: dict[bytes, list[tuple[bytes, str]]] = {}
-        for path in self._snapshot.paths.get(Run, ()):
-            raw = self._snapshot.files[path]
-            data, started = _DATA.search(raw), _STARTED.search(raw)
-            if data and started:
-                found.setdefault(data[1], []).append((started[1], path))
-        return found
+        if self._index is None:
+            self._index = {}
+            for path in self._snapshot.paths.get(Run, ()):
+                self._add(path)
+        return self._index
+
+    def _add(self, path: str) -> None:
+        raw = self._snapshot.files[path]
+        data, started = _DATA.search(raw), _STARTED.search(raw)
+        if data and started and self._index is not None:
+            self._index.setdefault(data[1], []).append((started[1], path))
 
 
 def priced(snapshot: Snapshot, history: History, experiment: Experiment) -> Price | None:
@@ -171,6 +198,11 @@ def _line(epochs: list[int], durations: list[float]) -> tuple[float, float]:
 
 def _predicted(start: float, step: float, epochs: int) -> float:
     return max(start + step * epochs, 0.001)
+
+
+def _plausible(duration: float) -> bool:
+    """Whether a duration can be computed with: squares and logarithms of others leave the range of numbers."""
+    return 0.001 <= duration <= 1e9
 
 
 def _alike(run: Run, experiment: Experiment) -> bool:

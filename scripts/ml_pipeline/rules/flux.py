@@ -2,6 +2,8 @@
 the Flux objects that reconcile this repository. Nothing that git can merge later widens those rights."""
 
 import hashlib
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from ml_pipeline.documents.environment import Environment, GitSource
@@ -27,6 +29,17 @@ def flux_overlays(snapshot: Snapshot) -> dict[str, bytes]:
                 for path, body in _overlay(environment).items()
             }
     return rendered
+
+
+def surplus(environment: Environment, names: Iterable[str]) -> list[str]:
+    """Of the names of Kustomizations or GitRepositories, those of shards that an environment has no longer.
+
+    Flux prunes only what bears the name of the Kustomization that made it: a Job of such a shard would run on after it was
+    cancelled. So these go with their Jobs, which start again in the shards that are left, from their checkpoints.
+    """
+    shard = re.compile(rf"(?:training|{SOURCE})-([0-9]+)")
+    found = ((name, shard.fullmatch(name)) for name in names)
+    return sorted(name for name, m in found if m and int(m[1]) >= environment.training_shards)
 
 
 def hook_path(token: str, namespace: str, name: str = RECEIVER) -> str:
@@ -157,6 +170,6 @@ def _ignored(environment: Environment, shard: int) -> list[str]:
     if environment.training_shards > 1:
         share = len(_DIGITS) // environment.training_shards
         mine = _DIGITS[shard * share : (shard + 1) * share]
-        lines += [f"{training}*", f"!{training}*-[{mine}]{'?' * (SHORT - 1)}/"]
+        lines += [f"{training}*", f"!{training}*-[{mine}]{'?' * (SHORT - 1)}-{'?' * SHORT}/"]
         lines += [f"!{training}serviceaccount.yaml"] if shard == 0 else []
     return lines

@@ -19,15 +19,25 @@ def digest_of(data: Any) -> str:
 
 
 def data_identity(experiment: Experiment) -> str:
-    """Identity of the data preparation that an experiment needs."""
-    dataset = experiment.dataset.model_dump(mode="json")
+    """Identity of the data preparation that an experiment needs.
+
+    Where its bytes are is part of it, since one environment's store is not another's; the image is not, since most code
+    does not touch preparation: what does raises `dataset.preparation`.
+    """
     return digest_of(
-        {"dataset": dataset, "image": experiment.image, "entry_point": f"{ENTRY_POINT} prepare"}
+        {
+            "environment": experiment.environment,
+            "dataset": experiment.dataset.model_dump(mode="json"),
+            "entry_point": f"{ENTRY_POINT} prepare",
+        }
     )
 
 
-def run_inputs(experiment: Experiment, data_sha256: str) -> Identity:
-    """Everything that decides the result of a run on the prepared data."""
+def run_inputs(
+    experiment: Experiment, data_sha256: str, *, environment: str | None = None
+) -> Identity:
+    """Everything that decides the result of a run on the prepared data; `environment` where it has to be trained once more,
+    because another one has trained it and keeps the model."""
     return Identity(
         model_type=experiment.model.type,
         image=experiment.image,
@@ -36,6 +46,7 @@ def run_inputs(experiment: Experiment, data_sha256: str) -> Identity:
         seed=experiment.seed,
         data=data_sha256,
         topology=experiment.topology,
+        environment=environment,
     )
 
 
@@ -45,5 +56,8 @@ def run_identity(inputs: Identity) -> str:
 
 
 def rollout_id(environment: str, promotion: Promotion) -> str:
-    """Name of the rollout that a promotion asks for; a revert and its revert ask for the same one."""
-    return digest_of({"environment": environment, **promotion.model_dump(mode="json")})[:SHORT]
+    """Name of the rollout that a promotion asks for. Conditions and resources are no part of it: whoever changes them
+    changes the rollout that runs, and starts or revives none."""
+    decided = promotion.model_dump(mode="json", include={"model", "run", "baseline", "attempt"})
+    steps = list(promotion.rollout.steps)
+    return digest_of({"environment": environment, **decided, "steps": steps})[:SHORT]

@@ -1,24 +1,38 @@
-"""What one look at an environment gives to `reconcile`, and what it makes of that: commits."""
+"""What one look at an environment gives to `reconcile`, and what it makes of that: commits, and what it leaves alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ml_pipeline.documents.results import Finished
 from ml_pipeline.rules.render import Changes
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Something that is left alone until it changes: `what` is a path on the branch, or a service; `reason` is one line
+    with the way out."""
+
+    what: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Observed:
     """What one environment shows: results by identity, reasons of failed Jobs by short identity, serving by model; and
-    from git the commit of each experiment, and when an overlay was committed by short identity."""
+    from git the commit of each experiment, and when an overlay was committed by short identity.
+
+    `unknown` are the identities of which MLflow could not be asked: it may hold a result of them.
+    """
 
     environment: str
-    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    results: Mapping[str, Finished] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     serving: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     commits: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
-    held: tuple[str, ...] = ()
+    unknown: frozenset[str] = frozenset()
+    held: tuple[Hold, ...] = ()
 
 
 @dataclass(frozen=True)

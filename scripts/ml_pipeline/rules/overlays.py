@@ -1,6 +1,8 @@
 """What overlays share: where they stand, what they build on, and how a Job gets its name."""
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -8,8 +10,8 @@ import yaml
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.documents.source import load_plain
-from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.documents.source import Special, load_plain
+from ml_pipeline.documents.writer import to_marked_yaml, to_yaml
 from ml_pipeline.rules.identity import SHORT, digest_of
 
 GPU_RESOURCE = {"gpu-shared": "nvidia.com/gpu.shared", "gpu-mig": "nvidia.com/mig-1g.10gb"}
@@ -17,6 +19,10 @@ LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = (
     "ml-pipeline/experiment",
     "ml-pipeline/run",
     "ml-pipeline/data",
+)
+JOB_NAME = rf"[a-z0-9-]+-[0-9a-f]{{{SHORT}}}-[0-9a-f]{{{SHORT}}}"
+_JOB_FOLDER = re.compile(
+    rf"(environments/[^/]+/training/([a-z0-9-]+)-([0-9a-f]{{{SHORT}}}))-[0-9a-f]{{{SHORT}}}"
 )
 _UP = "../../../../"
 # The workers' Service has the Job's name; only the overlay knows it, after prefix and suffix.
@@ -32,21 +38,37 @@ _WORKERS_FIND_THEIR_JOB = {
 }
 
 
-def job_folders(files: Files) -> dict[str, str]:
+@dataclass(frozen=True)
+class JobFolder:
+    """Folder of a Job's overlay, `<stem>-<hash of the Pod template>`, where the stem ends with what it makes.
+
+    `maker` is the experiment, or `data`, which an experiment may be called too: `rules/training.py` tells them apart.
+    """
+
+    path: str
+    stem: str
+    maker: str
+    short: str
+
+
+def job_folder(path: str) -> JobFolder | None:
+    """The folder as one of a Job's overlay, None where it is none."""
+    match = _JOB_FOLDER.fullmatch(path)
+    return JobFolder(path, *match.groups()) if match else None
+
+
+def job_folders(files: Files) -> dict[str, JobFolder]:
     """Folders of Jobs' overlays by the short identity of what each makes."""
-    parts = (path.split("/") for path in files if path.endswith("/kustomization.yaml"))
-    return {
-        p[3].rpartition("-")[2]: "/".join(p[:4])
-        for p in parts
-        if len(p) == 5 and p[2] == "training"
-    }
+    paths = (path.rpartition("/") for path in files)
+    found = (job_folder(path) for path, _, name in paths if name == "kustomization.yaml")
+    return {folder.short: folder for folder in found if folder}
 
 
 class Bases:
     """The parsed content of folders below base/, each read once.
 
     Raises:
-        InvalidDocumentsError: from every method, for a file that is not YAML or too large.
+        InvalidDocumentsError: from every method, for a file that is not YAML, too large, or no plain file.
     """
 
     def __init__(self, files: Files) -> None:
@@ -65,6 +87,8 @@ class Bases:
 
     def _parsed(self, path: str) -> Any:
         raw = self._files[path]
+        if isinstance(raw, Special):
+            raise InvalidDocumentsError([raw.fault(path)])
         try:
             return load_plain(raw)
         except yaml.YAMLError as error:
@@ -78,12 +102,13 @@ class Bases:
 
 
 def overlay(
-    bases: Bases, folder: str, kustomization: dict[str, Any], patch: dict[str, Any]
+    bases: Bases, stem: str, kustomization: dict[str, Any], patch: dict[str, Any]
 ) -> dict[str, bytes]:
-    """The two files of a Job's overlay.
+    """The two files of a Job's overlay, in a folder whose path begins with `stem`.
 
-    The name ends with a hash of everything the Pod template is built from, so that another template is another Job
-    and an immutable field never changes under a name.
+    The Job's name ends with a hash of everything the Pod template is built from, so that another template is another Job
+    and an immutable field never changes under a name. So does the folder's, for the same reason: an overlay comes and
+    goes and never changes, so no revert finds one that somebody has changed since.
     """
     folders = [*kustomization["resources"], *kustomization.get("components", ())]
     parts = [bases.content(path.removeprefix(_UP)) for path in folders]
@@ -95,7 +120,10 @@ def overlay(
         "nameSuffix": f"-{suffix}",
         "patches": [{"path": "job.yaml"}],
     }
-    return {f"{folder}/kustomization.yaml": to_yaml(body), f"{folder}/job.yaml": to_yaml(patch)}
+    return {
+        f"{stem}-{suffix}/kustomization.yaml": to_marked_yaml(body, suffix),
+        f"{stem}-{suffix}/job.yaml": to_marked_yaml(patch, suffix),
+    }
 
 
 def kustomization_file(**body: Any) -> dict[str, Any]:

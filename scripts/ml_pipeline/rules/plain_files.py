@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import ROOTS, Files
+from ml_pipeline.documents.source import Special
 
 PLAIN = "100644"
 ATTRIBUTES, IGNORE = ".gitattributes", ".sourceignore"
@@ -36,13 +37,25 @@ def refuse_special(modes: Iterable[tuple[str, str]]) -> None:
     faults = []
     for path, mode in modes:
         if not path.isprintable():
-            text = "the name holds what is not printable UTF-8; rename the file"
-            faults.append(Fault(ascii(path), 1, "", text))
+            faults.append(_name_fault(path))
         if mode != PLAIN:
-            text = _MODES.get(mode, f"is no plain file (mode {mode}); replace it by one")
-            faults.append(Fault(path if path.isprintable() else ascii(path), 1, "", text))
+            faults.append(Fault(_shown(path), 1, "", _special_text(mode)))
     if faults:
         raise InvalidDocumentsError(faults)
+
+
+def special(mode: str, blob: str) -> Special:
+    """What stands for a file that is no plain one where the others are read all the same; mode and blob id, as git writes them."""
+    return Special(mode, blob, _special_text(mode))
+
+
+def special_faults(files: Files) -> Iterator[Fault]:
+    """Every file of a revision that is no plain file, or has a name that shows otherwise than it is."""
+    for path, raw in files.items():
+        if not path.isprintable():
+            yield _name_fault(path)
+        if isinstance(raw, Special):
+            yield raw.fault(_shown(path))
 
 
 def plain_faults(files: Files, paths: Iterable[str] | None = None) -> Iterator[Fault]:
@@ -59,6 +72,19 @@ def plain_faults(files: Files, paths: Iterable[str] | None = None) -> Iterator[F
             yield Fault(path, 1, "", text)
         elif name == ATTRIBUTES and fault is None:
             yield from _attribute_faults(path, raw.decode())
+
+
+def _special_text(mode: str) -> str:
+    return _MODES.get(mode, f"is no plain file (mode {mode}); replace it by one")
+
+
+def _name_fault(path: str) -> Fault:
+    text = "the name holds what is not printable UTF-8; rename the file"
+    return Fault(_shown(path), 1, "", text)
+
+
+def _shown(path: str) -> str:
+    return path if path.isprintable() else ascii(path)
 
 
 def _text_fault(path: str, raw: bytes) -> Fault | None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_pipeline.documents.fields import as_written, memory_bytes
+from ml_pipeline.documents.fields import SHORT, as_written, memory_bytes, one_line
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.identity import data_identity
 from ml_pipeline.rules.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 
 Object = Mapping[str, Any]
@@ -20,7 +21,13 @@ _PULL = (
 )
 _CANNOT_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _NEVER, _STOPPED, _KILLED, _LOST = 42, 143, 137, 255
-_PEAK = re.compile(r"peak (\d+) MiB[^;]*")  # what trainer/memory.py leaves
+_USERS = 3  # of a data Job, that are named
+REASON = 300  # most characters of a reason
+FEWER_ROWS = (
+    "use fewer rows, the data has to fit into it"  # nobody can raise the limit of a data Job
+)
+# The first line of what trainer/ending.py leaves; why the container ended is the second.
+_PEAK = re.compile(r"\Apeak (\d+) MiB[^;\n]*")
 
 
 @dataclass(frozen=True)
@@ -80,8 +87,35 @@ def views(
     return found
 
 
+def last_words(message: str) -> str:
+    """Why a container ended, from the termination message that it has left; empty where it said nothing."""
+    return one_line(_PEAK.sub("", message), REASON)
+
+
+def data_users(snapshot: Snapshot, short: str) -> list[str]:
+    """The experiments that wait for prepared data, or use it, by the first digits of its identity."""
+    names = (name for name, e in snapshot.experiments.items() if data_identity(e)[:SHORT] == short)
+    return sorted(names)
+
+
 def note(view: JobView, snapshot: Snapshot) -> str:
-    """What a Job waits for or why it failed, with the repair; empty where all is well."""
+    """What a Job waits for or why it failed, with the repair, and whose data it prepares; empty where there is nothing to say."""
+    text = _waits_or_failed(view, snapshot)
+    if LABEL_DATA not in view.labels:
+        return text
+    return of_experiments(text, data_users(snapshot, view.labels[LABEL_DATA]))
+
+
+def of_experiments(text: str, users: Sequence[str]) -> str:
+    """What is said of a data Job, whose name says nothing of the experiments that wait for it."""
+    if not users:
+        return text
+    more = f" and {len(users) - _USERS} more" if len(users) > _USERS else ""
+    whose = f"data of {', '.join(users[:_USERS])}{more}"
+    return f"{whose}: {text}" if text else whose
+
+
+def _waits_or_failed(view: JobView, snapshot: Snapshot) -> str:
     if view.phase == "Complete":
         return ""
     if view.phase == "Failed":
@@ -107,11 +141,8 @@ def failure(view: JobView, snapshot: Snapshot) -> str:
         where = _in_file(view, snapshot, "budget", "max_duration")
         return f"DeadlineExceeded: ran longer than {deadline} s; raise budget.max_duration{where}"
     ended = [text for pod in reversed(view.pods) if (text := ending(view, pod, snapshot))]
-    return (
-        f"{reason}: {ended[0]}"
-        if ended
-        else f"{reason}: {condition.get('message', 'no pod is left')}"
-    )
+    text = ended[0] if ended else condition.get("message", "no pod is left")
+    return one_line(f"{reason}: {text}", REASON)
 
 
 def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
@@ -126,6 +157,9 @@ def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
         code == _KILLED and _had_used_its_memory(pod, terminated)
     ):
         return _out_of_memory(view, pod, terminated, snapshot)
+    words = last_words(terminated.get("message", ""))
+    if words:
+        return words if code == _NEVER else f"exit code {code}: {words}"
     if code == _NEVER:
         return f"exit code {code}, it can never work; see `ml-pipeline logs {view.identity}`, correct experiment or data"
     if code == _STOPPED:
@@ -139,7 +173,9 @@ def _out_of_memory(view: JobView, pod: Object, terminated: Object, snapshot: Sna
     limit = pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
     peak = _PEAK.search(terminated.get("message", ""))
     known = f", last known {peak[0]}" if peak else ""
-    repair = f"raise resources.memory{_in_file(view, snapshot, 'resources', 'memory')}"
+    repair = FEWER_ROWS
+    if LABEL_EXPERIMENT in view.labels:
+        repair = f"raise resources.memory{_in_file(view, snapshot, 'resources', 'memory')}"
     return f"OOMKilled: the limit is {limit}{known}; {repair}"
 
 

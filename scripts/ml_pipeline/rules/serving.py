@@ -6,7 +6,7 @@ promotion names that rollout as its target and to nothing else.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -47,38 +47,54 @@ class Serving:
     weights: Weights
     ended: bool
 
+    @property
+    def share(self) -> int:
+        """Percent of the traffic that the promoted run has."""
+        return self.weights.get(self.promotion.run, 0)
+
+    @property
+    def standing(self) -> Literal["serves", "runs", "stopped"]:
+        """Whether the promoted run serves alone, is on its way there, or was taken out and stays so."""
+        if self.weights == {self.promotion.run: 100}:
+            return "serves"
+        return "stopped" if self.ended or not self.share else "runs"
+
+    @property
+    def step(self) -> int:
+        """Number of the step that the rollout has reached, from 1; 0 where its run was taken out."""
+        return sum(percent <= self.share for percent in self.promotion.rollout.steps)
+
 
 def serving_overlays(snapshot: Snapshot) -> dict[str, bytes]:
     """The rendered side of every promotion."""
     rendered: dict[str, bytes] = {}
-    for (name, model), promotion in snapshot.promotions.items():
-        environment = snapshot.environments[name]
-        folder = f"environments/{name}/serving/{model}"
-        target = rollout_id(name, promotion)
-        patch = _deployment(
-            model,
-            {
-                "name": model,
-                "annotations": {TARGET: target},
-                "labels": {"ml-pipeline/model": model},
-            },
-        )
-        patch["spec"] = {
-            "predictors": predictors(snapshot, environment, promotion, first_step(promotion))
-        }
-        component = {
-            "path": "seldondeployment.yaml",
-            "target": {"kind": "SeldonDeployment"},
-            "options": {"allowNameChange": True},
-        }
-        rendered |= {
-            f"{folder}/kustomization.yaml": to_yaml(_kustomization(environment, model)),
-            f"{folder}/promotion/kustomization.yaml": to_yaml(
-                {**_COMPONENT, "patches": [component]}
-            ),
-            f"{folder}/promotion/seldondeployment.yaml": to_yaml(patch),
-        }
+    for name, model in snapshot.promotions:
+        rendered |= serving_overlay(snapshot, name, model)
     return rendered
+
+
+def serving_overlay(snapshot: Snapshot, name: str, model: str) -> dict[str, bytes]:
+    """The rendered side of one promotion; of the other documents it reads the environments and runs that it names."""
+    environment, promotion = snapshot.environments[name], snapshot.promotions[name, model]
+    folder = f"environments/{name}/serving/{model}"
+    target = rollout_id(name, promotion)
+    patch = _deployment(
+        model,
+        {"name": model, "annotations": {TARGET: target}, "labels": {"ml-pipeline/model": model}},
+    )
+    patch["spec"] = {
+        "predictors": predictors(snapshot, environment, promotion, first_step(promotion))
+    }
+    component = {
+        "path": "seldondeployment.yaml",
+        "target": {"kind": "SeldonDeployment"},
+        "options": {"allowNameChange": True},
+    }
+    return {
+        f"{folder}/kustomization.yaml": to_yaml(_kustomization(environment, model)),
+        f"{folder}/promotion/kustomization.yaml": to_yaml({**_COMPONENT, "patches": [component]}),
+        f"{folder}/promotion/seldondeployment.yaml": to_yaml(patch),
+    }
 
 
 def first_step(promotion: Promotion) -> Weights:
@@ -143,6 +159,18 @@ def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
     return {
         path: to_yaml(rollout_component(model, [])) for path in paths if path not in snapshot.files
     }
+
+
+def has_trace(snapshot: Snapshot, environment: str, promotion: Promotion) -> bool:
+    """Whether automation has moved or ended the rollout of such a promotion, now or in the past."""
+    target = rollout_id(environment, promotion)
+    moved = rollout_path(environment, promotion.model, target) in snapshot.files
+    return moved or (environment, target) in snapshot.verdicts
+
+
+def promotion_path(environment: str, model: str) -> str:
+    """Where a person says which run serves a model."""
+    return f"environments/{environment}/promotions/{model}.yaml"
 
 
 def rollout_path(environment: str, model: str, target: str) -> str:
@@ -222,7 +250,7 @@ def _predictor(
             "name": promotion.model,
             "type": "MODEL",
             "implementation": "MLFLOW_SERVER",
-            "modelUri": _model_uri(trained_in, run.artifact.uri),
+            "modelUri": model_uri(trained_in, run.artifact.uri),
         },
         "componentSpecs": [
             {"spec": {"containers": [container], **pod_identity(environment, "serving")}}
@@ -230,7 +258,8 @@ def _predictor(
     }
 
 
-def _model_uri(environment: Environment, path: str) -> str:
+def model_uri(environment: Environment, path: str) -> str:
+    """Address from which a model below the artifact store is served."""
     artifacts = environment.artifacts
     return f"pvc://{artifacts.claim}/{path}" if artifacts.claim else f"{artifacts.uri}/{path}"
 

@@ -1,122 +1,217 @@
-"""From what has finished or failed to its receipt in git, with the overlays that follow."""
+"""From what has finished or failed to its receipt in git.
 
-from collections.abc import Mapping
+What a Job left behind is text from outside: where it makes no sense, that is how the run has failed, and the receipt says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ml_pipeline.documents.experiment import Experiment
-from ml_pipeline.documents.fields import API_VERSION
-from ml_pipeline.documents.receipts import Cost, DataVersion, Held, Run, Stored, Tracked
-from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.documents.fields import API_VERSION, one_line
+from ml_pipeline.documents.reader import read
+from ml_pipeline.documents.receipts import (
+    Cost,
+    DataVersion,
+    Held,
+    Run,
+    Signature,
+    Stored,
+    Tracked,
+)
+from ml_pipeline.documents.results import (
+    Finished,
+    PreparationResult,
+    SignatureResult,
+    TrainingResult,
+    read_result,
+)
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.cost import run_cost
 from ml_pipeline.rules.estimate import History, priced
 from ml_pipeline.rules.gates import failures, judge
-from ml_pipeline.rules.identity import SHORT, data_identity, run_identity, run_inputs
-from ml_pipeline.rules.observed import Observed, Step
-from ml_pipeline.rules.render import Changes, applied, drift
-from ml_pipeline.rules.serving import opened_rollouts
-from ml_pipeline.rules.training import pending
+from ml_pipeline.rules.identity import SHORT, data_identity, run_identity
+from ml_pipeline.rules.observed import Observed
+from ml_pipeline.rules.training import asked_inputs
+
+Receipt = TypeVar("Receipt", DataVersion, Run)
+_PROBLEM = 300  # characters of a reason that are kept, so that the repair after it has room
 
 
-def settle(snapshot: Snapshot, experiment: Experiment, observed: Observed) -> Step | None:
-    """The receipt of an experiment's data or run, if it has finished or failed, with the overlays that follow."""
-    identity = pending(snapshot, experiment)
-    if identity is None:
+@dataclass(frozen=True)
+class Settled:
+    """A receipt as it is committed, with the words of its commit."""
+
+    path: str
+    document: DataVersion | Run
+    raw: bytes
+    subject: str
+    reason: str
+
+
+def settle(
+    snapshot: Snapshot,
+    experiment: Experiment,
+    identity: str,
+    *,
+    observed: Observed,
+    history: History,
+) -> Settled | None:
+    """The receipt of the data or run that an experiment waits for, None while it has neither finished nor failed.
+
+    A failed Job settles nothing while MLflow cannot be asked: the Job may have failed after it left its result there.
+    """
+    finished = observed.results.get(identity)
+    reason = observed.failed.get(identity[:SHORT])
+    if finished is None and (reason is None or identity in observed.unknown):
         return None
-    is_data = identity == data_identity(experiment)
-    result, reason = observed.results.get(identity), observed.failed.get(identity[:SHORT])
-    if result is None and reason is None:
-        return None
-    path, document = (_data_receipt if is_data else _run_receipt)(
-        snapshot, experiment, identity, observed
-    )
-    write = {path: to_document(path, document)}
-    if isinstance(document, Run) and document.outcome == "succeeded":
-        write |= opened_rollouts(snapshot, document.model)
-    changes = Changes(write)
-    return Step(
-        changes | training_drift(after(snapshot, changes), observed.environment),
-        *_words(experiment, document),
-    )
+    if identity == data_identity(experiment):
+        return _data_receipt(experiment, identity, finished, reason or "")
+    return _run_receipt(_Ended(snapshot, experiment, identity, observed, history), reason or "")
 
 
 def _data_receipt(
-    _: Snapshot, experiment: Experiment, identity: str, observed: Observed
-) -> tuple[str, DataVersion]:
-    result = observed.results.get(identity)
-    head = {
+    experiment: Experiment, identity: str, finished: Finished | None, reason: str
+) -> Settled:
+    head: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "DataVersion",
         "id": identity[:SHORT],
         "identity": identity,
         "environment": experiment.environment,
         "source": experiment.dataset.uri,
         "image": experiment.image,
     }
-    known = (
-        {"data": None, "reason": observed.failed.get(identity[:SHORT])}
-        if result is None
-        else _only(DataVersion, result)
+    path = f"experiments/{experiment.name}/data/{identity[:SHORT]}.yaml"
+
+    def failed(problem: str) -> DataVersion:
+        return DataVersion(**head, data=None, reason=_failure(problem), tracking=_tracked(finished))
+
+    result = read_result(PreparationResult, finished) if finished else reason
+    document = (
+        failed(result)
+        if isinstance(result, str)
+        else DataVersion.model_validate({**head, **result.model_dump()})
     )
-    document = DataVersion.model_validate(
-        {"apiVersion": API_VERSION, "kind": "DataVersion", **head, **known}, strict=False
-    )
-    return f"experiments/{experiment.name}/data/{identity[:SHORT]}.yaml", document
+    document, raw = _as_written(path, document, failed)
+    if document.data is None:
+        return Settled(
+            path, document, raw, f"Record failed data {document.id}", _again(document.reason)
+        )
+    text = f"{document.rows} rows of {document.source} prepared, sha256 {document.data.sha256}."
+    return Settled(path, document, raw, f"Record data {document.id}", text)
 
 
-def _run_receipt(
-    snapshot: Snapshot, experiment: Experiment, identity: str, observed: Observed
-) -> tuple[str, Run]:
-    data = snapshot.data[data_identity(experiment)].data
-    assert data is not None
-    inputs = run_inputs(experiment, data.sha256)
-    assert run_identity(inputs) == identity
-    source = f"experiments/{experiment.name}/experiment.yaml"
+@dataclass(frozen=True)
+class _Ended:
+    """A run that has ended, and what its receipt is made from."""
+
+    snapshot: Snapshot
+    experiment: Experiment
+    identity: str
+    observed: Observed
+    history: History
+
+
+def _run_receipt(ended: _Ended, reason: str) -> Settled:
+    experiment, observed = ended.experiment, ended.observed
+    inputs = asked_inputs(ended.snapshot, experiment)
+    assert inputs is not None
+    assert run_identity(inputs) == ended.identity
+    short = ended.identity[:SHORT]
     head: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": "Run",
-        "id": identity[:SHORT],
-        "identity": identity,
+        "id": short,
+        "identity": ended.identity,
         "decided_by": inputs,
         "experiment": experiment.name,
         "model": experiment.model.name,
         "environment": experiment.environment,
-        "commit": observed.commits.get(source, "unknown"),
+        "commit": observed.commits.get(f"experiments/{experiment.name}/experiment.yaml", "unknown"),
     }
-    path = f"experiments/{experiment.name}/runs/{identity[:SHORT]}.yaml"
-    result = observed.results.get(identity)
-    if result is None:
-        return path, Run(**head, outcome="failed", reason=observed.failed[identity[:SHORT]])
-    return path, Run(
-        **head, **_outcome(snapshot, experiment, result, observed.asked.get(identity[:SHORT]))
-    )
+    finished = observed.results.get(ended.identity)
+    head["tracking"] = _tracked(finished)
+    path = f"experiments/{experiment.name}/runs/{short}.yaml"
+
+    def failed(problem: str) -> Run:
+        return Run(**head, outcome="failed", reason=_failure(problem))
+
+    result = read_result(TrainingResult, finished) if finished else reason
+    document = failed(result) if isinstance(result, str) else Run(**head, **_outcome(ended, result))
+    document, raw = _as_written(path, document, failed)
+    name = f"{experiment.name}/{short}"
+    if document.outcome == "failed":
+        return Settled(path, document, raw, f"Record failed run {name}", _again(document.reason))
+    lacking = failures(document.gates)
+    verdict = f"Gates failed: {'; '.join(lacking)}." if lacking else "All gates passed."
+    tracked = document.tracking.run_id if document.tracking else ""
+    text = f"{verdict} Trained {document.duration_s:g} s as MLflow run {tracked}."
+    return Settled(path, document, raw, f"Record run {name}", text)
 
 
-def _outcome(
-    snapshot: Snapshot, experiment: Experiment, result: Mapping[str, Any], asked: str | None
-) -> dict[str, Any]:
-    duration = float(result["duration_s"])
+def _outcome(ended: _Ended, result: TrainingResult) -> dict[str, Any]:
+    snapshot, experiment = ended.snapshot, ended.experiment
     cost: Cost | None = run_cost(
-        experiment, snapshot.environments[experiment.environment], duration
+        experiment, snapshot.environments[experiment.environment], result.duration_s
     )
-    price = priced(snapshot, History(snapshot), experiment)
+    price = priced(snapshot, ended.history, experiment)
     wanted = experiment.resources
     return {
         "outcome": "succeeded",
-        "tracking": Tracked(run_id=result["run_id"], experiment=result["experiment"]),
-        "metrics": {name: float(value) for name, value in sorted(result["metrics"].items())},
+        "metrics": dict(sorted(result.metrics.items())),
         "limits": experiment.gates,
-        "gates": judge(experiment.gates, result["metrics"], signature=bool(result["signature"])),
-        "artifact": Stored(**result["artifact"]),
-        "started": result["started"],
-        "duration_s": duration,
-        "queued_s": _waited(asked, result["started"]),
-        "peak_memory_mb": result.get("peak_memory_mb"),
+        "gates": judge(experiment.gates, result.metrics, signature=bool(result.signature)),
+        "artifact": Stored(**result.artifact.model_dump()),
+        "signature": _signature(result.signature),
+        "started": result.started,
+        "duration_s": result.duration_s,
+        "queued_s": _waited(ended.observed.asked.get(ended.identity[:SHORT]), result.started),
+        "peak_memory_mb": result.peak_memory_mb,
         "held": Held(
             cpu=wanted.cpu, memory=wanted.memory, gpus=wanted.gpus, options=experiment.options
         ),
         "cost": cost,
         "estimate": price.as_receipt() if price else None,
     }
+
+
+def _signature(told: bool | SignatureResult | None) -> Signature | None:
+    """What a result says of the model's signature; older ones say only whether there is one."""
+    return Signature(**told.model_dump()) if isinstance(told, SignatureResult) else None
+
+
+def _as_written(
+    path: str, document: Receipt, failed: Callable[[str], Receipt]
+) -> tuple[Receipt, bytes]:
+    """A receipt as readers will see it: one that they would refuse is that of a failure, which says why."""
+    raw = to_document(path, document)
+    again = read(path, raw)
+    if not isinstance(again, list):
+        return document, raw
+    document = failed(f"its receipt cannot be kept: {again[0].key or 'the file'} {again[0].text}")
+    return document, to_document(path, document)
+
+
+def _tracked(finished: Finished | None) -> Tracked | None:
+    if finished is None:
+        return None
+    return Tracked(
+        run_id=one_line(finished.run_id) or "unknown",
+        experiment=one_line(finished.experiment) or "unknown",
+    )
+
+
+def _failure(problem: str) -> str:
+    """Why something failed, as a receipt keeps it."""
+    known = one_line(problem, _PROBLEM) or "ended without a reason"
+    return known if problem.count(";") else f"{known}; correct experiment or data and submit again"
+
+
+def _again(reason: str | None) -> str:
+    return f"{reason}\n\nTake the receipt out with `ml-pipeline withdraw` to have it done again."
 
 
 def _waited(asked: str | None, started: str) -> float:
@@ -126,46 +221,3 @@ def _waited(asked: str | None, started: str) -> float:
     return max(
         (datetime.fromisoformat(started) - datetime.fromisoformat(asked)).total_seconds(), 0.0
     )
-
-
-def _words(experiment: Experiment, document: DataVersion | Run) -> tuple[str, str]:
-    if isinstance(document, DataVersion):
-        if document.data is None:
-            return (
-                f"Record failed data {document.id}",
-                f"{document.reason}\n\nRemove the receipt to have it prepared again.",
-            )
-        return (
-            f"Record data {document.id}",
-            f"{document.rows} rows of {document.source} prepared, sha256 {document.data.sha256}.",
-        )
-    name = f"{experiment.name}/{document.id}"
-    if document.outcome == "failed":
-        return (
-            f"Record failed run {name}",
-            f"{document.reason}\n\nRemove the receipt to have it trained again.",
-        )
-    failed = failures(document.gates)
-    verdict = f"Gates failed: {'; '.join(failed)}." if failed else "All gates passed."
-    return (
-        f"Record run {name}",
-        f"{verdict} Trained {document.duration_s:g} s as MLflow run {document.tracking.run_id if document.tracking else ''}.",
-    )
-
-
-def training_drift(snapshot: Snapshot, environment: str) -> Changes:
-    """Drift of this environment's training overlays alone: serving overlays belong to people's commits."""
-    changes, folder = drift(snapshot), f"environments/{environment}/training/"
-    return Changes(
-        {p: raw for p, raw in changes.write.items() if p.startswith(folder)},
-        frozenset(p for p in changes.delete if p.startswith(folder)),
-    )
-
-
-def after(snapshot: Snapshot, changes: Changes) -> Snapshot:
-    """The documents of the tree that a commit leaves."""
-    return load_snapshot(applied(dict(snapshot.files), changes))
-
-
-def _only(kind: type[DataVersion], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in kind.model_fields}

@@ -4,7 +4,13 @@ import json
 import secrets
 from pathlib import Path
 
-from ml_pipeline.adapters.kubernetes import ANY, GIT_REPOSITORIES, Cluster, NotServedError
+from ml_pipeline.adapters.kubernetes import (
+    ANY,
+    GIT_REPOSITORIES,
+    KUSTOMIZATIONS,
+    Cluster,
+    NotServedError,
+)
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.documents.environment import Environment, GitSource
@@ -12,7 +18,7 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.closed_world import place_faults, strays
-from ml_pipeline.rules.flux import CLUSTER, RECEIVER_TOKEN, SOURCE, hook_path
+from ml_pipeline.rules.flux import CLUSTER, RECEIVER_TOKEN, SOURCE, hook_path, surplus
 from ml_pipeline.rules.render import drift
 from ml_pipeline.verbs import console
 
@@ -33,6 +39,7 @@ def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Clu
         return console.OK
     check_flux(cluster)
     uid = _own_uid(cluster, facts)
+    _remove_shards(cluster, facts)
     console.result(cluster.apply(stream))
     cluster.annotate(GIT_REPOSITORIES, facts.namespaces.platform, SOURCE, {CLUSTER: uid})
     if facts.cluster is None:
@@ -99,6 +106,19 @@ def _own_uid(cluster: Cluster, facts: Environment) -> str:
             f"cluster in environments/{facts.name}/environment.yaml"
         )
     return uid
+
+
+def _remove_shards(cluster: Cluster, facts: Environment) -> None:
+    """Delete the Flux objects of shards that `training_shards` has no longer; before the others take over their overlays, so that
+    no Job has two owners."""
+    namespace = facts.namespaces.platform
+    for kind in (KUSTOMIZATIONS, GIT_REPOSITORIES):
+        there = [thing["metadata"]["name"] for thing in cluster.objects(kind, namespace)]
+        for name in surplus(facts, there):
+            cluster.delete(kind, namespace, name)
+            console.result(
+                f"{name} deleted: training_shards is {facts.training_shards}; its Jobs start again from their checkpoints"
+            )
 
 
 def _receiver_token(cluster: Cluster, facts: Environment) -> str | None:

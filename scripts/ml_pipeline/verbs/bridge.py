@@ -23,8 +23,13 @@ def bridge(
             f"{environment!r} has no cluster to follow; start it with `ml-pipeline up`"
         )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
-    where = State(state or repo.resolve() / ".ml-pipeline" / f"bridge-{environment}")
+    where = State(state or bridge_folder(repo, environment))
     where.root.mkdir(parents=True, exist_ok=True)
     where.forget_the_interrupted()
-    Bridge(where, Repository(repo), facts.namespaces.serving, cluster).run()
+    Bridge(where, Repository(repo, branch=facts.branch), facts.namespaces.serving, cluster).run()
     return console.OK
+
+
+def bridge_folder(repo: Path, environment: str) -> Path:
+    """Where the bridge of an environment keeps models and measurements, unless it is told otherwise."""
+    return repo.resolve() / ".ml-pipeline" / f"bridge-{environment}"

@@ -1,19 +1,30 @@
-"""How commands speak: results to stdout, talk and progress to stderr."""
+"""How commands speak: results to stdout, talk and progress to stderr, colours where a terminal shows them."""
 
-import json
 import os
-import shutil
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 _COLOURS = {"green": 32, "red": 31, "yellow": 33}
+# What a cell of a table says about how something stands; a word that is none of these has no colour.
+_TONES = (
+    dict.fromkeys(("Complete", "Available", "succeeded", "passed", "finished", "ready"), "green")
+    | dict.fromkeys(
+        ("Running", "Pending", "Deleting", "Suspended", "Creating", "pending"), "yellow"
+    )
+    | dict.fromkeys(("Failed", "failed", "aborted"), "red")
+)
 OK, FINDINGS, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+_kept: list[list[str]] = []
 
 
 def result(text: str) -> None:
     """One line of the answer."""
-    sys.stdout.write(text + "\n")
+    if _kept:
+        _kept[-1].append(text)
+    else:
+        sys.stdout.write(text + "\n")
 
 
 def talk(text: str) -> None:
@@ -22,30 +33,79 @@ def talk(text: str) -> None:
     sys.stderr.flush()
 
 
+def problem(text: str) -> None:
+    """Lines about what is wrong."""
+    for line in text.splitlines():
+        talk(coloured(line, "red", sys.stderr))
+
+
 def answer(data: Any, text: str, output: str) -> None:
     """The answer in the form that was asked for."""
+    import json
+
     result(json.dumps(data, indent=2) if output == "json" else text)
 
 
+@contextmanager
+def kept() -> Iterator[list[str]]:
+    """What would be printed to stdout inside the block is in the list instead, in the same colours."""
+    _kept.append([])
+    try:
+        yield _kept[-1]
+    finally:
+        _kept.pop()
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Whether a stream shows colours: a terminal does, unless NO_COLOR is set; FORCE_COLOR makes everything else do."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal(stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that knows escape sequences."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
+    """A text in a colour; as it is where the stream, stdout unless another is named, shows none."""
+    if not has_colours(stream or sys.stdout):
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
 def painted(line: str, colour: str) -> str:
-    """A line in a colour, cut to the terminal's width; as it is where stdout is none, or NO_COLOR is set."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return fitted(line)
-    return f"\x1b[{_COLOURS[colour]}m{fitted(line)}\x1b[0m"
+    """A line in a colour, cut to the terminal's width."""
+    return coloured(fitted(line), colour)
 
 
 def fitted(line: str) -> str:
     """A line cut to the terminal's width; whole where stdout is none."""
+    import shutil
+
     width = shutil.get_terminal_size().columns
     return line if not sys.stdout.isatty() or len(line) <= width else f"{line[: width - 1]}…"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned, two spaces between them."""
+    """Columns aligned, two spaces between them; a cell that says how something stands has its colour."""
     widths = (
         [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
     )
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return "\n".join(_row(row, widths) for row in rows)
+
+
+def _row(row: Sequence[str], widths: Sequence[int]) -> str:
+    # The last cell is not padded, so that no line ends with spaces; colours come after the widths, which they do not count in.
+    last = max((at for at, cell in enumerate(row) if cell), default=-1)
+    cells = []
+    for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        if at > last:
+            break
+        padding = "" if at == last else " " * (width - len(cell))
+        tone = _TONES.get(cell.partition(":")[0])
+        cells.append((coloured(cell, tone) if tone else cell) + padding)
+    return "  ".join(cells)

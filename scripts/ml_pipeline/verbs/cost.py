@@ -16,6 +16,8 @@ from ml_pipeline.rules.cost import duration, money
 from ml_pipeline.rules.estimate import ENOUGH, History, Price
 from ml_pipeline.verbs import console
 
+_SHARE = 4.0  # beyond five times what it took, percent are hard to read
+
 
 def cost(repo: Path, *, accuracy: bool = False, output: str = "text") -> int:
     """Print what everything costs; 1 where a budget does not suffice. With `accuracy`, estimates beside what it was."""
@@ -155,7 +157,7 @@ def _accuracy(snapshot: Snapshot, output: str) -> int:
                 }
             )
     informed = [row for row in rows if row["from"] >= ENOUGH]
-    summary = f"{len(rows)} runs had an estimate, {len(informed)} from {ENOUGH} like runs or more"
+    summary = f"{len(rows)} run{'s' * (len(rows) != 1)} had an estimate, {len(informed)} from {ENOUGH} like runs or more"
     if informed:
         median = statistics.median(abs(row["error"]) for row in informed)
         below = sum(row["actual_s"] <= row["p90_s"] for row in informed) / len(informed)
@@ -170,7 +172,7 @@ def _accuracy(snapshot: Snapshot, output: str) -> int:
             duration(r["p50_s"]),
             duration(r["p90_s"]),
             duration(r["actual_s"]),
-            f"{r['error']:+.0%}",
+            _beside(r["from"], r["error"]),
         )
         for r in rows
     ]
@@ -180,3 +182,10 @@ def _accuracy(snapshot: Snapshot, output: str) -> int:
         output,
     )
     return console.OK
+
+
+def _beside(runs: int, error: float) -> str:
+    """How far an estimate was off: as a share where that says something, and of a run's own budget as what it is."""
+    if not runs:
+        return "only a budget was known"
+    return f"{error:+.0%}" if error <= _SHARE else f"{error + 1:.0f} times as long"

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.code import digest_at
+from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.load import Load
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local.state import State, read_json
@@ -23,6 +25,35 @@ from ml_pipeline.verbs import console
 # The predictors share two cores with everything else here, so latency is allowed to vary more than in production.
 PER_SECOND, MIN_REQUESTS, P99_INCREASE, EPOCHS = 120.0, 250, 20, 200
 WAIT_SECONDS = 120.0
+_ENVIRONMENT = """\
+apiVersion: ml-pipeline/v1
+kind: Environment
+name: local
+runtime: embedded
+namespaces: {{platform: local-platform, training: local-training, serving: local-serving}}
+images:
+  trainer: {{repository: trainer}}
+  serving: {{repository: serving, digest: "{serving}"}}
+tracking: {{uri: http://mlflow.local-platform.svc:5000}}
+artifacts: {{uri: file:///artifacts, claim: artifacts}}
+pools:
+- {{name: laptop, nodes: 1, cpu: 2, memory: 6Gi, price_per_hour: 0.08}}
+budget: {{monthly: 100, currency: USD}}
+"""
+_EXPERIMENT = """\
+apiVersion: ml-pipeline/v1
+kind: Experiment
+name: {name}
+owner: vision
+environment: local
+model: {{name: digits, type: {model}}}
+dataset: {{uri: bundled://digits}}
+parameters: {{epochs: 30, batch_size: 64, learning_rate: 0.002, hidden: {hidden}}}
+seed: 7
+resources: {{cpu: 1, memory: 2Gi}}
+gates: {{min_accuracy: 0.9, max_latency_p99_ms: 50, max_memory_mb: 1500}}
+budget: {{max_duration: 15m, max_cost: 0.05}}
+"""
 
 
 @dataclass
@@ -151,12 +182,18 @@ def _clone(demo: Demo, repo: Path) -> None:
         ("commit.gpgsign", "false"),
     ):
         processes.run(["git", "config", key, value], cwd=demo.clone)
-    for name in ("digits-mlp", "digits-cnn"):
-        shutil.copy(
-            demo.clone / "experiments" / name / "experiment.yaml",
-            demo.clone.parent / f"{name}.yaml",
-        )
-    processes.run(["git", "rm", "-rq", "experiments"], cwd=demo.clone)
+    for name, model, hidden in (("digits-mlp", "mlp", 64), ("digits-cnn", "cnn", 16)):
+        draft = demo.clone.parent / f"{name}.yaml"
+        draft.write_text(_EXPERIMENT.format(name=name, model=model, hidden=hidden))
+    serving = digest_at(Repository(demo.clone), "HEAD", "serving")
+    # What is committed, promoted or broken there stays there: only code and base/ are taken over, without their history,
+    # which a shallow clone does not have.
+    processes.run(["git", "checkout", "--quiet", "--orphan", "demo"], cwd=demo.clone)
+    for root in ("experiments", "environments"):
+        processes.run(["git", "rm", "-rqf", "--ignore-unmatch", root], cwd=demo.clone)
+    facts = demo.clone / "environments/local/environment.yaml"
+    facts.parent.mkdir(parents=True)
+    facts.write_text(_ENVIRONMENT.format(serving=serving))
     demo.pipeline("render")
     processes.run(["git", "add", "--all"], cwd=demo.clone)
     processes.run(

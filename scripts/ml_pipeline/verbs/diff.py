@@ -75,16 +75,21 @@ def _is_broken(snapshot: Snapshot, path: str) -> bool:
 
 
 def changed_objects(compared: Comparison) -> list[ObjectChange]:
-    """What becomes of each object; what is built of names that differ in nothing but a run's identity is looked at together."""
+    """What becomes of each object; what is built for Jobs of one experiment, or of data, is looked at together."""
     changes: list[ObjectChange] = []
     old_units, new_units = changed_units(compared.before, compared.after, compared.changed)
     with Overlays(compared.before) as before, Overlays(compared.after) as after:
-        for _, together in groupby(sorted(old_units | new_units), key=without_hash):
+        for _, together in groupby(sorted(old_units | new_units, key=_stem), key=_stem):
             units = list(together)
             old = [thing for unit in units if unit in old_units for thing in before.objects(unit)]
             new = [thing for unit in units if unit in new_units for thing in after.objects(unit)]
             changes += object_changes(old, new)
     return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
+
+
+def _stem(unit: str) -> str:
+    """What is built without the id of the run and the hash of the Job that its name ends with."""
+    return without_hash(without_hash(unit))
 
 
 def own_consequences(compared: Comparison) -> list[Consequence]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.revisions import open_tree
+from ml_pipeline.documents.edit import Setting
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.source import Source
@@ -12,7 +13,7 @@ from ml_pipeline.documents.writer import to_commented
 from ml_pipeline.rules.checks import check
 from ml_pipeline.rules.render import Changes, applied
 from ml_pipeline.verbs import console
-from ml_pipeline.verbs.submit import read_experiment, with_settings
+from ml_pipeline.verbs.submit import read_experiment
 
 
 def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> int:
@@ -26,10 +27,11 @@ def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> 
     path = f"experiments/{name}/experiment.yaml"
     if path in tree:
         raise PipelineError(f"{path}:1: exists already; choose another name, or edit it")
-    source = _source(tree, like)
-    experiment = read_experiment(
-        with_settings(replace(source, path=path, data={**source.data, "name": name}), settings)
-    )
+    source = replace(_source(tree, like), path=path)
+    data = {**source.data, "name": name}
+    for setting in settings:
+        data = Setting.parsed(setting).applied(data)
+    experiment = read_experiment(replace(source, data=data))
     changes = Changes({path: to_commented(path, experiment)})
     faults = check(
         Snapshot(applied({p: tree[p] for p in tree if not p.startswith("base/")}, changes)), [path]

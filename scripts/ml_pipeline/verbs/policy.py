@@ -18,7 +18,8 @@ from ml_pipeline.verbs import console
 def policy(repo: Path, *, output: str = "text") -> int:
     """Evaluate the policies of base/platform/policies on everything that is rendered; 1 if an object would be refused."""
     faults, objects = policy_faults(checked(open_tree(repo)))
-    text = "\n".join(map(str, faults)) or f"{objects} objects pass every policy"
+    lines = [console.coloured(str(fault), "red") for fault in faults]
+    text = "\n".join(lines) or f"{objects} objects pass every policy"
     console.answer({"objects": objects, "faults": [str(fault) for fault in faults]}, text, output)
     return console.FINDINGS if faults else console.OK
 

@@ -1,21 +1,39 @@
 """`ml-pipeline promote`: a run shall serve; its traffic grows in steps that automation commits."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.git import AUTOMATION
-from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.adapters.git import AUTOMATION, Repository
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
-from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.source import Source
-from ml_pipeline.rules.promotion import promotion_changes
-from ml_pipeline.rules.render import Changes
-from ml_pipeline.rules.serving import opened_rollouts
+from ml_pipeline.rules.budget import months
+from ml_pipeline.rules.budget import over_budget as over_budget_faults
+from ml_pipeline.rules.estimate import History
+from ml_pipeline.rules.promotion import Asked, Proposal, promotion_changes
+from ml_pipeline.rules.render import Changes, applied
+from ml_pipeline.rules.rollback import promoted
+from ml_pipeline.rules.runs import find_run
+from ml_pipeline.rules.serving import opened_rollouts, promotion_path
 from ml_pipeline.verbs import console
+from ml_pipeline.verbs.cost import left, this_month
 from ml_pipeline.verbs.workspace import Workspace, open_workspace
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the traffic is to grow, by the keys of `rollout` that were given, and what the person takes upon themself."""
+
+    rollout: Mapping[str, Any] = field(default_factory=dict)
+    accept_signature_change: bool = False
+    over_budget: bool = False
+
+
+_DEFAULTS = Terms()
 
 
 def promote(
@@ -23,7 +41,7 @@ def promote(
     reference: str,
     *,
     environment: str | None = None,
-    rollout: Mapping[str, Any] | None = None,
+    terms: Terms = _DEFAULTS,
     remote: str | None = None,
 ) -> int:
     """Commit and merge the promotion of `experiment/id`, or of the newest succeeded run of an experiment."""
@@ -31,41 +49,58 @@ def promote(
     run = find_run(workspace.snapshot, reference)
     name = environment or run.environment
     workspace.environment(name)
-    asked = part(Rollout, Source("promote", {**(rollout or {})}, {}))
+    lacking = workspace.lacks(run)
+    if lacking:
+        raise PipelineError(lacking)
+    rollout = part(Rollout, Source("promote", dict(terms.rollout), {}))
+    asked = Asked(run, name, rollout, terms.accept_signature_change)
     _open_rollouts(workspace, run.model)
+    proposals: list[Proposal] = []
 
     def plan(revision: str) -> tuple[Changes, str]:
-        return promotion_changes(
-            load_snapshot(workspace.repository.read(revision)), run, name, asked
-        )
+        snapshot = load_snapshot(workspace.repository.read(revision))
+        proposal = promotion_changes(snapshot, asked, _past(workspace.repository, revision, asked))
+        _pay(snapshot, proposal.changes, asked, over_budget=terms.over_budget)
+        proposals.append(proposal)
+        return proposal.changes, proposal.message
 
     revision = workspace.repository.propose(plan)
-    what = f"{run.model} in {name}: {run.experiment}/{run.id}"
-    console.result(
-        f"{what} committed as {revision[:10]}" if revision else f"{what} is promoted already"
-    )
+    end = f"; committed as {revision[:10]}" if revision else ""
+    console.result(f"{run.model} in {name}: {asked.reference} {proposals[-1].said}{end}")
     return console.OK
 
 
-def find_run(snapshot: Snapshot, reference: str) -> Run:
-    """The receipt that `experiment/id` names, or the newest succeeded one of an experiment.
+def _past(repository: Repository, revision: str, asked: Asked) -> set[str]:
+    """The rollouts of the model that the branch has asked for until now."""
+    environment, path = asked.environment, promotion_path(asked.environment, asked.run.model)
+    return {
+        promoted(environment, path, content.sha, content.subject, content.body).name
+        for content in repository.versions(path, revision)
+    }
+
+
+def _pay(snapshot: Snapshot, changes: Changes, asked: Asked, *, over_budget: bool) -> None:
+    """Say what the model will cost in a month, before anything is committed.
 
     Raises:
-        PipelineError: there is none.
+        InvalidDocumentsError: the environment's budget does not suffice, and nobody has taken that upon themself.
     """
-    if reference in snapshot.runs_by_reference:
-        return snapshot.runs_by_reference[reference]
-    mine = [
-        run
-        for run in snapshot.runs.values()
-        if run.experiment == reference and run.outcome == "succeeded"
-    ]
-    if mine:
-        return max(mine, key=lambda run: run.started or "")
-    known = ", ".join(sorted(snapshot.runs_by_reference)) or "none"
-    raise PipelineError(
-        f"{reference!r} has no receipt of a run; wait for it to finish, known are: {known}"
-    )
+    if not changes:
+        return
+    after = Snapshot(applied(dict(snapshot.files), changes))
+    month = this_month()
+    old, new = (months(side, History(side), month) for side in (snapshot, after))
+    before, now = old[asked.environment], new[asked.environment]
+    if now.expected == before.expected:
+        return
+    model = asked.run.model
+    cost = f"{model} costs {now.of(model):.2f} {now.currency} a month, {before.of(model):.2f} until now"
+    console.talk(f"{cost}; {left(now)}")
+    faults = over_budget_faults(after, old, new)
+    if faults and not over_budget:
+        raise InvalidDocumentsError(
+            replace(fault, text=f"{fault.text}, or promote with --over-budget") for fault in faults
+        )
 
 
 def steps_from(percent: int) -> tuple[int, ...]:

@@ -1,80 +1,155 @@
 """`ml-pipeline why`, `compare` and `history`: where a served model came from, how runs differ, what served when."""
 
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ml_pipeline.adapters.git import Commit, Repository
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.receipts import Run
-from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.documents.receipts import DataVersion, Run
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local.state import State
-from ml_pipeline.rules.serving import Serving, state
+from ml_pipeline.rules.runs import matching_runs, ordered, record_of
+from ml_pipeline.rules.serving import Serving, rollout_path, state
 from ml_pipeline.verbs import console
-from ml_pipeline.verbs.promote import find_run
 from ml_pipeline.verbs.status import model_status
-from ml_pipeline.verbs.workspace import Workspace, open_workspace
+from ml_pipeline.verbs.workspace import Workspace, open_branch
+
+Facts = dict[str, Any]
 
 
 def why(repo: Path, model: str, *, environment: str = "local", output: str = "text") -> int:
     """The chain from the endpoint to the bytes that it began with, for each predictor."""
-    workspace = open_workspace(repo)
+    workspace = open_branch(repo, environment=environment)
     serving = _serving(workspace, environment, model)
     live = model_status(State(repo.resolve() / ".ml-pipeline"), model)
-    url = live["url"] if live else "not running"
     chains = [
-        _chain(workspace, serving, reference, weight, url)
-        for reference, weight in serving.weights.items()
+        {"endpoint": live["url"] if live else None, **_chain(workspace, serving, reference)}
+        for reference in serving.weights
     ]
-    console.answer(
-        [dict(chain) for chain in chains],
-        "\n\n".join(console.table(chain) for chain in chains),
-        output,
-    )
+    tables = (console.table(list(_links(chain))) for chain in chains)
+    console.answer(chains, "\n\n".join(tables), output)
     return console.OK
 
 
-def compare(repo: Path, references: tuple[str, ...], *, output: str = "text") -> int:
+def compare(
+    repo: Path,
+    patterns: tuple[str, ...],
+    *,
+    sort: str = "",
+    reverse: bool = False,
+    output: str = "text",
+) -> int:
     """Runs side by side: what differs in what decided them, and what came of it."""
-    snapshot = open_workspace(repo).snapshot
-    runs = [find_run(snapshot, reference) for reference in references]
-    columns = [_facts(run) for run in runs]
+    snapshot = open_branch(repo).snapshot
+    found = matching_runs(snapshot, patterns)
+    if sort:
+        by_name = {f"{run.experiment}/{run.id}": run for run in found}
+        records = (record_of(run, time.time()) for run in found)
+        found = [by_name[record.run] for record in ordered(records, sort, reverse=reverse)]
+    columns = [_lines_of(run) for run in found]
     keys = list(dict.fromkeys(key for column in columns for key in column))
     rows = [(key, *(column.get(key, "-") for column in columns)) for key in keys]
     differing = [
         row for row in rows if len(set(row[1:])) > 1 or not row[0].startswith("decided by")
     ]
-    head = ("", *(f"{run.experiment}/{run.id}" for run in runs))
-    console.answer([dict(column) for column in columns], console.table([head, *differing]), output)
+    head = ("", *(f"{run.experiment}/{run.id}" for run in found))
+    console.answer([_facts(run) for run in found], console.table([head, *differing]), output)
     return console.OK
 
 
 def history(repo: Path, model: str, *, environment: str = "local", output: str = "text") -> int:
     """Every change of what served a model, newest first, with who made it."""
-    workspace = open_workspace(repo)
-    paths = [
-        f"environments/{environment}/{part}/{model}{end}"
-        for part, end in (("promotions", ".yaml"), ("rollouts", ""), ("serving", ""))
-    ]
-    rows: list[tuple[str, ...]] = []
-    for commit in reversed(workspace.repository.log(paths, workspace.revision)):
-        serving = state(load_snapshot(workspace.repository.read(commit.sha)), environment, model)
-        weights = (
-            ", ".join(f"{weight} % {reference}" for reference, weight in serving.weights.items())
-            if serving
-            else "nothing"
-        )
-        if serving or rows:  # what automation opened before the first promotion served nothing
-            rows.insert(
-                0, (commit.when[:19], commit.sha[:10], commit.author, weights, commit.subject)
-            )
-    if not rows:
+    workspace = open_branch(repo, environment=environment)
+    changes = _Past(workspace.repository, environment, model).changes(workspace.revision)
+    if not changes:
         raise PipelineError(
             f"{model!r} was never promoted in {environment}; `ml-pipeline promote` does that"
         )
-    console.answer(
-        [list(row) for row in rows],
-        console.table([("WHEN", "COMMIT", "BY", "SERVES", "WHY"), *rows]),
-        output,
-    )
+    head = ("WHEN", "COMMIT", "BY", "SERVES", "WHY")
+    text = console.table([head, *(change.row() for change in changes)])
+    console.answer([change.data() for change in changes], text, output)
     return console.OK
+
+
+@dataclass(frozen=True)
+class Change:
+    """What served after a commit: percent of the traffic by run, or why that cannot be said."""
+
+    commit: Commit
+    weights: dict[str, int]
+    problem: str | None = None
+
+    def row(self) -> tuple[str, ...]:
+        """For people."""
+        commit = self.commit
+        shares = ", ".join(f"{weight} % {run}" for run, weight in self.weights.items())
+        serves = self.problem or shares or "nothing"
+        return commit.when[:19], commit.sha[:10], commit.author, serves, commit.subject
+
+    def data(self) -> Facts:
+        """For programs."""
+        return {
+            "when": self.commit.when,
+            "commit": self.commit.sha,
+            "author": self.commit.author,
+            "subject": self.commit.subject,
+            "serves": [{"run": run, "weight": weight} for run, weight in self.weights.items()],
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What served a model. Two looks at git answer for all commits: for their promotions, then for the weights of each."""
+
+    repository: Repository
+    environment: str
+    model: str
+
+    def changes(self, revision: str) -> list[Change]:
+        """Newest first."""
+        folder = f"environments/{self.environment}"
+        promotion = f"{folder}/promotions/{self.model}.yaml"
+        places = [promotion, f"{folder}/rollouts/{self.model}", f"{folder}/serving/{self.model}"]
+        commits = self.repository.log(places, revision)
+        promotions = self._at(commits, [promotion] * len(commits))
+        weights = self._at(
+            commits, [self._weights_path(files) or promotion for files in promotions]
+        )
+        changes = [
+            self._change(commit, of_person | of_automation)
+            for commit, of_person, of_automation in zip(commits, promotions, weights, strict=True)
+        ]
+        # What automation opened before the first promotion served nothing.
+        while changes and not changes[-1].weights and not changes[-1].problem:
+            changes.pop()
+        return changes
+
+    def _at(self, commits: list[Commit], paths: list[str]) -> list[dict[str, bytes]]:
+        """One file of each commit; none where it was not there."""
+        names = [f"{commit.sha}:{path}" for commit, path in zip(commits, paths, strict=True)]
+        found = zip(paths, self.repository.contents(names), strict=True)
+        return [{} if raw is None else {path: raw} for path, raw in found]
+
+    def _weights_path(self, files: dict[str, bytes]) -> str | None:
+        """Where automation keeps the weights of what a promotion asks for; None where nothing is promoted."""
+        try:
+            serving = state(Snapshot(files), self.environment, self.model)
+        except PipelineError:
+            return None
+        return rollout_path(self.environment, self.model, serving.rollout) if serving else None
+
+    def _change(self, commit: Commit, files: dict[str, bytes]) -> Change:
+        try:
+            serving = state(Snapshot(files), self.environment, self.model)
+        except (
+            PipelineError
+        ) as error:  # an older format, or an edit by hand: the others still count
+            return Change(commit, {}, f"unknown: {str(error).splitlines()[0]}")
+        return Change(commit, serving.weights if serving else {})
 
 
 def _serving(workspace: Workspace, environment: str, model: str) -> Serving:
@@ -86,54 +161,104 @@ def _serving(workspace: Workspace, environment: str, model: str) -> Serving:
     return serving
 
 
-def _chain(
-    workspace: Workspace, serving: Serving, reference: str, weight: int, url: str
-) -> list[tuple[str, str]]:
+def _chain(workspace: Workspace, serving: Serving, reference: str) -> Facts:
     run = workspace.snapshot.runs_by_reference[reference]
     assert run.artifact is not None
     receipt = f"experiments/{run.experiment}/runs/{run.id}.yaml"
-    added = workspace.repository.log([receipt], workspace.revision, "--diff-filter=A", "-1")[0]
-    promoted = workspace.repository.log(
-        [f"environments/{serving.environment}/promotions/{serving.model}.yaml"],
-        workspace.revision,
-        "-1",
-    )[0]
+    promotion = f"environments/{serving.environment}/promotions/{serving.model}.yaml"
+    log = workspace.repository.log
+    added = log([receipt], workspace.revision, "--diff-filter=A", "-1")[0]
+    promoted = log([promotion], workspace.revision, "-1")[0]
     data = _data_of(workspace.snapshot, run)
-    return [
-        ("endpoint", url),
-        ("predictor", f"run-{run.id} with {weight} % of the traffic"),
-        (
-            "promotion",
-            f"{promoted.sha[:10]} by {promoted.author}, {promoted.when}: {promoted.subject}",
-        ),
-        ("model", f"sha256 {run.artifact.sha256}, {run.artifact.uri}"),
-        ("run", f"{reference}, MLflow run {run.tracking.run_id if run.tracking else 'unknown'}"),
-        ("receipt", f"{receipt}, recorded in {added.sha[:10]}"),
-        ("experiment", f"experiments/{run.experiment}/experiment.yaml at {run.commit[:10]}"),
-        ("data", f"sha256 {run.decided_by.data}, {data}"),
-        ("image", run.decided_by.image),
-    ]
-
-
-def _data_of(snapshot: Snapshot, run: Run) -> str:
-    match = next(
-        (d for d in snapshot.data.values() if d.data and d.data.sha256 == run.decided_by.data), None
-    )
-    return f"{match.rows} rows of {match.source}" if match else "its receipt is gone"
-
-
-def _facts(run: Run) -> dict[str, str]:
-    decided = run.decided_by.model_dump()
-    facts = {
-        f"decided by {key}": str(value)[:40]
-        for key, value in decided.items()
-        if key != "parameters"
+    return {
+        "predictor": {"name": f"run-{run.id}", "weight": serving.weights[reference]},
+        "promotion": {
+            "commit": promoted.sha,
+            "author": promoted.author,
+            "when": promoted.when,
+            "subject": promoted.subject,
+        },
+        "model": run.artifact.model_dump(),
+        "run": {
+            "name": reference,
+            "tracking": run.tracking.model_dump() if run.tracking else None,
+        },
+        "receipt": {"path": receipt, "commit": added.sha},
+        "experiment": {
+            "path": f"experiments/{run.experiment}/experiment.yaml",
+            "commit": run.commit,
+        },
+        "data": {
+            "sha256": run.decided_by.data,
+            "rows": data.rows if data else None,
+            "source": data.source if data else None,
+        },
+        "image": run.decided_by.image,
     }
-    facts |= {f"decided by {key}": str(value) for key, value in decided["parameters"].items()}
-    facts |= {"outcome": run.outcome} | {name: f"{value:g}" for name, value in run.metrics.items()}
-    facts |= {f"gate {gate.name}": "passed" if gate.passed else "failed" for gate in run.gates}
-    facts |= {
+
+
+def _links(chain: Facts) -> Iterator[tuple[str, str]]:
+    """A chain as people read it."""
+    promoted, model, run = chain["promotion"], chain["model"], chain["run"]
+    data = chain["data"]
+    rows = "its receipt is gone"
+    if data["source"]:
+        rows = f"{data['rows']} rows of {data['source']}"
+    yield "endpoint", chain["endpoint"] or "not running"
+    yield (
+        "predictor",
+        f"{chain['predictor']['name']} with {chain['predictor']['weight']} % of the traffic",
+    )
+    yield (
+        "promotion",
+        f"{promoted['commit'][:10]} by {promoted['author']}, {promoted['when']}: {promoted['subject']}",
+    )
+    yield "model", f"sha256 {model['sha256']}, {model['uri']}"
+    yield (
+        "run",
+        f"{run['name']}, MLflow run {run['tracking']['run_id'] if run['tracking'] else 'unknown'}",
+    )
+    yield "receipt", f"{chain['receipt']['path']}, recorded in {chain['receipt']['commit'][:10]}"
+    yield "experiment", f"{chain['experiment']['path']} at {chain['experiment']['commit'][:10]}"
+    yield "data", f"sha256 {data['sha256']}, {rows}"
+    yield "image", chain["image"]
+
+
+def _data_of(snapshot: Snapshot, run: Run) -> DataVersion | None:
+    """The receipt of the data that decided a run."""
+    for receipt in snapshot.data.values():
+        if receipt.data and receipt.data.sha256 == run.decided_by.data:
+            return receipt
+    return None
+
+
+def _facts(run: Run) -> Facts:
+    """A run for programs: numbers as numbers, digests whole."""
+    return {
+        "run": f"{run.experiment}/{run.id}",
+        "model": run.model,
+        "environment": run.environment,
+        "decided_by": run.decided_by.model_dump(mode="json"),
+        "outcome": run.outcome,
+        "reason": run.reason,
+        "metrics": dict(run.metrics),
+        "gates": {gate.name: gate.passed for gate in run.gates},
+        "started": run.started,
+        "duration_s": run.duration_s,
+        "cost": run.cost.model_dump() if run.cost else None,
+    }
+
+
+def _lines_of(run: Run) -> dict[str, str]:
+    """A run for people, by the name of each line."""
+    decided = run.decided_by.model_dump()
+    parameters = decided.pop("parameters")
+    lines = {f"decided by {key}": str(value)[:40] for key, value in decided.items()}
+    lines |= {f"decided by {key}": str(value) for key, value in parameters.items()}
+    lines |= {"outcome": run.outcome} | {name: f"{value:g}" for name, value in run.metrics.items()}
+    lines |= {f"gate {gate.name}": "passed" if gate.passed else "failed" for gate in run.gates}
+    lines |= {
         "duration_s": f"{run.duration_s:g}",
         "cost": f"{run.cost.amount:g} {run.cost.currency}" if run.cost else "-",
     }
-    return facts
+    return lines

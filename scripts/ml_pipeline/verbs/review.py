@@ -187,7 +187,8 @@ def _months_before(before: Snapshot, month: str) -> Mapping[str, Month]:
 
 
 def _text(found: _Review) -> str:
-    lines = [finding for check in found.checks for finding in check.all_findings]
+    findings = [finding for check in found.checks for finding in check.all_findings]
+    lines = [console.coloured(finding, "red") for finding in findings]
     known = found.told or found.changes
     if lines:
         lines.append("")

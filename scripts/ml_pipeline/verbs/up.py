@@ -1,6 +1,7 @@
 """`ml-pipeline up` and `down`: the embedded environment of this checkout."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -8,10 +9,13 @@ import urllib.request
 from pathlib import Path
 
 from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.facts import read_facts
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local.observe import find_state
 from ml_pipeline.local.state import MARKER, State
+from ml_pipeline.local.store import lacking
 from ml_pipeline.verbs import console
 
 REMOTE = "local"
@@ -25,11 +29,25 @@ def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
         console.result(addresses(state))
         return console.OK
     sweep(state)
-    open_origin(repo, state)
+    open_origin(repo, state, environment)
     command = [sys.executable, "-m", "ml_pipeline.local.supervisor", str(state.root), environment]
     process = processes.spawn(
         command, cwd=state.root, env=state.environ(), log=state.log("supervisor")
     )
+    try:
+        _wait_until_ready(state, process, wait=wait)
+    except KeyboardInterrupt:
+        console.talk("interrupted; stopping what has started ...")
+        _stop(process.pid)
+        sweep(state)
+        raise
+    console.result(addresses(state))
+    for line in missing_bytes(state, environment):
+        console.talk(line)
+    return console.OK
+
+
+def _wait_until_ready(state: State, process: processes.Started, *, wait: bool) -> None:
     end = time.monotonic() + START_SECONDS
     while not (running(state) and (not wait or _answers(state))):
         if process.poll() is not None:
@@ -42,8 +60,6 @@ def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
                 f"the environment is not ready after {START_SECONDS:.0f} s; see {state.root / 'pods/mlflow/log'}"
             )
         time.sleep(0.1)
-    console.result(addresses(state))
-    return console.OK
 
 
 def down(repo: Path) -> int:
@@ -51,13 +67,17 @@ def down(repo: Path) -> int:
     state = find_state(repo)
     supervisor = running(state)
     if supervisor:
-        processes.send([supervisor], signal.SIGTERM)
-        end = time.monotonic() + STOP_SECONDS
-        while processes.is_alive(supervisor) and time.monotonic() < end:
-            time.sleep(0.05)
+        _stop(supervisor)
     sweep(state)
     console.result("down")
     return console.OK
+
+
+def _stop(supervisor: int) -> None:
+    processes.send([supervisor], signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    while processes.is_alive(supervisor) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def running(state: State) -> int | None:
@@ -84,21 +104,50 @@ def sweep(state: State) -> None:
     state.drop("supervisor")
 
 
-def open_origin(repo: Path, state: State) -> None:
-    """The git server of this machine, seeded with the branch of the checkout, and the remote `local` to it."""
+def open_origin(repo: Path, state: State, environment: str = "local") -> None:
+    """The git server of this machine, seeded with the checkout, whose HEAD names the environment's branch, and the remote `local`
+    to it. Where the branch itself has come to name another one, that begins where this one is.
+
+    Raises:
+        PipelineError: the environment does not exist.
+        InvalidDocumentsError: its document is not valid.
+    """
     checkout = Repository(repo)
     if not state.origin.exists():
+        branch = read_facts(checkout, environment).branch
         state.root.mkdir(exist_ok=True)
         building = state.origin.with_suffix(".building")
-        checkout.call("init", "--quiet", "--bare", "--initial-branch=main", str(building))
-        checkout.call("push", "--quiet", str(building), "HEAD:refs/heads/main")
+        checkout.call("init", "--quiet", "--bare", f"--initial-branch={branch}", str(building))
+        checkout.call("push", "--quiet", str(building), f"HEAD:refs/heads/{branch}")
         building.rename(state.origin)
+    _follow_its_branch(state, environment)
     if not state.automation.exists():
         building = state.automation.with_suffix(".building")
         checkout.call("clone", "--quiet", "--bare", str(state.origin), str(building))
         building.rename(state.automation)
     if REMOTE not in checkout.call("remote").split():
         checkout.call("remote", "add", REMOTE, str(state.origin))
+
+
+def _follow_its_branch(state: State, environment: str) -> None:
+    origin = Repository(state.origin)
+    here = origin.head_branch()
+    wanted = read_facts(origin, environment, here).branch
+    if wanted == here:
+        return
+    if not origin.call("branch", "--list", wanted):
+        origin.call("branch", wanted, here)
+    origin.call("symbolic-ref", "HEAD", f"refs/heads/{wanted}")
+    shutil.rmtree(state.automation, ignore_errors=True)  # it holds nothing that is not pushed
+
+
+def missing_bytes(state: State, environment: str) -> list[str]:
+    """What receipts name and this machine does not have; nothing while the branch cannot be read, which `status` tells."""
+    try:
+        origin = Repository(state.origin)
+        return lacking(state, Snapshot(origin.read(origin.head_branch())), environment)
+    except PipelineError:
+        return []
 
 
 def addresses(state: State) -> str:

@@ -6,9 +6,13 @@ from pathlib import Path
 from ml_pipeline.adapters.facts import interpreted
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.checks import checked
+from ml_pipeline.local.state import State
+from ml_pipeline.local.store import lacking_for, lacking_model
+from ml_pipeline.rules.checks import check_all
 from ml_pipeline.verbs.up import REMOTE
 
 ORIGIN = "origin"
@@ -30,11 +34,29 @@ class Workspace:
             PipelineError: it does not exist.
         """
         found = self.snapshot.environments.get(name)
+        if (
+            found is None
+            and (self.repository.path / f"environments/{name}/environment.yaml").exists()
+        ):
+            branch = f"{self.repository.remote}/{self.repository.branch}"
+            raise PipelineError(
+                f"environment {name!r} is in this checkout and not on {branch}; commit and push it"
+            )
         if found is None:
             raise PipelineError(
                 f"environment {name!r} does not exist; known are {', '.join(sorted(self.snapshot.environments))}"
             )
         return found
+
+    def lacks(self, needed: Run | Experiment) -> str:
+        """Where receipts say that a run, or what an experiment needs, is there, but its bytes are not on this machine: one line
+        that says so, with the repair. Empty where nothing is lacking."""
+        state = State(self.repository.path / ".ml-pipeline")
+        if not state.origin.exists():
+            return ""
+        if isinstance(needed, Run):
+            return lacking_model(state, self.snapshot, needed)
+        return lacking_for(state, self.snapshot, needed)
 
 
 def runtime_of(repo: Path, environment: str) -> str:
@@ -63,11 +85,24 @@ def open_workspace(
     repo: Path, remote: str | None = None, *, environment: str | None = None
 ) -> Workspace:
     """The newest revision of the branch that counts: of the embedded environment's git server where there is one, unless
-    the work is for an environment that Flux reconciles from `origin`.
+    the work is for an environment that Flux reconciles from `origin`, from the branch that its environment.yaml names.
+
+    Raises:
+        PipelineError: the clone has no such remote, or that has no such branch.
+        InvalidDocumentsError: a document on the branch breaks a rule.
+    """
+    workspace = open_branch(repo, remote, environment=environment)
+    check_all(workspace.snapshot)
+    return workspace
+
+
+def open_branch(
+    repo: Path, remote: str | None = None, *, environment: str | None = None
+) -> Workspace:
+    """The same, whatever is wrong with the documents on the branch.
 
     Raises:
         PipelineError: the clone has no such remote.
-        InvalidDocumentsError: a document on the branch breaks a rule.
     """
     repository = Repository(repo)
     remotes = repository.call("remote").split()
@@ -76,15 +111,43 @@ def open_workspace(
         raise PipelineError(
             f"this clone has no remote {repository.remote!r}; start the embedded environment with `ml-pipeline up`, or add the remote"
         )
-    revision = repository.fetch()
-    workspace = Workspace(repository, revision, checked(repository.read(revision)))
-    facts = workspace.snapshot.environments.get(environment or "")
-    if (
-        remote is None
-        and facts
-        and facts.runtime != "embedded"
-        and repository.remote != ORIGIN
-        and ORIGIN in remotes
-    ):
-        return open_workspace(repo, ORIGIN)
+    repository.branch = _branch(repository, environment)
+    workspace = _fetched(repository)
+    facts = _facts(workspace.snapshot, environment)
+    if facts is None or facts.runtime == "embedded":
+        return workspace
+    if remote is None and repository.remote != ORIGIN and ORIGIN in remotes:
+        return open_branch(repo, ORIGIN, environment=environment)
+    if repository.remote != REMOTE and facts.branch != repository.branch:
+        # The checkout is older than the commit that has changed it.
+        repository.branch = facts.branch
+        return _fetched(repository)
     return workspace
+
+
+def _fetched(repository: Repository) -> Workspace:
+    revision = repository.fetch()
+    return Workspace(repository, revision, Snapshot(repository.read(revision)))
+
+
+def _facts(snapshot: Snapshot, environment: str | None) -> Environment | None:
+    """Facts of an environment by the branch, None where it has none that can be read."""
+    try:
+        return snapshot.environments.get(environment or "")
+    except InvalidDocumentsError:
+        return None
+
+
+def _branch(repository: Repository, environment: str | None) -> str:
+    """The branch that counts: on this machine's git server the only one there; else that of the environment, by the checkout,
+    or of all environments; where they differ, the remote's default."""
+    if repository.remote == REMOTE:
+        return repository.default_branch()
+    branches = set()
+    for path in repository.path.glob("environments/*/environment.yaml"):
+        if environment in (None, path.parent.name):
+            try:
+                branches.add(interpreted(str(path), path.read_bytes()).branch)
+            except InvalidDocumentsError:
+                continue  # a file in the middle of an edit; what counts is on the branch
+    return branches.pop() if len(branches) == 1 else repository.default_branch()

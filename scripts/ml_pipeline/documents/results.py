@@ -1,0 +1,127 @@
+"""What a Job leaves in MLflow, read as what it is: text from outside, which may hold anything.
+
+Looser than a document where a newer trainer may say more, and as strict where a value goes into a receipt.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from ml_pipeline.documents.fields import LINE, Sha256, Timestamp, one_line
+from ml_pipeline.documents.reader import rule_of, shown
+from ml_pipeline.documents.source import dotted
+
+MAX_BYTES = 1024 * 1024
+_LONGEST_S = 10 * 366 * 86400.0
+_MOST_MB = 1e9
+_MOST = 10**15  # larger whole numbers are no counts, and YAML readers differ on them
+
+
+class Untrusted(BaseModel):
+    """A part of a result: types are not guessed, numbers are finite, and what is not known is passed over."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that MLflow holds as finished, and the bytes of the receipt that its Job left there, MAX_BYTES + 1 at most."""
+
+    run_id: str
+    experiment: str
+    receipt: bytes
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line of printable text")
+    return value
+
+
+def _below_the_store(value: str) -> str:
+    if (
+        value.startswith("/")
+        or ".." in value.split("/")
+        or any(c in value for c in " '\"`$;|&<>\\")
+    ):
+        raise ValueError("must be a path below the artifact store, without '..', spaces or quotes")
+    return value
+
+
+Line = Annotated[str, Field(min_length=1, max_length=LINE), AfterValidator(_printable)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+
+
+class StoredResult(Untrusted):
+    """Bytes that the Job has put into the artifact store."""
+
+    uri: Annotated[Line, AfterValidator(_below_the_store)]
+    sha256: Sha256
+    bytes: int = Field(ge=1, le=_MOST)
+
+
+class SignatureResult(Untrusted):
+    """What a model takes and gives, as MLflow's signature says."""
+
+    inputs: Line
+    outputs: Line
+
+
+class TrainingResult(Untrusted):
+    """What a training leaves behind. Durations in seconds, memory in MiB."""
+
+    metrics: dict[Line, FiniteFloat] = Field(max_length=200)
+    signature: bool | SignatureResult | None
+    artifact: StoredResult
+    started: Timestamp
+    duration_s: float = Field(ge=0, le=_LONGEST_S)
+    peak_memory_mb: float | None = Field(None, ge=0, le=_MOST_MB)
+
+
+class ColumnResult(Untrusted):
+    """One column of prepared data."""
+
+    name: Line
+    dtype: Line
+    min: float
+    max: float
+    mean: float
+    std: float
+    missing: Count = 0
+
+
+class PreparationResult(Untrusted):
+    """What a data preparation leaves behind."""
+
+    data: StoredResult
+    rows: Count
+    holdout_rows: Count
+    shape: Annotated[tuple[Count, ...], Field(strict=False, max_length=10)] = ()
+    classes: Count
+    columns: Annotated[tuple[ColumnResult, ...], Field(strict=False, max_length=10_000)] = ()
+
+
+Result = TypeVar("Result", TrainingResult, PreparationResult)
+
+
+def read_result(kind: type[Result], finished: Finished) -> Result | str:
+    """The result of a Job, or what is wrong with it, in one line without the repair."""
+    what = f"receipt.json of MLflow run {one_line(finished.run_id, 64)}"
+    if len(finished.receipt) > MAX_BYTES:
+        return f"{what} has more than {MAX_BYTES} bytes"
+    try:
+        return kind.model_validate_json(finished.receipt)
+    except ValidationError as error:
+        first, *more = error.errors(include_url=False)
+    at = one_line(dotted(tuple(first["loc"])), 100)
+    if first["type"] == "missing":
+        text = f"{at} is missing"
+    elif first["type"] == "json_invalid":
+        text = f"is not JSON ({first['ctx']['error']})"
+    else:
+        # The repair of a document is none for a result: nobody edits it.
+        rule = rule_of(first).partition(";")[0]
+        text = f"{at}: {shown(first['input'])} {rule}".removeprefix(": ")
+    others = f", and {len(more)} more faults" if more else ""
+    return one_line(f"{what}: {text}{others}")

@@ -1,0 +1,43 @@
+"""A real MLflow server, as `ml-pipeline up` starts it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml_pipeline.local.state import free_port
+
+from trainer.tracking import wait_for
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """Its address, while it runs on a database in a folder."""
+    port = free_port()
+    command = [f"{sys.prefix}/bin/mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--serve-artifacts"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/db"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    (folder / "tmp").mkdir(exist_ok=True)
+    environ = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TMPDIR": str(folder / "tmp"),
+    }
+    server = subprocess.Popen(
+        command,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}", 120)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
