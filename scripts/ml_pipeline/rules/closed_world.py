@@ -20,12 +20,13 @@ from ml_pipeline.rules.kustomizations import (
     reachable_faults,
 )
 from ml_pipeline.rules.objects import Object
-from ml_pipeline.rules.overlays import JOB_NAME
 from ml_pipeline.rules.platform import OWN
 
+# With one hash alone it is a folder of an older version, which `render` replaces.
+_JOB = r"[a-z0-9-]+-[0-9a-f]{10}"
 # Every shape of a path that the renderer writes, below environments/<env>/; a test holds the renderer to it.
 _RENDERED = re.compile(
-    rf"""training/{JOB_NAME}/(?:kustomization|job)\.yaml
+    rf"""training/{_JOB}/(?:kustomization|job)\.yaml
     | serving/[^/]+/(?:kustomization|promotion/kustomization|promotion/seldondeployment)\.yaml
     | (?:training|serving)/serviceaccount\.yaml
     | flux/(?:[^/]+/)?kustomization\.yaml

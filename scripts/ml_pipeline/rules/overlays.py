@@ -20,7 +20,6 @@ LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = (
     "ml-pipeline/run",
     "ml-pipeline/data",
 )
-JOB_NAME = rf"[a-z0-9-]+-[0-9a-f]{{{SHORT}}}-[0-9a-f]{{{SHORT}}}"
 _JOB_FOLDER = re.compile(
     rf"(environments/[^/]+/training/([a-z0-9-]+)-([0-9a-f]{{{SHORT}}}))-[0-9a-f]{{{SHORT}}}"
 )

@@ -1,5 +1,5 @@
 # A third file in a rendered overlay, listed by nothing.
-cat > environments/local/training/waiting-ddd4bf48a3/more.yaml <<EOF
+cat > "$(echo environments/local/training/waiting-ddd4bf48a3-*)/more.yaml" <<EOF
 apiVersion: batch/v1
 kind: Job
 metadata: {name: miner, namespace: staging-training}

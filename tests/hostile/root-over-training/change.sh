@@ -1,7 +1,7 @@
 # A kustomization at the top of the path takes the place of the generated root: every overlay but one is pruned.
-mkdir -p environments/local/training
-cat > environments/local/training/kustomization.yaml <<'EOF'
+cd environments/local/training
+cat > kustomization.yaml <<KUSTOMIZATION
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
-resources: [waiting-ddd4bf48a3]
-EOF
+resources: [$(echo waiting-ddd4bf48a3-*)]
+KUSTOMIZATION

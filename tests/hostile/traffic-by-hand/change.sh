@@ -1,5 +1,5 @@
 # A step that no measurement stands behind, written as automation writes it.
-target=$(sed -n 's/.*ml-pipeline\/target: .\?\([0-9a-f]*\).\?$/\1/p' environments/local/serving/digits/promotion/seldondeployment.yaml)
+target=$(sed -n "s/.*ml-pipeline\/target: '\?\([0-9a-f]*\)'\?$/\1/p" environments/local/serving/digits/promotion/seldondeployment.yaml)
 cat > environments/local/rollouts/digits/kustomization.yaml <<EOF
 apiVersion: kustomize.config.k8s.io/v1alpha1
 kind: Component
