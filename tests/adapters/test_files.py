@@ -1,5 +1,7 @@
+import os
+
 import pytest
-from ml_pipeline.adapters.files import open_tree, write_changes, write_whole
+from ml_pipeline.adapters.files import read_plain, scanned, write_changes, write_whole
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.rules.render import Changes
 
@@ -12,18 +14,36 @@ def tree(tmp_path):
 
 
 def test_tree_is_read_by_path(tree):
-    assert open_tree(tree) == {"environments/local/environment.yaml": b"x\n"}
+    assert scanned(tree) == {"environments/local/environment.yaml": b"x\n"}
 
 
-def test_folder_that_is_no_checkout_is_named(tmp_path):
-    with pytest.raises(PipelineError, match="holds no environments/"):
-        open_tree(tmp_path)
+def linked_out(place):
+    place.symlink_to("/etc/hostname")
 
 
-def test_link_out_of_the_repository_is_refused(tree):
-    (tree / "environments/local/secret.yaml").symlink_to("/etc/hostname")
-    with pytest.raises(PipelineError, match="link out of the repository"):
-        open_tree(tree)
+def linked_inside(place):
+    place.symlink_to("environment.yaml")
+
+
+def executable(place):
+    place.touch(0o755)
+
+
+def pipe(place):
+    os.mkfifo(place)
+
+
+@pytest.mark.parametrize("make", [linked_out, linked_inside, executable, pipe])
+def test_what_is_no_plain_file_is_refused_and_not_opened(tree, make):
+    make(tree / "environments/local/other.yaml")
+    with pytest.raises(PipelineError, match=r"^environments/local/other.yaml:1: is "):
+        scanned(tree)
+
+
+def test_link_is_not_followed(tmp_path):
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    with pytest.raises(OSError, match="symbolic links"):
+        read_plain(str(tmp_path / "link"))
 
 
 def test_failed_write_leaves_the_old_content(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from ml_pipeline.adapters.git import AUTOMATION, Repository
 from ml_pipeline.documents.faults import ConflictError, PipelineError
+from ml_pipeline.documents.source import Special
+from ml_pipeline.rules.plain_files import special
 from ml_pipeline.rules.render import Changes
 
 from tests.conftest import git
@@ -127,12 +129,21 @@ def test_difference_reads_only_what_has_changed(team, repository):
     )
 
 
-def test_submodule_below_a_folder_is_passed_over(team, repository):
+@pytest.mark.parametrize("mode", ["120000", "160000", "100755"])
+def test_what_is_no_plain_file_stands_there_for_no_reader(team, repository, mode):
     head = repository.revision("HEAD")
-    git(team, "update-index", "--add", "--cacheinfo", f"160000,{head},experiments/module")
-    git(team, "commit", "--quiet", "--message", "Add a submodule")
-    assert "experiments/module" not in repository.read("HEAD")
-    assert repository.difference(head, "HEAD")[0] == {}
+    good = "experiments/good/experiment.yaml"
+    blob = head if mode == "160000" else repository.listing("HEAD", [good])[good][0]
+    git(team, "update-index", "--add", "--cacheinfo", f"{mode},{blob},experiments/other")
+    git(team, "commit", "--quiet", "--message", "Add what is no plain file")
+    ((path, found),) = repository.difference(head, "HEAD")[0].items()
+    assert (path, found) == ("experiments/other", special(mode, blob))
+    assert isinstance(found, Special)
+    assert found.text == special(mode, blob).text
+    assert repository.read("HEAD") == {**repository.read(head), path: found}
+    assert ("experiments/other" in repository.fetched("HEAD", ["experiments"])) == (
+        mode == "100755"
+    )
 
 
 def test_unknown_revision_is_named(repository):

@@ -1,8 +1,12 @@
 """Both sides of a comparison, on real git."""
 
+import re
+import subprocess
+
 import pytest
-from ml_pipeline.adapters.revisions import Overlaid, Revisions, find_top
-from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.adapters.revisions import Revisions, find_top, open_tree
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.rules.checks import checked
 
 from tests.conftest import git
 
@@ -71,11 +75,159 @@ def test_committed_change_is_compared_with_an_older_revision(team, files):
     assert (found.before[PATH], found.after[PATH]) == (files[PATH], b"new\n")
 
 
-def test_only_what_differs_is_read_from_git(team):
+def test_disk_that_differs_from_what_git_has_does_not_count(team, files):
     (team / PATH).write_bytes(b"new\n")
     found = compared(team)
-    (team / "experiments/good/experiment.yaml").write_bytes(b"after the comparison\n")
-    assert found.before["experiments/good/experiment.yaml"] == b"after the comparison\n"
+    other = "experiments/good/experiment.yaml"
+    (team / other).write_bytes(b"after the comparison\n")
+    assert found.before[other] == found.after[other] == files[other]
+    assert found.after[PATH] == b"new\n"
+
+
+def filtered(team):
+    git(team, "config", "filter.other.smudge", "sed s/seed:/SEED:/")
+    git(team, "config", "filter.other.clean", "sed s/SEED:/seed:/")
+    return "filter=other"
+
+
+def encoded(_):
+    return "working-tree-encoding=UTF-16"
+
+
+def carriage_returns(_):
+    return "text eol=crlf"
+
+
+@pytest.mark.parametrize("convert", [filtered, encoded, carriage_returns])
+def test_clean_checkout_is_read_as_flux_reads_it_whatever_it_was_made_into(team, files, convert):
+    (team / ".git/info/attributes").write_text(f"*.yaml {convert(team)}\n")
+    for path in git(team, "ls-files", "experiments").splitlines():
+        (team / path).unlink()
+    git(team, "checkout", "--", "experiments")
+    assert git(team, "status", "--porcelain") == ""
+    assert (team / PATH).read_bytes() != files[PATH]
+    assert dict(open_tree(team)) == files
+
+
+def link(team):
+    (team / PATH).unlink()
+    (team / PATH).symlink_to("../good/experiment.yaml")
+    return "is a symbolic link, which Flux leaves out; replace it by the file"
+
+
+def executable(team):
+    (team / PATH).chmod(0o755)
+    return "is executable; take that away with `git update-index --chmod=-x`"
+
+
+def inner_repository(team):
+    git(team, "rm", "--quiet", PATH)
+    git(team, "init", "--quiet", PATH)
+    git(team / PATH, "commit", "--quiet", "--allow-empty", "--message", "Inner")
+    return "is a submodule, which Flux leaves out; replace it by its files"
+
+
+def renamed(team, name: str):
+    git(team, "mv", PATH, f"experiments/waiting/{name}")
+    return "the name holds what is not printable UTF-8; rename the file"
+
+
+def line_in_a_name(team):
+    return renamed(team, "experiment\n.yaml")
+
+
+def turned_around_name(team):
+    return renamed(team, "\u202elmay.tnemirepxe")
+
+
+@pytest.mark.parametrize("commit", [False, True], ids=["uncommitted", "committed"])
+@pytest.mark.parametrize(
+    "make", [link, executable, inner_repository, line_in_a_name, turned_around_name]
+)
+def test_what_is_no_plain_file_is_refused_by_every_reading(team, make, commit):
+    text = make(team)
+    if commit:
+        git(team, "add", "--all")
+        git(team, "commit", "--quiet", "--message", "Spoil")
+    revisions = Revisions(team)
+    readings = [lambda: open_tree(team), lambda: revisions.comparison("HEAD")]
+    if commit:
+        readings += [
+            lambda: revisions.comparison("HEAD~1"),
+            lambda: checked(revisions.read("HEAD")),
+        ]
+    for read in readings:
+        with pytest.raises(InvalidDocumentsError, match=re.escape(text)) as error:
+            read()
+        assert len(str(error.value).splitlines()) == 1
+
+
+def test_base_with_a_link_can_be_compared_with_so_that_it_can_be_repaired(team, files):
+    link(team)
+    git(team, "commit", "--quiet", "--all", "--message", "Spoil")
+    (team / PATH).unlink()
+    (team / PATH).write_bytes(files[PATH])
+    found = compared(team)
+    assert found.before[PATH] == b"../good/experiment.yaml"
+    assert found.after[PATH] == files[PATH]
+
+
+def test_folder_without_git_is_read_from_the_disk(tmp_path):
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/x").write_bytes(b"1")
+    assert dict(open_tree(tmp_path)) == {"environments/x": b"1"}
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_clone_without_a_commit_is_read(tmp_path, staged):
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/x").write_bytes(b"1")
+    if staged:
+        git(tmp_path, "add", "--all")
+    assert dict(open_tree(tmp_path)) == {"environments/x": b"1"}
+
+
+def test_merge_that_is_not_ended_is_read_from_the_disk(team):
+    git(team, "checkout", "--quiet", "-b", "topic")
+    (team / PATH).write_bytes(b"mine\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Mine")
+    git(team, "checkout", "--quiet", "main")
+    (team / PATH).write_bytes(b"theirs\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Theirs")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(team, "merge", "topic")
+    for files in (open_tree(team), compared(team).after):
+        assert files[PATH].startswith(b"<<<<<<< ")
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_working_tree_is_what_would_be_committed(team, files, staged):
+    (team / PATH).write_bytes(b"new\n")
+    (team / "experiments/x").write_bytes(b"1")
+    (team / "experiments/good/experiment.yaml").unlink()
+    if staged:
+        git(team, "add", "--all")
+    wanted = {**files, PATH: b"new\n", "experiments/x": b"1"}
+    del wanted["experiments/good/experiment.yaml"]
+    assert dict(open_tree(team)) == dict(compared(team).after) == wanted
+
+
+def test_folder_that_is_no_checkout_is_named(tmp_path):
+    with pytest.raises(PipelineError, match="holds no environments/"):
+        open_tree(tmp_path)
+
+
+def test_content_that_a_path_had_before_is_known_wherever_it_went(team, files):
+    (team / PATH).write_bytes(b"new\n")
+    git(team, "commit", "--quiet", "--all", "--message", "Edit")
+    git(team, "rm", "--quiet", PATH)
+    git(team, "commit", "--quiet", "--message", "Remove")
+    revisions = Revisions(team)
+    assert revisions.restored("HEAD", {PATH: files[PATH]}) == {PATH}
+    assert revisions.restored("HEAD", {PATH: b"new\n", "gone": b"x"}) == {PATH}
+    assert revisions.restored("HEAD", {PATH: b"another\n"}) == frozenset()
+    assert revisions.restored("HEAD", {}) == frozenset()
 
 
 def test_fork_point_is_where_the_branch_was_left(team):
@@ -128,12 +280,6 @@ def test_many_blobs_are_read_in_one_go(team, files):
         files[path] for path in listed
     ]
     assert revisions.blobs([]) == []
-
-
-def test_overlaid_files_have_the_other_content():
-    found = Overlaid({"a": b"1", "b": b"2"}, {"b": b"3"})
-    assert (dict(found), len(found)) == ({"a": b"1", "b": b"3"}, 2)
-    assert found.get("c") is None
 
 
 def test_files_of_several_revisions_come_in_one_go(team):

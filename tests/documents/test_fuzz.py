@@ -16,8 +16,8 @@ from ml_pipeline.rules.build import Builder
 from ml_pipeline.rules.checks import check_all
 from ml_pipeline.rules.consequences import consequences, gates
 from ml_pipeline.rules.estimate import History
+from ml_pipeline.rules.kustomizations import unit_of
 from ml_pipeline.rules.objects import parse_objects
-from ml_pipeline.rules.overlays import folder_of
 from ml_pipeline.rules.policy import policies_of
 from ml_pipeline.rules.render import drift
 
@@ -100,7 +100,7 @@ def whole_answer(before: Snapshot, files, path: str) -> None:
     """Everything that a review does, on a tree in which one file was mutated."""
     after = Snapshot(files)
     documented(lambda: consequences(before, after, {path}), path, files[path])
-    folder = folder_of(path)
+    folder = unit_of(files, path)
     if folder:
         documented(lambda: Builder(files).build(folder), path, files[path])
     check_all(after)

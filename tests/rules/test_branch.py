@@ -4,6 +4,7 @@ import pytest
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.observed import Observed
+from ml_pipeline.rules.plain_files import special
 from ml_pipeline.rules.reconcile import make_plan
 from ml_pipeline.rules.render import applied, drift
 
@@ -16,6 +17,7 @@ LOCAL = "environments/local/environment.yaml"
 PROMOTION = "environments/local/promotions/digits.yaml"
 JOB = "base/training-job/job.yaml"
 UNREADABLE = b"kind: [\n"
+LINK = special("120000", "0" * 40)
 
 
 @pytest.fixture
@@ -55,6 +57,37 @@ def test_broken_experiment_holds_itself_alone(current, broken):
 def test_overlay_of_a_broken_experiment_is_left_alone(current):
     """Its Job may run: pruning it would end the training."""
     assert planned({**current, WAITING: UNREADABLE}).steps == ()
+
+
+def test_link_in_place_of_an_experiment_holds_itself_alone(current):
+    plan = planned({**current, WAITING: LINK}, observed(current))
+    assert settled(plan) == ["Record run other"]
+    assert [hold.reason for hold in plan.held] == [
+        f"{WAITING}:1: is a symbolic link, which Flux leaves out; replace it by the file, "
+        f"or take it out with `ml-pipeline withdraw {WAITING}`"
+    ]
+    assert planned({**current, WAITING: LINK}).steps == ()
+
+
+def test_overlay_of_an_experiment_whose_folder_has_become_a_link_is_left_alone(current):
+    files = {path: raw for path, raw in current.items() if path != WAITING}
+    assert len(planned(files).steps) == 1
+    assert planned({**files, "experiments/waiting": LINK}).steps == ()
+
+
+def test_link_where_no_document_lies_is_named_and_holds_nothing(current):
+    """Only a document can be withdrawn."""
+    notes = "experiments/waiting/notes.md"
+    plan = planned({**current, notes: LINK}, observed(current))
+    assert settled(plan) == ["Record run other", "Record run waiting"]
+    (reason,) = (hold.reason for hold in plan.held)
+    assert reason.endswith(f"or revert its commit, `git log -1 -- {notes}`")
+
+
+def test_link_in_base_renders_no_job_anew(current):
+    plan = planned({**current, JOB: LINK})
+    assert plan.steps == ()
+    assert any("is a symbolic link" in hold.reason for hold in plan.held)
 
 
 def test_overlay_of_an_experiment_that_breaks_a_rule_is_left_alone(current):

@@ -108,6 +108,39 @@ def test_another_cluster_is_refused_before_anything_is_applied(team, connected, 
     assert connected.applied == []
 
 
+def bare_bootstrap(team, api, tmp_path) -> int:
+    config = str(api.kubeconfig(tmp_path))
+    return main(
+        ["bootstrap", "--repo", str(team), "--env", "staging", "--kubeconfig", config, "--apply"]
+    )
+
+
+def edited(team):
+    path = team / "environments/staging/flux/cluster/kustomization.yaml"
+    path.write_text(path.read_text().replace("staging-", "stagging-"))
+    return "environments/staging/flux/cluster/kustomization.yaml:1: is not what follows from"
+
+
+def with_more(team):
+    (team / "environments/staging/flux/admin.yaml").write_text("kind: ClusterRoleBinding\n")
+    return "environments/staging/flux/admin.yaml:1: is not what follows from environment.yaml"
+
+
+def on_a_remote_base(team):
+    path = team / "base/flux/access/kustomization.yaml"
+    path.write_text(path.read_text() + "- https://example.com/rights\n")
+    return "'https://example.com/rights' is not the path of a file of this tree"
+
+
+@pytest.mark.parametrize("spoil", [edited, with_more, on_a_remote_base])
+def test_what_is_not_current_is_not_applied(team, connected, tmp_path, capsys, spoil):
+    main(["render", "--repo", str(team)])
+    said = spoil(team)
+    assert bare_bootstrap(team, connected, tmp_path) == 2
+    assert said in capsys.readouterr().err
+    assert connected.applied == []
+
+
 def test_embedded_environment_has_nothing_to_connect(team, capsys):
     assert main(["bootstrap", "--repo", str(team), "--env", "local"]) == 2
     assert "'local' is no environment that Flux reconciles" in capsys.readouterr().err

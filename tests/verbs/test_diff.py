@@ -1,9 +1,7 @@
 import json
 
 import pytest
-from ml_pipeline.adapters.revisions import Comparison
 from ml_pipeline.cli import main
-from ml_pipeline.verbs.diff import changed_roots
 
 from tests.conftest import git
 
@@ -15,16 +13,6 @@ def team(rendered_team):
 
 def diff(team, *options: str) -> int:
     return main(["diff", "--repo", str(team), *options])
-
-
-def compared(before, after) -> Comparison:
-    return Comparison(
-        before,
-        after,
-        frozenset(
-            path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
-        ),
-    )
 
 
 def more_memory(team) -> None:
@@ -107,15 +95,42 @@ def test_base_that_cannot_be_compared_with_is_named_with_its_fault(team, capsys)
     )
 
 
-def test_changed_base_builds_everything(files):
-    roots = changed_roots(compared(files, {**files, "base/training-job/job.yaml": b"x: 1\n"}))
-    assert "environments/local/serving/digits" in roots
-    assert "environments/staging/platform" in roots
+def test_manifest_beside_the_overlays_is_shown_as_flux_will_apply_it(team, capsys):
+    (team / "environments/staging/training/notes.yaml").write_text(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: miner, namespace: staging-training}\n"
+    )
+    assert diff(team) == 1
+    said = capsys.readouterr()
+    assert "+ Job staging-training/miner" in said.out
+    assert (
+        "environments/staging/training/notes.yaml:1: is not what `ml-pipeline render`" in said.err
+    )
 
 
-def test_changed_rollout_builds_its_model(files):
-    after = {**files, "environments/local/rollouts/digits/0123456789.yaml": b"[]\n"}
-    assert changed_roots(compared(files, after)) == ["environments/local/serving/digits"]
+def test_object_of_peoples_own_is_told_by_kind_and_what_it_grants(team, capsys):
+    folder = team / "environments/staging/platform/team"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [binding.yaml]\n"
+    )
+    (folder / "binding.yaml").write_text(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: admin}\n"
+        "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n"
+        "subjects: [{kind: User, name: mallory}]\n"
+    )
+    main(["render", "--repo", str(team)])
+    capsys.readouterr()
+    diff(team)
+    assert capsys.readouterr().out.startswith(
+        "adds ClusterRoleBinding admin in the whole cluster, which gives cluster-admin to User mallory\n"
+    )
+
+
+def test_hidden_character_in_a_changed_file_is_a_fault(team, capsys):
+    with (team / "base/serving/kustomization.yaml").open("a") as sink:
+        sink.write("# \u202e\n")
+    assert diff(team) == 2
+    assert "holds U+202E, a character that is not seen; delete it" in capsys.readouterr().err
 
 
 def test_experiment_that_is_not_rendered_yet_is_named(team, capsys):

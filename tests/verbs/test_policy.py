@@ -17,7 +17,7 @@ def said(files) -> list[str]:
 
 
 def test_what_is_rendered_passes(files):
-    assert policy_faults(load_snapshot(rendered(files))) == ([], 3)
+    assert policy_faults(load_snapshot(rendered(files))) == ([], 7)
 
 
 def test_finding_stands_at_the_key_that_repairs_it(files):
@@ -58,7 +58,7 @@ def test_command_counts_what_passes(team, capsys):
     main(["render", "--repo", str(team)])
     capsys.readouterr()
     assert main(["policy", "--repo", str(team)]) == 0
-    assert capsys.readouterr().out == "3 objects pass every policy\n"
+    assert capsys.readouterr().out == "7 objects pass every policy\n"
 
 
 def test_command_finds_what_was_edited_by_hand(team, capsys):

@@ -141,6 +141,37 @@ def test_invalid_document_on_the_branch_holds_what_needs_it_alone(team, state, c
     )
 
 
+def link_(team, path: str, target: str) -> None:
+    (team / path).unlink()
+    (team / path).symlink_to(target)
+    git(team, "commit", "--quiet", "--all", "--message", "Link")
+    git(team, "pull", "--quiet", "--rebase", "local", "main")
+    git(team, "push", "--quiet", "local", "HEAD:main")
+
+
+def test_link_on_the_branch_holds_itself_alone_until_it_is_withdrawn(team, state, capsys):
+    path = "experiments/good/experiment.yaml"
+    link_(team, path, "../waiting/experiment.yaml")
+    assert main(["reconcile", "--repo", str(team), "--once"]) == 1
+    said = capsys.readouterr()
+    assert "Record run waiting/ddd4bf48a3" in said.out
+    assert f"by Ada: {path}:1: is a symbolic link, which Flux leaves out" in said.err
+    assert main(["submit", "--repo", str(team), f"{team}/experiments/waiting/experiment.yaml"]) == 2
+    assert f"{path}:1: is a symbolic link" in capsys.readouterr().err
+    assert main(["withdraw", path, "--repo", str(team)]) == 0
+    assert main(["reconcile", "--repo", str(team), "--once"]) == 0
+
+
+def test_link_that_comes_between_two_passes_holds_itself_alone(team, state, monkeypatch):
+    def link():
+        link_(team, "experiments/good/experiment.yaml", "../waiting/experiment.yaml")
+
+    passes(monkeypatch, link, lambda: None)
+    main(["reconcile", "--repo", str(team)])
+    (row,) = state.read("held")
+    assert "is a symbolic link, which Flux leaves out" in row["reason"]
+
+
 def test_branch_of_the_environment_is_reconciled(team, state, capsys):
     path = team / "environments/local/environment.yaml"
     path.write_text(f"{path.read_text()}branch: release\n")

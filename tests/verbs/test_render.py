@@ -36,6 +36,29 @@ def test_stale_overlays_are_deleted(team):
     assert not stale.parent.exists()
 
 
+def test_stray_file_is_said_and_left_to_whoever_wrote_it(team, capsys):
+    stray = team / "environments/staging/training/notes.yaml"
+    stray.write_text("x: 1\n")
+    for options in ([], ["--check"], ["--dry-run"]):
+        assert render(team, *options) == 1
+        assert (
+            "stray   environments/staging/training/notes.yaml:1: is not what `ml-pipeline render` writes"
+            in capsys.readouterr().out
+        )
+    assert stray.exists()
+
+
+def test_shard_that_is_no_more_goes(team):
+    facts = team / "environments/staging/environment.yaml"
+    text = facts.read_text()
+    facts.write_text(f"{text}training_shards: 4\n")
+    render(team)
+    assert (team / "environments/staging/flux/shard-3").exists()
+    facts.write_text(text)
+    assert render(team) == 0
+    assert not (team / "environments/staging/flux/shard-1").exists()
+
+
 def test_invalid_documents_render_nothing(team):
     (team / "experiments/waiting/experiment.yaml").write_text("kind: Experiment\n")
     assert render(team) == 2

@@ -144,8 +144,8 @@ BAD = {
     not_utf_8: "`experiments/waiting/experiment.yaml:2: byte 0xff is not UTF-8; save the file as UTF-8`",
     five_megabytes: "has 5242880 bytes, at most 262144 are read; keep data out of documents",
     five_megabytes_in_base: "`base/training-job/job.yaml:1: cannot be read: 5242880 bytes, at most 262144 are read; correct it, or restore it from git`",
-    link_out: "`experiments/waiting/experiment.yaml:1: is a link out of the repository; replace it by the file`",
-    new_link_out: "`experiments/secret.yaml:1: is a link out of the repository; replace it by the file`",
+    link_out: "`experiments/waiting/experiment.yaml:1: is a symbolic link, which Flux leaves out; replace it by the file`",
+    new_link_out: "`experiments/secret.yaml:1: is a symbolic link, which Flux leaves out; replace it by the file`",
     file_over_folder: "`experiments/waiting:1: is in no place that holds documents; see the tree in README.md`",
     shell_characters: "`experiments/$(touch pwned);'id'/experiment.yaml:4: name: 'waiting' differs from its folder",
     name_not_utf_8: "the name holds what is not printable UTF-8; rename the file",
@@ -253,11 +253,14 @@ def test_json_has_checks_consequences_and_objects(team, capsys):
     data = json.loads(capsys.readouterr().out)
     assert [check["name"] for check in data["checks"]] == [
         "revisions",
+        "places",
+        "automation's files",
         "documents",
         "rendered files",
         "policies",
         "budgets",
         "consequences",
+        "people's own places",
         "objects",
     ]
     assert (data["consequences"], data["objects"]) == ([], [])

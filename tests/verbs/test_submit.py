@@ -182,10 +182,17 @@ def test_file_is_committed_as_it_was_written(team, tmp_path):
 def test_pinned_file_is_committed_byte_for_byte(team, tmp_path):
     draft = tmp_path / "draft.yaml"
     pinned = digest_at(Repository(team), "origin/main", "trainer")
-    raw = f"{COMMENTED}\nimage: {pinned}  \n\n".replace("\n", "\r\n").encode()
+    raw = f"{COMMENTED}\nimage: {pinned}  \n\n".encode()
     draft.write_bytes(raw)
     submit(team, draft, "--merge")
     assert head(team)["experiments/fresh/experiment.yaml"] == raw
+
+
+def test_carriage_returns_are_refused_at_the_draft(team, tmp_path, capsys):
+    draft = tmp_path / "draft.yaml"
+    draft.write_bytes(f"{COMMENTED}\n".replace("\n", "\r\n").encode())
+    assert submit(team, draft, "--merge") == 2
+    assert f"{draft}:1: holds U+000D, a carriage return" in capsys.readouterr().err
 
 
 def test_faults_are_at_the_lines_of_the_draft(team, tmp_path, capsys):

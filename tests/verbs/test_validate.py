@@ -87,6 +87,24 @@ def test_stray_file_is_in_no_place(team, capsys):
     assert "is in no place that holds documents" in capsys.readouterr().err
 
 
+STRAY = "environments/staging/training/notes.yaml"
+
+
+@pytest.mark.parametrize("named", [[], [STRAY]], ids=["all", "named"])
+def test_file_where_flux_builds_is_a_fault(team, capsys, named):
+    (team / STRAY).write_text("a: b\n")
+    assert some(team, *named) == 2
+    assert f"{STRAY}:1: is not what `ml-pipeline render` writes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [[], ["base/serving/kustomization.yaml"]], ids=["all", "named"])
+def test_character_that_is_not_seen_is_a_fault(team, capsys, named):
+    with (team / "base/serving/kustomization.yaml").open("a") as sink:
+        sink.write("# \u2066\n")
+    assert some(team, *named) == 2
+    assert "holds U+2066, a character that is not seen; delete it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "file", ["experiments/gone/experiment.yaml", "README.md", "../outside.yaml"]
 )

@@ -78,7 +78,7 @@ def extract(repository: Repository, revision: str, image: str, folder: Path) -> 
     if folder.exists():
         return
     building = folder.with_name(f".{folder.name}.building")
-    for path, content in repository.read(revision, [image, LOCK]).items():
+    for path, content in repository.fetched(revision, [image, LOCK]).items():
         target = building / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)

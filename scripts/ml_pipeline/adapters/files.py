@@ -1,31 +1,30 @@
-"""The disk: a working tree read as a mapping, and files replaced whole."""
+"""The disk: files read as they lie there, and replaced whole."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import ROOTS
+from ml_pipeline.rules.plain_files import READ, refuse_special
 from ml_pipeline.rules.render import Changes
+
+_NO_FILE = "000000"
+_USUAL = 2**16  # bytes; a file of a tree is smaller, and is read by one call
 
 
 class Tree(Mapping[str, bytes]):
-    """Files of a working tree by their path in the repository, each read when it is asked for."""
+    """Files of a folder by their path in it, each read when it is asked for."""
 
     def __init__(self, root: Path, paths: Iterable[str]) -> None:
         self._root, self._paths = root, dict.fromkeys(sorted(paths))
 
     def __getitem__(self, path: str) -> bytes:
-        """The file's bytes, read now.
-
-        Raises:
-            PipelineError: as `refuse_unsafe`.
-        """
+        """The file's bytes, read now."""
         if path not in self._paths:
             raise KeyError(path)
-        refuse_unsafe(self._root, path)
-        return (self._root / path).read_bytes()
+        return read_plain(f"{self._root}/{path}")
 
     def __iter__(self) -> Iterator[str]:
         """The paths in their order; reads nothing."""
@@ -40,44 +39,49 @@ class Tree(Mapping[str, bytes]):
         return path in self._paths
 
 
-def refuse_unsafe(root: Path, path: str) -> None:
-    """Refuse a path that is not to be read.
+def read_plain(path: str) -> bytes:
+    """A file's bytes; a link is not followed."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        raw = os.read(handle, _USUAL)
+        if len(raw) < _USUAL:
+            return raw
+        parts = [raw]
+        while part := os.read(handle, 2**20):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(handle)
+
+
+def mode_of(place: Path) -> str:
+    """The mode that git would give to what lies at a place."""
+    found = place.lstat().st_mode
+    if stat.S_ISLNK(found):
+        return "120000"
+    if not stat.S_ISREG(found):
+        return _NO_FILE
+    return "100755" if found & stat.S_IXUSR else "100644"
+
+
+def scanned(root: Path) -> Tree:
+    """Every file below experiments/, environments/ and base/ of a folder that is no clone.
 
     Raises:
-        PipelineError: its name is not printable UTF-8, or it is a symbolic link that leads out of the repository.
+        InvalidDocumentsError: one is no plain file.
     """
-    place = root / path
-    if not path.isprintable():
-        raise PipelineError(
-            f"{path!r}: the name holds what is not printable UTF-8; rename the file"
-        )
-    if place.is_symlink() and not place.resolve().is_relative_to(root.resolve()):
-        raise PipelineError(f"{path}:1: is a link out of the repository; replace it by the file")
-
-
-def open_tree(root: Path) -> Tree:
-    """Every file below experiments/, environments/ and base/.
-
-    Raises:
-        PipelineError: `root` holds no such tree, or a symbolic link leads out of the repository.
-    """
-    if not (root / "environments").is_dir():
-        raise PipelineError(
-            f"{root} holds no environments/; run the command in a checkout, or give --repo"
-        )
-    found: list[str] = []
+    found = [name for name in READ if name not in ROOTS and (root / name).exists()]
     folders = [top for top in ROOTS if (root / top).is_dir()]
     while folders:
         folder = folders.pop()
         with os.scandir(root / folder) as entries:
             for entry in entries:
                 path = f"{folder}/{entry.name}"
-                if entry.is_symlink() or not path.isprintable():
-                    refuse_unsafe(root, path)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
-                elif entry.is_file():
+                else:
                     found.append(path)
+    refuse_special((path, mode_of(root / path)) for path in found)
     return Tree(root, found)
 
 

@@ -1,5 +1,9 @@
-"""What overlays stand for: built here where that is exact, else by the real Kustomize, `kubectl kustomize`."""
+"""What overlays stand for: built here where that is exact, else by the real Kustomize, `kubectl kustomize`.
 
+Nothing is fetched: what leads out of the tree is refused before Kustomize sees it, and Kustomize finds no git and no network.
+"""
+
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -9,23 +13,35 @@ from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.rules.build import Builder
+from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.build import Builder, has_plain_names
+from ml_pipeline.rules.closed_world import outside_faults
+from ml_pipeline.rules.kustomizations import NAMES, has_kustomization
 from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
+from ml_pipeline.rules.overlays import kustomization_file
+
+# Port 9 discards: a proxy that never answers. Without PATH there is no git to clone with.
+_OFFLINE = {
+    "PATH": "/nonexistent",
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
+    "NO_PROXY": "",
+}
 
 
 def kubectl() -> str:
     """The pinned kubectl of this environment, or the one on PATH."""
     pinned = Path(sys.prefix, "bin", "kubectl")
-    return str(pinned) if pinned.exists() else "kubectl"
+    return str(pinned) if pinned.exists() else shutil.which("kubectl") or "kubectl"
 
 
 def build(folder: Path) -> bytes:
-    """The YAML stream that an overlay stands for.
+    """The YAML stream that an overlay stands for, files loaded from anywhere in the tree as kustomize-controller does it.
 
     Raises:
         ProgramError: kustomize refuses the overlay.
     """
-    return processes.run([kubectl(), "kustomize", str(folder)])
+    command = [kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder)]
+    return processes.run(command, env=_OFFLINE)
 
 
 def build_objects(folder: Path) -> list[Object]:
@@ -49,42 +65,62 @@ class Overlays:
         if self._copy:
             self._copy.cleanup()
 
-    def objects(self, folder: str) -> list[Object]:
-        """The objects of a folder; none where it has no kustomization.
+    def objects(self, unit: str) -> list[Object]:
+        """The objects of a folder, or of a manifest that is built by itself; none where the folder has no kustomization.
 
         Raises:
-            InvalidDocumentsError: Kustomize refuses the folder.
+            InvalidDocumentsError: Kustomize refuses it, or it leads out of the tree.
         """
-        if f"{folder}/kustomization.yaml" not in self._files:
+        if unit not in self._files and not has_kustomization(self._files, unit):
             return []
         try:
-            return self._builder.build(folder)
+            return self._builder.build(unit)
         except NotCoveredError:
-            written = self._written(folder)
-            try:
-                return build_objects(written)
-            except processes.ProgramError as error:
-                said = (
-                    error.stderr.strip()
-                    .removeprefix("error: ")
-                    .replace(f"{written}/", "")
-                    .replace(str(written), folder)
-                )
-                text = (
-                    f"cannot be built: {' '.join(said.split())}; correct it, or restore it from git"
-                )
-                raise InvalidDocumentsError(
-                    [Fault(f"{folder}/kustomization.yaml", 1, "", text)]
-                ) from error
+            built = parse_objects(self.stream(unit), exact=False)
+        if not all(map(has_plain_names, built)):
+            text = (
+                "holds an object whose apiVersion, kind, name or namespace is no text; correct it"
+            )
+            raise InvalidDocumentsError([Fault(self._place(unit), 1, "", text)])
+        return built
 
-    def _written(self, folder: str) -> Path:
-        """The folder on disk, with what it may refer to: base/ and its environment, without the overlays of other Jobs."""
+    def stream(self, unit: str) -> bytes:
+        """The YAML stream of a folder, or of a manifest that is built by itself, by Kustomize.
+
+        Raises:
+            InvalidDocumentsError: Kustomize refuses it, or it leads out of the tree.
+        """
+        faults = outside_faults(self._files, unit)
+        if faults:
+            raise InvalidDocumentsError(faults)
+        written = self._written(unit)
+        try:
+            return build(written)
+        except processes.ProgramError as error:
+            said = error.stderr.strip().removeprefix("error: ").replace(f"{written}/", "")
+            root = str(written).removesuffix(unit)
+            said = said.replace(str(written), unit).replace(root, "")
+            text = f"cannot be built: {' '.join(said.split())}; correct it, or restore it from git"
+            raise InvalidDocumentsError([Fault(self._place(unit), 1, "", text)]) from error
+
+    def _place(self, unit: str) -> str:
+        return unit if unit in self._files else f"{unit}/{NAMES[0]}"
+
+    def _written(self, unit: str) -> Path:
+        """The folder on disk, with what it may refer to: base/ and its environment, without the overlays of other Jobs. A manifest
+        gets the root that kustomize-controller generates."""
         if self._copy is None:
             self._copy = tempfile.TemporaryDirectory()
         root = Path(self._copy.name)
-        environment = "/".join(folder.split("/")[:2]) + "/"
+        if unit in self._files:
+            alone = root / "alone" / unit
+            write_whole(alone / "manifest.yaml", self._files[unit])
+            body = kustomization_file(resources=["manifest.yaml"])
+            write_whole(alone / NAMES[0], to_yaml(body))
+            return alone
+        environment = "/".join(unit.split("/")[:2]) + "/"
         for path in self._files:
             near = path.startswith(environment) and not path.startswith(f"{environment}training/")
-            if (near or path.startswith(("base/", f"{folder}/"))) and not (root / path).exists():
+            if (near or path.startswith(("base/", f"{unit}/"))) and not (root / path).exists():
                 write_whole(root / path, self._files[path])
-        return root / folder
+        return root / unit

@@ -2,8 +2,9 @@
 
 from ml_pipeline.adapters.git import Commit, Repository
 from ml_pipeline.adapters.processes import ProgramError
-from ml_pipeline.documents.snapshot import ROOTS, Snapshot
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.branch import Branch
+from ml_pipeline.rules.plain_files import READ
 
 
 class Reading:
@@ -29,9 +30,9 @@ class Reading:
         """The newest commit that touched each file, from one walk of what is new since the last one."""
         if revision != self._walked:
             try:
-                new = self._repository.last_changes(revision, ROOTS, self._walked)
+                new = self._repository.last_changes(revision, READ, self._walked)
             except ProgramError:  # the branch was set to another history, and the old one is gone
-                self._changes, new = {}, self._repository.last_changes(revision, ROOTS)
+                self._changes, new = {}, self._repository.last_changes(revision, READ)
             self._changes |= new
             self._walked = revision
         return self._changes

@@ -1,16 +1,24 @@
-"""Revisions of a git repository read straight from its objects: no checkout, and nothing is written."""
+"""Revisions of a git repository read straight from its objects: no checkout, and nothing is written.
 
+There is one reading. What git has as an object is that object's bytes, as Flux and `reconcile` read it, whatever a checkout made of
+it; only what nobody has added or committed yet is what lies on the disk.
+"""
+
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters import processes
-from ml_pipeline.adapters.files import Tree, refuse_unsafe
+from ml_pipeline.adapters.files import mode_of, read_plain, scanned
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.snapshot import ROOTS, Files
+from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.rules.plain_files import PLAIN, READ, refuse_special, special
 
-_LINK, _SUBMODULE = "120000", "160000"
+_LINK, _SUBMODULE, _UNKNOWN = "120000", "160000", "0"
+# Mode and blob id by path, `_UNKNOWN` for what git has no object of; None for a path that is gone.
+Changed = dict[str, tuple[str, str] | None]
 
 
 def find_top(folder: Path) -> Path:
@@ -74,31 +82,44 @@ class Revisions:
             text = f"{base!r} and HEAD have no commit in common{self._shallow()}; fetch the history, `git fetch --unshallow`"
             raise PipelineError(text) from error
 
-    def read(self, revision: str, roots: Iterable[str] = ROOTS) -> dict[str, bytes]:
-        """Every file of a revision below some folders, in one go."""
+    def read(self, revision: str, roots: Iterable[str] = READ) -> dict[str, bytes]:
+        """Every file of a revision below some folders, in one go; what is no plain file is a `Special`, which no reader takes."""
+        return self._plain_or_special(self.listing(revision, roots))
+
+    def fetched(self, revision: str, roots: Iterable[str]) -> dict[str, bytes]:
+        """The files of a revision as Flux fetches them: executable or not, and without links and submodules."""
         listed = self.listing(revision, roots)
-        ids = {path: blob for path, (blob, mode) in listed.items() if mode != _SUBMODULE}
+        ids = {p: blob for p, (blob, mode) in listed.items() if mode not in (_LINK, _SUBMODULE)}
         return dict(zip(ids, self.blobs(list(ids.values())), strict=True))
 
     def difference(
-        self, old: str, new: str, roots: Iterable[str] = ROOTS
+        self, old: str, new: str, roots: Iterable[str] = READ
     ) -> tuple[dict[str, bytes], set[str]]:
-        """Files below some folders that are another in a new revision, and the paths of those that it does not have.
+        """Files below some folders that are another in a new revision, as `read` gives them, and the paths of those that it does
+        not have.
 
         Raises:
             ProgramError: one of the revisions is not there.
         """
-        command = ["git", "diff-tree", "-r", "-z", "--no-renames", "--no-abbrev", old, new, "--"]
-        fields = os.fsdecode(processes.run([*command, *roots], cwd=self.path)).split("\0")[:-1]
-        ids: dict[str, str] = {}
+        command = ["git", "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev"]
+        raw = processes.run([*command, old, new, "--", *roots], cwd=self.path)
+        listed: dict[str, tuple[str, str]] = {}
         gone: set[str] = set()
-        for row, path in zip(fields[::2], fields[1::2], strict=True):
-            _, mode, _, blob, what = row.split()
-            if what == "D" or mode == _SUBMODULE:
+        for fields, path in _pairs(os.fsdecode(raw)):
+            _, mode, _, blob, what = fields.split()
+            if what == "D":
                 gone.add(path)
             else:
-                ids[path] = blob
-        return dict(zip(ids, self.blobs(list(ids.values())), strict=True)), gone
+                listed[path] = (blob, mode)
+        return self._plain_or_special(listed), gone
+
+    def _plain_or_special(self, listed: Mapping[str, tuple[str, str]]) -> dict[str, bytes]:
+        plain = [blob for blob, mode in listed.values() if mode == PLAIN]
+        contents = iter(self.blobs(plain))
+        return {
+            path: next(contents) if mode == PLAIN else special(mode, blob)
+            for path, (blob, mode) in listed.items()
+        }
 
     def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file below some folders or files, by path."""
@@ -138,35 +159,89 @@ class Revisions:
         return found
 
     def comparison(self, revision: str) -> "Comparison":
-        """A revision and the working tree side by side; only files that differ are read from git."""
-        listed = self.listing(revision, ROOTS)
-        changed, gone = self._changed(revision)
-        old = [path for path in sorted(changed) if path in listed]
-        before = Overlaid(
-            Tree(self.path, listed),
-            dict(zip(old, self.blobs([listed[path][0] for path in old]), strict=True)),
+        """A revision and the working tree side by side.
+
+        Raises:
+            InvalidDocumentsError: the working tree holds what is no plain file; the revision may, so that this can repair it.
+        """
+        listed = self.listing(revision, READ)
+        changes = self._changes(revision)
+        after = {path: blob for path, (blob, _) in listed.items()}
+        modes = {path: mode for path, (_, mode) in listed.items()}
+        self._overlay(changes, after, modes)
+        before = {path: blob for path, (blob, mode) in listed.items() if mode != _SUBMODULE}
+        old = [path for path in sorted(changes) if path in before]
+        kept = dict(zip(old, self.blobs([before[path] for path in old]), strict=True))
+        return Comparison(Objects(self, before, kept), Objects(self, after), frozenset(changes))
+
+    def checkout(self) -> "Objects":
+        """The working tree as it would be committed: what is added to the index, and what differs from that on the disk.
+
+        Raises:
+            InvalidDocumentsError: it holds what is no plain file.
+        """
+        raw = processes.run(["git", "ls-files", "--stage", "-z", "--", *READ], cwd=self.path)
+        rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
+        blobs, modes = {}, {}
+        for meta, _, path in rows:
+            modes[path], blobs[path], _ = meta.split()
+        self._overlay(self._changes(), blobs, modes)
+        return Objects(self, blobs)
+
+    def restored(self, revision: str, contents: Files) -> frozenset[str]:
+        """The paths whose content is one that they had in the history of a revision before."""
+        if not contents:
+            return frozenset()
+        told = ["--raw", "-z", "-m", "--no-renames", "--no-abbrev", "--format="]
+        raw = processes.run(
+            ["git", "log", *told, "--end-of-options", revision, "--", *contents], cwd=self.path
         )
-        return Comparison(
-            before, Tree(self.path, (listed.keys() | changed) - gone), frozenset(changed)
+        had: set[tuple[str, str]] = set()
+        for fields, path in _pairs(os.fsdecode(raw)):
+            had |= {(path, blob) for blob in fields.split()[2:4]}
+        return frozenset(
+            path
+            for path, blob in had
+            if path in contents and _blob_id(contents[path], blob) == blob
         )
 
-    def _changed(self, revision: str) -> tuple[set[str], set[str]]:
-        """Paths that differ between a revision and the working tree, and those of them that are gone."""
+    @staticmethod
+    def _overlay(changes: Changed, blobs: dict[str, str], modes: dict[str, str]) -> None:
+        """Bring blob ids and modes up to what has changed, and refuse what is no plain file then."""
+        for path, change in changes.items():
+            if change is not None:
+                modes[path], blobs[path] = change
+            elif path in blobs:
+                del blobs[path], modes[path]
+        refuse_special(modes.items())
+
+    def _changes(self, *revision: str) -> Changed:
+        """What differs between a revision, or the index, and the working tree."""
         raw = processes.run(
-            ["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", revision, "--", *ROOTS],
+            ["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", *revision, "--", *READ],
             cwd=self.path,
         )
-        fields = os.fsdecode(raw).split("\0")[:-1]
-        changed, gone = set(fields[1::2]), set()
-        for what, path in zip(fields[::2], fields[1::2], strict=True):
-            if what.split()[1] == _LINK or not path.isprintable():
-                refuse_unsafe(self.path, path)
-            if what.endswith("D"):
-                gone.add(path)
+        found: Changed = {}
+        for fields, path in _pairs(os.fsdecode(raw)):
+            _, mode, _, blob, what = fields.split()
+            if what == "U":  # a merge that is not ended: the disk has what will be
+                found[path] = (
+                    (mode_of(self.path / path), _UNKNOWN) if self._is_there(path) else None
+                )
+            else:
+                found[path] = None if what == "D" else (mode, blob if blob.strip("0") else _UNKNOWN)
         new = processes.run(
-            ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *ROOTS], cwd=self.path
+            ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *READ], cwd=self.path
         )
-        return changed | set(os.fsdecode(new).split("\0")[:-1]), gone
+        for path in os.fsdecode(new).split("\0")[:-1]:
+            # A repository inside this one is listed as its folder; committed it is a submodule.
+            inner = path.endswith("/")
+            mode = _SUBMODULE if inner else mode_of(self.path / path)
+            found[path.removesuffix("/")] = (mode, _UNKNOWN)
+        return found
+
+    def _is_there(self, path: str) -> bool:
+        return os.path.lexists(self.path / path)
 
     def _line(self, *arguments: str) -> str:
         return processes.run(["git", *arguments], cwd=self.path).decode().strip()
@@ -179,24 +254,52 @@ class Revisions:
         )
 
 
-class Overlaid(Mapping[str, bytes]):
-    """Files of which some have another content."""
+class Objects(Mapping[str, bytes]):
+    """Files by their path, each read when it is asked for: the bytes of its git object, or of the disk where git has none.
 
-    def __init__(self, files: Files, other: Files) -> None:
-        self._files, self._other = files, other
+    An object is read from the disk where the file there hashes to its id, which takes a tenth of the time; at the first that does
+    not, all come from git. `kept` are contents that are known.
+    """
+
+    def __init__(
+        self, revisions: Revisions, blobs: Mapping[str, str], kept: Files | None = None
+    ) -> None:
+        self._revisions, self._blobs = revisions, dict(sorted(blobs.items()))
+        self._kept = dict(kept or {})
 
     def __getitem__(self, path: str) -> bytes:
-        """The other content where there is one."""
-        found = self._other.get(path)
-        return self._files[path] if found is None else found
+        """The file's bytes."""
+        if path in self._kept:
+            return self._kept[path]
+        blob = self._blobs[path]
+        place = f"{self._revisions.path}/{path}"
+        if blob == _UNKNOWN:
+            return read_plain(place)
+        try:
+            raw = read_plain(place)
+        except OSError:
+            raw = None
+        if raw is None or _blob_id(raw, blob) != blob:
+            self._read_all()
+            raw = self._kept[path]
+        return raw
 
     def __iter__(self) -> Iterator[str]:
-        """The paths of the files."""
-        return iter(self._files)
+        """The paths in their order; reads nothing."""
+        return iter(self._blobs)
 
     def __len__(self) -> int:
-        """How many there are."""
-        return len(self._files)
+        """How many there are; reads nothing."""
+        return len(self._blobs)
+
+    def __contains__(self, path: object) -> bool:
+        """Whether it is there; reads nothing."""
+        return path in self._blobs
+
+    def _read_all(self) -> None:
+        known = {path: blob for path, blob in self._blobs.items() if blob != _UNKNOWN}
+        contents = self._revisions.blobs(list(known.values()))
+        self._kept = dict(zip(known, contents, strict=True)) | self._kept
 
 
 @dataclass(frozen=True)
@@ -206,3 +309,34 @@ class Comparison:
     before: Files
     after: Files
     changed: frozenset[str]
+
+
+def open_tree(root: Path) -> Files:
+    """Every file below experiments/, environments/ and base/ of a checkout, or of a folder that git knows nothing of.
+
+    Raises:
+        PipelineError: `root` holds no such tree.
+        InvalidDocumentsError: it holds what is no plain file.
+    """
+    if not (root / "environments").is_dir():
+        raise PipelineError(
+            f"{root} holds no environments/; run the command in a checkout, or give --repo"
+        )
+    try:
+        revisions = Revisions(root)
+    except PipelineError:  # git knows nothing of it
+        return scanned(root)
+    return revisions.checkout() if revisions.path.samefile(root) else scanned(root)
+
+
+def _pairs(raw: str) -> Iterator[tuple[str, str]]:
+    """What git says of each path with `--raw -z`: `:MODE MODE ID ID STATUS` and the path."""
+    fields = raw.split("\0")[:-1]
+    yield from zip(fields[::2], fields[1::2], strict=True)
+
+
+def _blob_id(raw: bytes, like: str) -> str:
+    """The id that git gives to these bytes, in a repository whose ids are as long as one of them."""
+    whole = b"blob %d\0%b" % (len(raw), raw)
+    digest = hashlib.sha1 if len(like) == 40 else hashlib.sha256
+    return digest(whole).hexdigest()

@@ -12,7 +12,7 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
-from ml_pipeline.documents.source import Location, Source, dotted, parse
+from ml_pipeline.documents.source import Location, Source, Special, dotted, parse
 from ml_pipeline.documents.unreadable import glued
 
 Part = TypeVar("Part", bound=BaseModel)
@@ -64,6 +64,8 @@ def kind_of(path: str) -> type[Document] | None:
 def read(path: str, raw: bytes) -> tuple[Document, Source] | list[Fault]:
     """The document at a path, or all of its faults."""
     kind = kind_of(path)
+    if isinstance(raw, Special):
+        return [raw.fault(path)]
     if kind is None:
         return [
             Fault(path, 1, "", "is in no place that holds documents; see the tree in README.md")

@@ -31,6 +31,22 @@ _CONFLICT_MARKER = re.compile(rb"^(<<<<<<< |>>>>>>> )", re.MULTILINE)
 Location = tuple[str | int, ...]
 
 
+class Special(bytes):
+    """What stands for a file that is none to read, such as a link: bytes that no reader takes, and why in `text`."""
+
+    text: str
+
+    def __new__(cls, mode: str, blob: str, text: str) -> "Special":
+        """Mode and blob id, as git writes them, make those of two files differ where the files do."""
+        made = super().__new__(cls, f"\0{mode} {blob}".encode())
+        made.text = text
+        return made
+
+    def fault(self, path: str) -> Fault:
+        """What is wrong with the file."""
+        return Fault(path, 1, "", self.text)
+
+
 class Integer(int):
     """An integer that remembers how it was written (`text`)."""
 

@@ -35,7 +35,7 @@ class Builds:
         Raises:
             PipelineError: an overlay does not build; nothing is returned of the others either, as with Flux.
         """
-        files = self.repository.read(revision, ["base", f"environments/{self.environment}"])
+        files = self.repository.fetched(revision, ["base", f"environments/{self.environment}"])
         overlays = sorted({folder for path in files if (folder := self._overlay(path))})
         keys = {overlay: self._key(files, overlay) for overlay in overlays}
         changed = [

@@ -14,6 +14,7 @@ from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
+from ml_pipeline.documents.source import Special
 from ml_pipeline.rules.checks import check
 from ml_pipeline.rules.identity import SHORT, data_identity, rollout_id, run_identity, run_inputs
 from ml_pipeline.rules.observed import Hold
@@ -176,9 +177,16 @@ class Branch:
 
     @cached_property
     def _judged(self) -> list[str]:
-        return [p for p in self.whole.files if is_listed(p) or _is_rollout(p)]
+        return [
+            path
+            for path, raw in self.whole.files.items()
+            if is_listed(path) or _is_rollout(path) or isinstance(raw, Special)
+        ]
 
     def _own_faults(self, path: str) -> list[Fault]:
+        raw = self.whole.files[path]
+        if isinstance(raw, Special):
+            return [raw.fault(path)]
         try:
             return check(self.whole, [path])
         except InvalidDocumentsError as error:
@@ -237,7 +245,7 @@ class Branch:
 
     def _kept(self, here: set[str]) -> set[str]:
         """Files of overlays that may be those of a held experiment: its Job may run."""
-        held = [p for p in {*self.faults, *self.waiting} if kind_of(p) is Experiment]
+        held = [p for p in {*self.faults, *self.waiting} if _may_be_an_experiment(p)]
         names, shorts, any_data = set(), set(self._held_receipts), False
         for path in held:
             names.add(path.split("/")[1])
@@ -293,7 +301,7 @@ def name_of(path: str) -> str:
 
 def way_out(path: str) -> str:
     """How a person gets rid of a faulty file."""
-    if kind_of(path) in (Experiment, Run, DataVersion) or not path.startswith(("env", "base/")):
+    if is_listed(path) and not path.startswith("environments/"):
         return f"or take it out with `ml-pipeline withdraw {path}`"
     return f"or revert its commit, `git log -1 -- {path}`"
 
@@ -303,6 +311,11 @@ def _hold(path: str, faults: list[Fault], dependents: Counter[str]) -> Hold:
     counts = [f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in sorted(dependents.items())]
     waits = f"; {' and '.join(counts)} cannot go on without it" if counts else ""
     return Hold(path, f"{faults[0]}{more}, {way_out(path)}{waits}")
+
+
+def _may_be_an_experiment(path: str) -> bool:
+    """Whether it is one, or lies in place of its folder, as a link does."""
+    return kind_of(path) is Experiment or (path.startswith("experiments/") and path.count("/") == 1)
 
 
 def _rollouts(environment: str, model: str) -> str:

@@ -63,13 +63,13 @@ class Builder:
         self._read: dict[str, list[Any]] = {}
 
     def build(self, folder: str) -> list[Object]:
-        """The objects of a folder with a kustomization, none shared with a later call that may change it.
+        """The objects of a folder with a kustomization, or of a manifest, none shared with a later call that may change it.
 
         Raises:
             NotCoveredError: with the field or file that stands in the way.
         """
         try:
-            return self._resources(folder, ())
+            return self._entry(folder, ())
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, re.error) as error:
             raise NotCoveredError(
                 f"{folder}: is not written as a kustomization is: {error!r}"
@@ -192,16 +192,21 @@ def whole(path: str, found: list[Any]) -> list[Object]:
     return found
 
 
-def _is_whole(thing: Object) -> bool:
-    metadata = thing.get("metadata")
-    if not (
-        isinstance(metadata, dict)
-        and isinstance(metadata.get("name"), str)
-        and thing.get("apiVersion")
-        and thing.get("kind")
-    ):
+def has_plain_names(thing: Any) -> bool:
+    """Whether all that names an object is there, and is text."""
+    if not isinstance(thing, dict) or not isinstance(thing.get("metadata"), dict):
         return False
-    annotations = metadata.get("annotations") or {}
+    metadata = thing["metadata"]
+    names = (thing.get("apiVersion"), thing.get("kind"), metadata.get("name"))
+    return all(isinstance(name, str) and name for name in names) and isinstance(
+        metadata.get("namespace", ""), str
+    )
+
+
+def _is_whole(thing: Object) -> bool:
+    if not has_plain_names(thing):
+        return False
+    annotations = thing["metadata"].get("annotations") or {}
     return not thing["kind"].endswith("List") and not any("config.k" in key for key in annotations)
 
 

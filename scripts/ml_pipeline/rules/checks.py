@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-import yaml
-
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
@@ -11,10 +9,11 @@ from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.snapshot import Files, Snapshot, is_listed
-from ml_pipeline.documents.source import load_plain
 from ml_pipeline.rules.cost import node_share, pool_for, run_cost
 from ml_pipeline.rules.gates import failures
 from ml_pipeline.rules.identity import SHORT, run_identity
+from ml_pipeline.rules.plain_files import plain_faults, special_faults
+from ml_pipeline.rules.two_pens import rollout_faults
 
 Faults = Iterator[Fault]
 
@@ -31,13 +30,20 @@ def checked(files: Files) -> Snapshot:
 
 
 def check_all(snapshot: Snapshot) -> None:
-    """Read every document of a snapshot and hold it against every rule.
+    """Read every file of a snapshot and hold it against every rule.
 
     Raises:
         InvalidDocumentsError: with every fault.
     """
-    snapshot.read_all()
-    faults = check(snapshot)
+    faults = list(special_faults(snapshot.files))
+    if faults:
+        raise InvalidDocumentsError(faults)
+    faults = list(plain_faults(snapshot.files))
+    try:
+        snapshot.read_all()
+    except InvalidDocumentsError as error:
+        raise InvalidDocumentsError([*faults, *error.faults]) from error
+    faults += check(snapshot)
     if faults:
         raise InvalidDocumentsError(faults)
 
@@ -50,7 +56,7 @@ def check(snapshot: Snapshot, paths: Iterable[str] | None = None) -> list[Fault]
     """
     asked = sorted(snapshot.files if paths is None else paths)
     faults = [fault for path in asked if is_listed(path) for fault in _document(snapshot, path)]
-    return sorted(faults + list(_rollouts(snapshot.files, asked)))
+    return sorted(faults + list(rollout_faults(snapshot.files, asked)))
 
 
 def _document(snapshot: Snapshot, path: str) -> Faults:
@@ -349,36 +355,6 @@ def _named_by_identity(snapshot: Snapshot, path: str, short: str, identity: str)
             "id",
             f"{short!r} must be the file's name and begin the identity; a receipt is never edited, restore it from git",
         )
-
-
-def _rollouts(files: Files, asked: Iterable[str]) -> Faults:
-    for path in asked:
-        parts = path.split("/")
-        if len(parts) != 5 or parts[2] != "rollouts" or parts[4] == "kustomization.yaml":
-            continue
-        weights = _weights_of(files[path])
-        if weights is None:
-            yield Fault(path, 1, "", "is not what automation writes; restore it from git")
-        elif sum(weights) != 100 or min(weights) < 1:
-            yield Fault(
-                path,
-                1,
-                "",
-                f"weights {weights} must each be at least 1 and sum to 100; restore it from git",
-            )
-
-
-def _weights_of(raw: bytes) -> list[int] | None:
-    """The weights that a patch of a rollout sets, None where it is no such patch."""
-    try:
-        patch = load_plain(raw)
-        weights = [operation["value"] for operation in patch if operation["op"] == "replace"]
-        numbers = [int(operation["path"].split("/")[3]) for operation in patch]
-    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, AttributeError):
-        return None
-    return (
-        weights if weights and numbers and all(type(weight) is int for weight in weights) else None
-    )
 
 
 def known(environments: Mapping[str, Environment]) -> str:

@@ -4,6 +4,7 @@ Read from what Flux will apply: an overlay of a run that was not there trains it
 goes cancels it, unless a receipt says that the run has ended.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,23 +14,30 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.closed_world import rights
 from ml_pipeline.rules.cost import duration, money
+from ml_pipeline.rules.diff import object_changes
 from ml_pipeline.rules.estimate import History, Price, priced
 from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
-from ml_pipeline.rules.objects import NotCoveredError, parse_objects
+from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
 from ml_pipeline.rules.overlays import JobFolder, job_folder, job_folders
 from ml_pipeline.rules.serving import Serving, state
 from ml_pipeline.rules.training import asked_run, is_data, job_name, pending, training_overlays
+from ml_pipeline.rules.two_pens import is_automations
 
-Kind = Literal["cancels", "traffic", "restarts", "trains", "prepares", "reuses", "nothing"]
-# The largest first: what ends or moves something that people rely on, then what costs, then what does neither.
+Kind = Literal[
+    "grants", "cancels", "traffic", "restarts", "trains", "prepares", "keeps", "reuses", "nothing"
+]
+# The largest first: who may do what, what ends or moves something that people rely on, then what costs, then what does neither.
 ORDER: tuple[Kind, ...] = (
+    "grants",
     "cancels",
     "traffic",
     "restarts",
     "trains",
     "prepares",
+    "keeps",
     "reuses",
     "nothing",
 )
@@ -45,6 +53,10 @@ class Consequence:
     cost: float = 0.0
     most: float = 0.0
     currency: str = ""
+
+
+# Names in a text that is shown as Markdown: what no name of Kubernetes holds is not shown.
+_UNQUOTED = re.compile(r"[^\w .,;:/-]", re.ASCII)
 
 
 class _Side:
@@ -87,7 +99,8 @@ class _Side:
 def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
     """Everything that follows from going from one revision to another that differs in some paths, the largest first."""
     old, new, paths = _Side(before), _Side(after), sorted(changed)
-    names = sorted(names_of(paths))
+    removed = [path for path in paths if path not in after.files and is_automations(path)]
+    names = sorted(names_of(paths) | _asked_again(after, removed))
     restarted = [
         short for short in new.overlays if short in old.overlays and _differs(old, new, short)
     ]
@@ -97,8 +110,62 @@ def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> l
         *_cancelled(old, new, names),
         *_traffic(before, after, paths),
         *_started_anew(before, after, paths),
+        *_taken_out(before, after, removed),
     ]
+    return in_order(found)
+
+
+def in_order(found: Iterable[Consequence]) -> list[Consequence]:
+    """Consequences, the largest first."""
     return sorted(found, key=lambda c: (ORDER.index(c.kind), c.path, c.text))
+
+
+def kept_objects(
+    place: str, before: Iterable[Object], after: Iterable[Object]
+) -> Iterator[Consequence]:
+    """What becomes of the objects in a place of people's own: each by kind, name and what it grants."""
+    objects = {
+        (o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]): o for o in after
+    }
+    for change in object_changes(before, objects.values()):
+        thing = objects.get((change.kind, change.namespace, change.name))
+        granted = rights(thing) if thing else ""
+        doing = {"create": "adds", "delete": "removes"}.get(change.action, "changes")
+        what = "in the whole cluster" if not change.namespace else f"in {change.namespace}"
+        text = (
+            f"{doing} {change.kind} {change.name} {what}{f', which {granted}' if granted else ''}"
+        )
+        kind: Kind = "grants" if granted else "keeps"
+        yield Consequence(kind, _UNQUOTED.sub("?", text), f"{place}/kustomization.yaml")
+
+
+def _asked_again(after: Snapshot, removed: Iterable[str]) -> set[str]:
+    """Experiments that ask for what a removed receipt had settled."""
+    gone = {path.rpartition("/")[2].removesuffix(".yaml") for path in removed if "/runs/" in path}
+    gone_data = {
+        path.rpartition("/")[2].removesuffix(".yaml") for path in removed if "/data/" in path
+    }
+    if not gone and not gone_data:
+        return set()
+    return {
+        name
+        for name, experiment in after.experiments.items()
+        if (pending(after, experiment) or "")[:SHORT] in gone | gone_data
+    }
+
+
+def _taken_out(before: Snapshot, after: Snapshot, removed: Iterable[str]) -> Iterator[Consequence]:
+    """Verdicts that are removed: the rollout that they ended goes on."""
+    for path in removed:
+        parts = path.split("/")
+        if parts[2] != "verdicts" or len(parts) != 5:
+            continue
+        serving = state(after, parts[1], parts[3])
+        if serving and parts[4] == f"{serving.rollout}.yaml":
+            outcome = before.verdicts[parts[1], serving.rollout].outcome
+            goes = "has ended all the same" if serving.ended else "goes on"
+            text = f"{parts[3]} in {parts[1]}: the rollout to {serving.promotion.run} {goes}, its verdict {outcome!r} is taken out"
+            yield Consequence("traffic", text, path)
 
 
 def _differs(old: _Side, new: _Side, short: str) -> bool:

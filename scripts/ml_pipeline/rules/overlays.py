@@ -10,7 +10,7 @@ import yaml
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.documents.source import load_plain
+from ml_pipeline.documents.source import Special, load_plain
 from ml_pipeline.documents.writer import to_marked_yaml, to_yaml
 from ml_pipeline.rules.identity import SHORT, digest_of
 
@@ -24,7 +24,6 @@ _JOB_FOLDER = re.compile(
     rf"(environments/[^/]+/training/([a-z0-9-]+)-([0-9a-f]{{{SHORT}}}))-[0-9a-f]{{{SHORT}}}"
 )
 _UP = "../../../../"
-_FOLDERS = {"training": 4, "serving": 4, "platform": 3, "flux": 3}
 # The workers' Service has the Job's name; only the overlay knows it, after prefix and suffix.
 _WORKERS_FIND_THEIR_JOB = {
     "source": {"kind": "Job", "fieldPath": "metadata.name"},
@@ -36,16 +35,6 @@ _WORKERS_FIND_THEIR_JOB = {
         },
     ],
 }
-
-
-def folder_of(path: str) -> str | None:
-    """The folder that Flux builds of which a file is a part: of one Job, one served model, or an environment's own."""
-    parts = path.split("/")
-    if len(parts) == 5 and parts[0] == "environments" and parts[2] == "rollouts":
-        return "/".join([*parts[:2], "serving", parts[3]])
-    if len(parts) > 3 and parts[0] == "environments" and parts[2] in _FOLDERS:
-        return "/".join(parts[: _FOLDERS[parts[2]]])
-    return None
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,7 @@ class Bases:
     """The parsed content of folders below base/, each read once.
 
     Raises:
-        InvalidDocumentsError: from every method, for a file that is not YAML or too large.
+        InvalidDocumentsError: from every method, for a file that is not YAML, too large, or no plain file.
     """
 
     def __init__(self, files: Files) -> None:
@@ -97,6 +86,8 @@ class Bases:
 
     def _parsed(self, path: str) -> Any:
         raw = self._files[path]
+        if isinstance(raw, Special):
+            raise InvalidDocumentsError([raw.fault(path)])
         try:
             return load_plain(raw)
         except yaml.YAMLError as error:

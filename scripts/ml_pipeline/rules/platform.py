@@ -1,5 +1,5 @@
 """From an environment's facts to what Flux keeps in its namespaces, `environments/<env>/platform/`: policies, priorities,
-quotas, network, storage. A folder there that is not rendered, such as `secrets/`, is the team's own and is included."""
+quotas, network, storage. The folders `secrets/` and `team/` there are people's own; each that has a kustomization is included."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +12,7 @@ from ml_pipeline.rules.overlays import in_namespace, kustomization_file, operati
 
 _BASE = "../../../../base/platform"
 _RENDERED = ("cluster", "serving", "training")
+OWN = ("secrets", "team")
 _ACCOUNTS = {"training": "trainer", "serving": "predictor"}
 
 
@@ -106,11 +107,8 @@ def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
 
 def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]]:
     training, serving = environment.namespaces.training, environment.namespaces.serving
-    folder = f"environments/{environment.name}/platform/"
-    inside = (path.removeprefix(folder).split("/") for path in files if path.startswith(folder))
-    own = {
-        parts[0] for parts in inside if len(parts) == 2 and parts[1] == "kustomization.yaml"
-    } - set(_RENDERED)
+    folder = f"environments/{environment.name}/platform"
+    own = [name for name in OWN if f"{folder}/{name}/kustomization.yaml" in files]
     parts = [f"{_BASE}/{name}" for name in ("quotas", "storage", "network/training")]
     queue = [f"{_BASE}/kueue/training"] if environment.kueue else []
     quota = [
@@ -126,7 +124,7 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
         )
     return {
         "platform/kustomization.yaml": kustomization_file(
-            resources=sorted({*_RENDERED, *own}),
+            resources=sorted([*_RENDERED, *own]),
             labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
         ),
         "platform/cluster/kustomization.yaml": cluster_overlay(files, environment),

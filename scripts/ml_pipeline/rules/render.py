@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.closed_world import is_renderers
 from ml_pipeline.rules.flux import flux_overlays
 from ml_pipeline.rules.platform import platform_overlays
 from ml_pipeline.rules.serving import serving_overlays
@@ -40,9 +41,9 @@ def rendered(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def drift(snapshot: Snapshot) -> Changes:
-    """What has to change so that the tree holds just what follows from its documents."""
+    """What has to change so that the tree holds just what follows from its documents; what the renderer never writes stays."""
     wanted = rendered(snapshot)
-    stale = {path for path in snapshot.files if _is_overlay(path) and path not in wanted}
+    stale = {path for path in snapshot.files if path not in wanted and is_renderers(path)}
     return Changes(
         {p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw}, frozenset(stale)
     )
@@ -53,8 +54,3 @@ def applied(files: dict[str, bytes], changes: Changes) -> dict[str, bytes]:
     return {
         path: raw for path, raw in {**files, **changes.write}.items() if path not in changes.delete
     }
-
-
-def _is_overlay(path: str) -> bool:
-    parts = path.split("/")
-    return len(parts) > 4 and parts[0] == "environments" and parts[2] in ("training", "serving")

@@ -147,7 +147,7 @@ def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dic
     }
     targets = sorted((known | {serving.rollout}) - {"kustomization"})
     return files | {
-        f"{folder}kustomization.yaml": to_yaml(_rollout_component(serving.model, targets))
+        f"{folder}kustomization.yaml": to_yaml(rollout_component(serving.model, targets))
     }
 
 
@@ -157,7 +157,7 @@ def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
         f"environments/{name}/rollouts/{model}/kustomization.yaml" for name in snapshot.environments
     )
     return {
-        path: to_yaml(_rollout_component(model, [])) for path in paths if path not in snapshot.files
+        path: to_yaml(rollout_component(model, [])) for path in paths if path not in snapshot.files
     }
 
 
@@ -282,8 +282,8 @@ def _kustomization(environment: Environment, model: str) -> dict[str, Any]:
     )
 
 
-def _rollout_component(model: str, targets: list[str]) -> dict[str, Any]:
-    """Labels keep it from being empty, which kustomize refuses."""
+def rollout_component(model: str, targets: list[str]) -> dict[str, Any]:
+    """Automation's component, with the patches of these rollouts. Labels keep it from being empty, which kustomize refuses."""
     body: dict[str, Any] = {**_COMPONENT, "labels": [{"pairs": {"ml-pipeline/model": model}}]}
     if targets:
         selector = {"kind": "SeldonDeployment"}

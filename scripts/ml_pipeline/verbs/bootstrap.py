@@ -4,7 +4,6 @@ import json
 import secrets
 from pathlib import Path
 
-from ml_pipeline.adapters.files import open_tree
 from ml_pipeline.adapters.kubernetes import (
     ANY,
     GIT_REPOSITORIES,
@@ -12,11 +11,15 @@ from ml_pipeline.adapters.kubernetes import (
     Cluster,
     NotServedError,
 )
-from ml_pipeline.adapters.kustomize import build
+from ml_pipeline.adapters.kustomize import Overlays
+from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.documents.environment import Environment, GitSource
-from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.checks import checked
+from ml_pipeline.rules.closed_world import place_faults, strays
 from ml_pipeline.rules.flux import CLUSTER, RECEIVER_TOKEN, SOURCE, hook_path, surplus
+from ml_pipeline.rules.render import drift
 from ml_pipeline.verbs import console
 
 _FLUX_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizations.kustomize.toolkit.fluxcd.io"
@@ -24,12 +27,13 @@ _FLUX_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizati
 
 def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Cluster = ANY) -> int:
     """Print the namespaces, rights and Flux objects of an environment as YAML; with `apply`, apply them as an administrator."""
-    facts = checked(open_tree(repo)).environments.get(environment)
+    snapshot = checked(open_tree(repo))
+    facts = snapshot.environments.get(environment)
     if facts is None or facts.source is None:
         raise PipelineError(
             f"{environment!r} is no environment that Flux reconciles; see environments/*/environment.yaml"
         )
-    stream = build(repo / "environments" / environment / "flux")
+    stream = _current(snapshot, f"environments/{environment}/flux")
     if not apply:
         console.result(stream.decode().rstrip())
         return console.OK
@@ -46,6 +50,26 @@ def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Clu
     for line in _what_is_left(cluster, facts, facts.source, token):
         console.talk(line)
     return console.OK
+
+
+def _current(snapshot: Snapshot, folder: str) -> bytes:
+    """What a folder stands for, if it is what follows from the documents and from nothing outside the tree.
+
+    Raises:
+        PipelineError: it is not; an administrator's rights are not for what nobody has rendered.
+    """
+    changes = drift(snapshot)
+    differing = sorted({*changes.write, *changes.delete, *strays(snapshot.files)})
+    stale = [path for path in differing if path.startswith(f"{folder}/")]
+    if stale:
+        raise PipelineError(
+            f"{stale[0]}:1: is not what follows from environment.yaml; run `ml-pipeline render`, and look at what it changes"
+        )
+    faults = list(place_faults(snapshot.files))
+    if faults:
+        raise InvalidDocumentsError(faults)
+    with Overlays(snapshot.files) as overlays:
+        return overlays.stream(folder)
 
 
 def check_flux(cluster: Cluster) -> None:

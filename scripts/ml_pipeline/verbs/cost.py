@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.files import open_tree
+from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.budget import Month, advice, months

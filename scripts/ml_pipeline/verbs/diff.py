@@ -1,6 +1,6 @@
 """`ml-pipeline diff`: what merging the working tree would do, before it is merged."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -10,10 +10,13 @@ from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.adapters.revisions import Comparison, Revisions
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.closed_world import own_place, own_places, stray_fault, strays
 from ml_pipeline.rules.comment import comment, shown
-from ml_pipeline.rules.consequences import Consequence, consequences, stale
+from ml_pipeline.rules.consequences import Consequence, consequences, in_order, kept_objects, stale
 from ml_pipeline.rules.diff import ABSENT, ObjectChange, object_changes, without_hash
-from ml_pipeline.rules.overlays import folder_of
+from ml_pipeline.rules.kustomizations import changed_units
+from ml_pipeline.rules.objects import Object
+from ml_pipeline.rules.plain_files import plain_faults
 from ml_pipeline.verbs import console
 
 _SIGNS = {
@@ -28,12 +31,18 @@ def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
     """Consequences and objects of merging the working tree into a base; 1 if there are any."""
     revisions = Revisions(repo)
     compared = revisions.comparison(revisions.fork_point(base))
+    faults = list(plain_faults(compared.after, compared.changed & set(compared.after)))
+    if faults:
+        raise InvalidDocumentsError(faults)
     after = Snapshot(compared.after)
     told = told_of(base, Snapshot(compared.before), after, compared.changed)
     for name in stale(after, compared.changed):
         console.talk(
             f"{name} is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered"
         )
+    for path in strays(compared.changed & set(compared.after)):
+        console.talk(f"{stray_fault(path)}")
+    told = in_order([*told, *own_consequences(compared)])
     changes = changed_objects(compared)
     console.answer(
         as_data(told, changes),
@@ -66,30 +75,37 @@ def _is_broken(snapshot: Snapshot, path: str) -> bool:
 
 
 def changed_objects(compared: Comparison) -> list[ObjectChange]:
-    """What becomes of each object; folders of Jobs of one experiment, or of data, are looked at together."""
+    """What becomes of each object; what is built for Jobs of one experiment, or of data, is looked at together."""
     changes: list[ObjectChange] = []
+    old_units, new_units = changed_units(compared.before, compared.after, compared.changed)
     with Overlays(compared.before) as before, Overlays(compared.after) as after:
-        for _, together in groupby(sorted(changed_roots(compared), key=_stem), key=_stem):
-            roots = list(together)
-            old, new = (
-                [thing for root in roots for thing in side.objects(root)]
-                for side in (before, after)
-            )
+        for _, together in groupby(sorted(old_units | new_units, key=_stem), key=_stem):
+            units = list(together)
+            old = [thing for unit in units if unit in old_units for thing in before.objects(unit)]
+            new = [thing for unit in units if unit in new_units for thing in after.objects(unit)]
             changes += object_changes(old, new)
     return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
 
 
-def _stem(root: str) -> str:
-    """A folder without the id of the run and the hash of the Job that it ends with."""
-    return without_hash(without_hash(root))
+def _stem(unit: str) -> str:
+    """What is built without the id of the run and the hash of the Job that its name ends with."""
+    return without_hash(without_hash(unit))
 
 
-def changed_roots(compared: Comparison) -> list[str]:
-    """Folders that have to be built anew on both sides: those that a changed file is in, or all of them for one of base/."""
-    changed: Iterator[str] = iter(compared.changed)
-    if any(path.startswith("base/") for path in compared.changed):
-        changed = (path for files in (compared.before, compared.after) for path in files)
-    return sorted({root for path in changed if (root := folder_of(path))})
+def own_consequences(compared: Comparison) -> list[Consequence]:
+    """What a merge does with the objects that people keep in places of their own, by kind and rights."""
+    if not any(map(own_place, compared.changed)):
+        return []
+    sides: list[dict[str, list[Object]]] = []
+    for files in (compared.before, compared.after):
+        with Overlays(files) as overlays:
+            sides.append({place: overlays.objects(place) for place in own_places(files)})
+    before, after = sides
+    return [
+        consequence
+        for place in sorted({*before, *after})
+        for consequence in kept_objects(place, before.get(place, []), after.get(place, []))
+    ]
 
 
 def text(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> str:

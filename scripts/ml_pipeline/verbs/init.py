@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ml_pipeline.adapters.files import open_tree, write_changes
+from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError

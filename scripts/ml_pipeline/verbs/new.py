@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ml_pipeline.adapters.files import Tree, open_tree, write_changes
+from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.documents.edit import Setting
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
-from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_commented
 from ml_pipeline.rules.checks import check
@@ -42,7 +43,7 @@ def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> 
     return console.OK
 
 
-def _source(tree: Tree, like: str) -> Source:
+def _source(tree: Files, like: str) -> Source:
     source = Snapshot(tree).source(f"experiments/{like}/experiment.yaml")
     if source is None:
         known = ", ".join(Snapshot(tree).experiments) or "none"

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from ml_pipeline.adapters.files import open_tree
 from ml_pipeline.adapters.kustomize import Overlays
+from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.documents.faults import Fault
-from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.rules.checks import checked
+from ml_pipeline.rules.closed_world import own_faults, own_place, own_places
+from ml_pipeline.rules.kustomizations import units
 from ml_pipeline.rules.objects import Object
-from ml_pipeline.rules.overlays import LABEL_EXPERIMENT, folder_of
+from ml_pipeline.rules.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.policy import Denial, policies_of
 from ml_pipeline.verbs import console
 
@@ -23,7 +25,8 @@ def policy(repo: Path, *, output: str = "text") -> int:
 
 
 def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
-    """What the API server would refuse of the rendered Jobs and deployments, and how many objects were looked at.
+    """What the API server would refuse of what Flux builds, what may not stand in people's own places, and how many objects
+    were looked at.
 
     Raises:
         PipelineError: a policy cannot be evaluated here.
@@ -31,33 +34,35 @@ def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
     """
     faults: list[Fault] = []
     objects = 0
-    folders = sorted(
-        {
-            folder
-            for path in snapshot.files
-            if (folder := folder_of(path)) and folder.count("/") == 3
-        }
-    )
     policies = {
         name: policies_of(snapshot.files, environment)
         for name, environment in snapshot.environments.items()
     }
     with Overlays(snapshot.files) as overlays:
-        for folder in folders:
-            environment = folder.split("/")[1]
-            for thing in overlays.objects(folder) if environment in policies else ():
-                objects += 1
-                faults += [
-                    _fault(snapshot, folder, thing, denial)
-                    for denial in policies[environment].denials(thing)
-                ]
+        for unit in _judged(snapshot.files):
+            name = unit.split("/")[1]
+            built = overlays.objects(unit) if name in policies else []
+            objects += len(built)
+            if own_place(f"{unit}/"):
+                faults += own_faults(snapshot.environments[name], unit, built)
+            faults += [
+                _fault(snapshot, unit, thing, denial)
+                for thing in built
+                for denial in policies[name].denials(thing)
+            ]
     return sorted(faults), objects
 
 
-def _fault(snapshot: Snapshot, folder: str, thing: Object, denial: Denial) -> Fault:
+def _judged(files: Files) -> list[str]:
+    """Everything that Flux builds of training and serving, and what people keep in places of their own."""
+    inside = (path for path in files if path.split("/", 3)[2:3] in (["training"], ["serving"]))
+    return sorted({*units(files, inside), *own_places(files)})
+
+
+def _fault(snapshot: Snapshot, unit: str, thing: Object, denial: Denial) -> Fault:
     """Where a person can repair it: the document that the object is rendered from, at the key that the message names."""
-    environment, part, name = folder.split("/")[1:]
-    experiment = thing["metadata"].get("labels", {}).get(LABEL_EXPERIMENT, name)
+    environment, part, name = (*unit.split("/")[1:], "")[:3]
+    experiment = (thing["metadata"].get("labels") or {}).get(LABEL_EXPERIMENT, name)
     path = (
         f"environments/{environment}/promotions/{name}.yaml"
         if part == "serving"
@@ -74,5 +79,9 @@ def _fault(snapshot: Snapshot, folder: str, thing: Object, denial: Denial) -> Fa
     return (
         source.fault(key, text)
         if source and key
-        else Fault(path if source else f"{folder}/kustomization.yaml", 1, "", text)
+        else Fault(path if source else _place(snapshot.files, unit), 1, "", text)
     )
+
+
+def _place(files: Files, unit: str) -> str:
+    return unit if unit in files else f"{unit}/kustomization.yaml"

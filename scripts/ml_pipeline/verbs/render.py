@@ -2,25 +2,26 @@
 
 from pathlib import Path
 
-from ml_pipeline.adapters.files import open_tree, write_changes
+from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.rules.checks import checked
+from ml_pipeline.rules.closed_world import stray_fault, strays
 from ml_pipeline.rules.render import Changes, drift
 from ml_pipeline.verbs import console
 
 
 def render(repo: Path, *, check: bool = False, dry_run: bool = False, output: str = "text") -> int:
-    """Bring the rendered files of the working tree up to date; with `check` only say what differs."""
-    changes = drift(checked(open_tree(repo)))
-    console.answer(
-        as_data(changes),
-        describe(changes, "stale, run `ml-pipeline render`" if check else ""),
-        output,
-    )
-    if check:
-        return console.FINDINGS if changes else console.OK
-    if not dry_run:
+    """Bring the rendered files of the working tree up to date; with `check` only say what differs. 1 with `check` if anything does,
+    and always where a file lies that nobody may keep there: that is said, and left to whoever wrote it."""
+    files = open_tree(repo)
+    changes, astray = drift(checked(files)), strays(files)
+    note = "stale, run `ml-pipeline render`" if check else ""
+    lines = [describe(changes, note)] if changes or not astray else []
+    lines += [f"stray   {stray_fault(path)}" for path in astray]
+    console.answer(as_data(changes) | {"stray": astray}, "\n".join(lines), output)
+    if not check and not dry_run:
         write_changes(repo, changes)
-    return console.OK
+    return console.FINDINGS if astray or (check and changes) else console.OK
 
 
 def describe(changes: Changes, note: str = "") -> str:

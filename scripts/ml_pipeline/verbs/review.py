@@ -12,14 +12,16 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineE
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.budget import Month, months, over_budget
 from ml_pipeline.rules.checks import check_all
+from ml_pipeline.rules.closed_world import place_faults
 from ml_pipeline.rules.comment import Check, comment
-from ml_pipeline.rules.consequences import Consequence, gates
+from ml_pipeline.rules.consequences import Consequence, gates, in_order
 from ml_pipeline.rules.diff import ObjectChange
 from ml_pipeline.rules.estimate import History
 from ml_pipeline.rules.render import drift
+from ml_pipeline.rules.two_pens import hand_written, is_automations
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.cost import advice_lines, hints_for, left, this_month
-from ml_pipeline.verbs.diff import as_data, changed_objects, told_of
+from ml_pipeline.verbs.diff import as_data, changed_objects, own_consequences, told_of
 from ml_pipeline.verbs.diff import text as diff_text
 from ml_pipeline.verbs.policy import policy_faults
 
@@ -92,17 +94,19 @@ def review(
 
 def _look(found: _Review, repo: Path, base: str) -> None:
     """Run every check that can be run; without valid documents there is nothing to render, to judge, or to pay."""
-    sides: list[Comparison] = []
+    sides: list[tuple[Revisions, Comparison]] = []
 
     def revisions() -> Answer:
         known = Revisions(repo)
-        sides.append(known.comparison(known.fork_point(base)))
+        sides.append((known, known.comparison(known.fork_point(base))))
         return (), ""
 
     if not found.run("revisions", revisions):
         return
-    (compared,) = sides
+    ((known, compared),) = sides
     before, after = Snapshot(compared.before), Snapshot(compared.after)
+    found.run("places", lambda: (place_faults(compared.after), ""))
+    found.run("automation's files", lambda: _hand_written(known, base, compared))
     if found.run("documents", lambda: _documents(after)):
         found.run("rendered files", lambda: _stale(after))
         found.run("policies", lambda: _policies(after))
@@ -117,8 +121,20 @@ def _look(found: _Review, repo: Path, base: str) -> None:
         found.changes = changed_objects(compared)
         return (), ""
 
+    def own() -> Answer:
+        found.told = in_order([*found.told, *own_consequences(compared)])
+        return (), ""
+
     found.run("consequences", consequences)
+    found.run("people's own places", own)
     found.run("objects", objects)
+
+
+def _hand_written(known: Revisions, base: str, compared: Comparison) -> Answer:
+    written = [path for path in compared.changed if is_automations(path) and path in compared.after]
+    contents = {path: compared.after[path] for path in written}
+    restored = known.restored(known.revision(base), contents)
+    return hand_written(compared.before, compared.after, written, restored), ""
 
 
 def _documents(after: Snapshot) -> Answer:
@@ -173,15 +189,14 @@ def _months_before(before: Snapshot, month: str) -> Mapping[str, Month]:
 def _text(found: _Review) -> str:
     findings = [finding for check in found.checks for finding in check.all_findings]
     lines = [console.coloured(finding, "red") for finding in findings]
-    return "\n".join(
-        [
-            *lines,
-            *[""] * bool(lines),
-            diff_text(found.told, found.changes),
-            *found.notes,
-            *found.hints,
-        ]
-    )
+    known = found.told or found.changes
+    if lines:
+        lines.append("")
+    if lines and not known:
+        lines.append("what it changes is not known until that is mended")
+    else:
+        lines.append(diff_text(found.told, found.changes))
+    return "\n".join([*lines, *found.notes, *found.hints])
 
 
 def _annotations(checks: Iterable[Check]) -> Iterator[str]:

@@ -86,7 +86,7 @@ def _way(repository: Repository, revision: str, environment: str, model: str) ->
     if target is NOTHING:
         _refuse_shallow(repository)
     files = repository.read(revision)
-    then = repository.read(target.sha, [f"environments/{environment}"]) if target.sha else {}
+    then = repository.fetched(target.sha, [f"environments/{environment}"]) if target.sha else {}
     changes = back_to(files, environment, model, target, then)
     said = _served(applied(files, changes), environment, model)
     message = _message(repository, revision, history[-1], changes)

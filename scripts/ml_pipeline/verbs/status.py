@@ -10,12 +10,13 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.cluster.status import look
 from ml_pipeline.documents.faults import InvalidDocumentsError
-from ml_pipeline.documents.snapshot import ROOTS, Snapshot
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local.observe import find_state, served
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.advance import Progress, progress, verdict_path
 from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.overlays import LABEL_DATA
+from ml_pipeline.rules.plain_files import READ
 from ml_pipeline.rules.pods import data_users, of_experiments
 from ml_pipeline.rules.settled import without_jobs
 from ml_pipeline.verbs import console
@@ -90,7 +91,7 @@ def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, o
     workspace = open_branch(repo, "origin", environment=environment)
     workspace.environment(environment)
     branch = Branch(workspace.snapshot)
-    changes = workspace.repository.last_changes(workspace.revision, ROOTS) if branch.faults else {}
+    changes = workspace.repository.last_changes(workspace.revision, READ) if branch.faults else {}
     held = held_on(branch, environment, changes)
     rows = [asdict(entry) for entry in held]
     if branch.is_held(environment):

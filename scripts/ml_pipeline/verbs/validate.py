@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_pipeline.adapters.files import Tree, open_tree
+from ml_pipeline.adapters.revisions import open_tree
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
-from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.rules.checks import check, checked
+from ml_pipeline.rules.closed_world import place_faults, stray_fault, strays
+from ml_pipeline.rules.plain_files import plain_faults
 from ml_pipeline.verbs import console
 
 
@@ -16,6 +18,9 @@ def validate(repo: Path, files: Sequence[Path] = (), *, output: str = "text") ->
     if files:
         return _validate_some(tree, [_inside(repo, file) for file in files], output)
     snapshot = checked(tree)
+    faults = list(place_faults(tree))
+    if faults:
+        raise InvalidDocumentsError(faults)
     counts = {
         "experiments": len(snapshot.experiments),
         "runs": len(snapshot.runs),
@@ -29,13 +34,16 @@ def validate(repo: Path, files: Sequence[Path] = (), *, output: str = "text") ->
     return console.OK
 
 
-def _validate_some(tree: Tree, paths: list[str], output: str) -> int:
-    snapshot, faults = Snapshot(tree), []
+def _validate_some(tree: Files, paths: list[str], output: str) -> int:
+    snapshot = Snapshot(tree)
+    faults = list(plain_faults(tree, [path for path in paths if path in tree]))
     for path in paths:
         if path not in tree:
             raise PipelineError(
                 f"{path}: is no file below experiments/, environments/ or base/; correct the path"
             )
+        if path in strays([path]):
+            faults.append(stray_fault(path))
         try:
             faults += check(snapshot, [path])
         except InvalidDocumentsError as error:

@@ -1,4 +1,4 @@
-# What automation commits when a step has been answered for.
+# A traffic step written by hand, in the place of automation: it is shown, and found.
 target=$(sed -n "s/.*ml-pipeline\/target: '\?\([0-9a-f]*\)'\?$/\1/p" environments/local/serving/digits/promotion/seldondeployment.yaml)
 cat > environments/local/rollouts/digits/kustomization.yaml <<EOF
 apiVersion: kustomize.config.k8s.io/v1alpha1

@@ -1,0 +1,2 @@
+# A file that can be run.
+chmod +x experiments/waiting/experiment.yaml

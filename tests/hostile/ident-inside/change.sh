@@ -1,0 +1,2 @@
+# The same by ident, in a folder.
+echo '* ident' > environments/.gitattributes

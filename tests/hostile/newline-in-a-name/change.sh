@@ -1,0 +1,2 @@
+# A name of two lines.
+touch $'experiments/waiting/a\nb'

@@ -1,0 +1,2 @@
+# The same, in a folder.
+echo '*' > environments/staging/training/.sourceignore
