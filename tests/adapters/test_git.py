@@ -100,7 +100,11 @@ def test_commit_without_an_author_is_that_of_whoever_uses_the_clone(team, reposi
     )
 
 
-def test_newest_commit_of_every_file_is_known_from_one_walk(team, repository):
+@pytest.mark.parametrize("when", ["2026-01-01T00:00:00Z", "2020-01-01T00:00:00Z", None])
+def test_newest_commit_of_every_file_is_known_from_one_walk(team, repository, monkeypatch, when):
+    """Also where commits are of one second, or of a clock that is years behind."""
+    if when:
+        monkeypatch.setenv("GIT_COMMITTER_DATE", when)
     (team / "experiments/good/experiment.yaml").write_text("x: 1\n")
     git(team, "commit", "--quiet", "--all", "--message", "Strange \x1f\x01 subject")
     git(team, "commit", "--quiet", "--allow-empty", "--message", "Nothing")

@@ -203,8 +203,9 @@ class Repository(Revisions):
     ) -> dict[str, Commit]:
         """The newest commit that touched each file below some folders, of those that `since` does not have; one walk."""
         span = f"{since}..{revision}" if since else revision
-        # A merge counts for what it has changed itself (-c). Neither names of files nor of people hold a NUL.
-        command = ["git", "log", "-z", "-c", "--no-renames", "--name-only"]
+        # A merge counts for what it has changed itself (-c). Neither names of files nor of people hold a NUL. By date alone
+        # a commit could come before its children, where they were made in the same second or by a clock that is wrong.
+        command = ["git", "log", "--topo-order", "-z", "-c", "--no-renames", "--name-only"]
         command += ["--format=%x00%H%x00%an%x00%cI%x00%s", span, "--", *roots]
         fields = iter(os.fsdecode(processes.run(command, cwd=self.path)).split("\0"))
         found: dict[str, Commit] = {}
@@ -213,9 +214,8 @@ class Repository(Revisions):
             if value and commit:
                 found.setdefault(value.lstrip("\n"), commit)
                 continue
-            sha = value or next(
-                filter(None, fields), ""
-            )  # no file has an empty name: a commit begins
+            # No file has an empty name: a commit begins.
+            sha = value or next(filter(None, fields), "")
             if sha:
                 commit = Commit(sha, *islice(fields, 3))
         return found
