@@ -214,7 +214,8 @@ def _kill_half_way(demo: Demo) -> str:
     pod, epoch = demo.wait("half of the training", half_way)
     os.kill(read_json(pod / "status.json")["pid"], signal.SIGKILL)
     console.talk(f"          killed {pod.name} after epoch {epoch} of {EPOCHS}")
-    following = pod.with_name(pod.name[:-1] + "2") / "log"
+    job, _, number = pod.name.rpartition("-")
+    following = pod.with_name(f"{job}-{int(number) + 1}") / "log"
     resumed = demo.wait(
         "the resumed training",
         lambda: following.exists() and re.search(r"resuming at epoch (\d+)", following.read_text()),
