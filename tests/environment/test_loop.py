@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -287,9 +288,12 @@ def test_everything_listens_on_loopback_only(environment, serving):
 
 
 def descriptors(pid: int) -> set[str]:
+    """Inodes of a process's sockets; a process or a descriptor may go while it is looked at."""
     found = set()
-    for entry in os.scandir(f"/proc/{pid}/fd"):
-        target = os.readlink(entry.path)
-        if target.startswith("socket:["):
-            found.add(target[8:-1])
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):
+                target = os.readlink(entry.path)
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
     return found

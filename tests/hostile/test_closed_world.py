@@ -27,7 +27,7 @@ from tests.hostile.mutations import Mutant, harmless
 from tests.many import rendered, valid_tree
 
 SEED = int(os.environ.get("SEED", "13"))
-FEW, MANY = 300, int(os.environ.get("MUTATIONS", "1000"))
+FEW, MANY = 100, int(os.environ.get("MUTATIONS", "1000"))
 
 
 def compared(before, after) -> Comparison:
