@@ -1,5 +1,7 @@
 """Stand-in predictors behind a real Envoy: what is counted is what their callers saw, and what is decided of it."""
 
+from pathlib import Path
+
 import pytest
 from ml_pipeline.adapters.metrics import Counters, scrape
 from ml_pipeline.documents.promotion import Rollout
@@ -154,3 +156,17 @@ def _answer(envoy, path: str, status: int):
 def test_callers_of_a_model_whose_server_has_ended_are_told_to_come_back(envoy):
     status, headers, _ = predictors.ask(envoy.port, "/refuses/")
     assert (status, headers["retry-after"]) == (503, "2")
+
+
+def test_router_keeps_nothing_that_a_kill_leaves_behind(tmp_path):
+    """What Envoy maps in /dev/shm is memory of the machine, and stays when it is killed."""
+    with predictors.running_envoy(tmp_path):
+        (pid,) = (p.name for p in Path("/proc").glob("[0-9]*") if str(tmp_path) in arguments(p))
+        assert "/dev/shm" not in Path(f"/proc/{pid}/maps").read_text()
+
+
+def arguments(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text()
+    except OSError:
+        return ""

@@ -56,7 +56,7 @@ class Router:
             "1",
             "-l",
             "warning",
-            "--use-dynamic-base-id",
+            "--disable-hot-restart",  # nobody uses it, and its shared memory outlives a kill
         ]
 
     def prepare(self) -> None:
