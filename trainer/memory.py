@@ -3,7 +3,6 @@
 import ctypes
 import os
 import re
-import resource
 from pathlib import Path
 
 # What the limit is held against, in bytes: cgroup version 2, then 1.
@@ -15,6 +14,7 @@ CGROUP = (
 IN_CONTAINER = "/dev/termination-log"
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # https://docs.kernel.org/filesystems/proc.html, clear_refs
+_peak_seen = 0.0  # MiB: the kernel forgets the peak when it is reset
 
 
 def peak_mib(cgroup: tuple[Path, ...] = CGROUP) -> int:
@@ -22,7 +22,7 @@ def peak_mib(cgroup: tuple[Path, ...] = CGROUP) -> int:
     for path in cgroup:
         if path.exists():
             return int(path.read_text()) // 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return int(_own_peak())
 
 
 def peak_of_run(path: str = IN_CONTAINER) -> int:
@@ -49,7 +49,15 @@ def resident_mib() -> float:
     return _status("VmRSS")
 
 
+def _own_peak() -> float:
+    # Not ru_maxrss: that begins with the peak of the process which started this one.
+    global _peak_seen
+    _peak_seen = max(_status("VmHWM"), _peak_seen)
+    return _peak_seen
+
+
 def _reset_peak() -> bool:
+    _own_peak()
     try:
         _CLEAR.write_text(_RESET_PEAK)
     except OSError:

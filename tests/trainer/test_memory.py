@@ -1,3 +1,7 @@
+import subprocess
+import sys
+
+from tests.conftest import REPOSITORY
 from trainer.memory import Growth, peak_mib, peak_of_run, resident_mib
 
 
@@ -43,3 +47,19 @@ def test_where_the_peak_cannot_be_reset_it_is_what_is_held_now(monkeypatch, tmp_
     held = bytearray(64 * 2**20)
     assert 60 <= growth.peak_mib() <= 80
     del held
+
+
+def test_peak_of_the_run_survives_the_measuring_of_what_comes_after():
+    block = bytearray(256 * 2**20)
+    before = peak_mib(())
+    del block
+    Growth()
+    assert peak_mib(()) >= before > 256
+
+
+def test_peak_is_not_that_of_the_process_which_started_this_one():
+    block = bytearray(512 * 2**20)
+    code = "from trainer.memory import peak_mib; print(peak_mib(()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, check=True)  # fmt: skip
+    assert int(done.stdout) < 256
+    del block
