@@ -8,7 +8,7 @@ from ml_pipeline.documents.fields import API_VERSION
 from ml_pipeline.documents.receipts import Verdict
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
-from ml_pipeline.rules.observed import Observed, Step
+from ml_pipeline.rules.observed import Step
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.rules.rollout import decide, measured
 from ml_pipeline.rules.serving import Serving, rollout_files, state
@@ -57,14 +57,13 @@ class Progress:
         return f"{self.model}: the rollout of {self.run} is at {at}; {waits}"
 
 
-def rollout_steps(snapshot: Snapshot, observed: Observed) -> Iterator[Step]:
-    """The steps of all rollouts of the observed environment that are due."""
-    for serving in _unfinished(snapshot, observed.environment):
-        if serving.ended:
-            continue
-        found = _next(snapshot, serving, observed.serving.get(serving.model))
-        if isinstance(found, Step):
-            yield found
+def rollout_step(snapshot: Snapshot, environment: str, model: str, status: Status) -> Step | None:
+    """The step of a model's rollout that is due after what was seen of it; None where there is none."""
+    serving = state(snapshot, environment, model)
+    if serving is None or serving.ended:
+        return None
+    found = _next(snapshot, serving, status)
+    return found if isinstance(found, Step) else None
 
 
 def progress(

@@ -5,7 +5,7 @@ and everything else goes on. A commit changes what its own receipt changes; what
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from ml_pipeline.documents.fields import one_line
 from ml_pipeline.documents.reader import kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.advance import rollout_steps
+from ml_pipeline.rules.advance import rollout_step
 from ml_pipeline.rules.branch import Branch, is_of_a_job, short_of
 from ml_pipeline.rules.checks import check
 from ml_pipeline.rules.estimate import History
@@ -156,14 +156,16 @@ def _groups(branch: Branch, environment: str) -> dict[str, list[str]]:
 def _rollouts(draft: _Draft) -> Iterator[Step]:
     """The next step of each rollout; what was measured of one model may be nonsense and stops no other."""
     for model, status in draft.observed.serving.items():
-        observed = replace(draft.observed, serving={model: status})
         try:
-            yield from rollout_steps(draft.snapshot, observed)
+            step = rollout_step(draft.snapshot, draft.observed.environment, model, status)
         except (InvalidDocumentsError, ValidationError, LookupError, TypeError) as error:
             text = (
                 f"its rollout is not moved: {one_line(str(error), 200)}; see `ml-pipeline status`"
             )
             draft.held.append(Hold(f"model {model}", text))
+            continue
+        if step:
+            yield step
 
 
 def _runs(found: Settled) -> list[str]:
