@@ -54,7 +54,8 @@ def _copies(
     there = [path for path in changed if _is_plain(repository.path, path)]
     wanted = _contents(repository, {path: listed[path][0] for path in there})
     old = _contents(repository, {path: before[path][0] for path in there if path in before})
-    staged = _contents(repository, _staged(repository, there))
+    index = repository.staged(ROOTS)
+    staged = _contents(repository, {path: index[path][0] for path in there if path in index})
     copies = {}
     for path, content in wanted.items():
         in_tree = (repository.path / path).read_bytes()
@@ -73,14 +74,6 @@ def _is_plain(top: Path, path: str) -> bool:
     """Whether a file lies there and no link is on the way, so that nothing outside the tree is ever written."""
     place = top / path
     return place.is_file() and place.resolve() == top.resolve() / path
-
-
-def _staged(repository: Repository, paths: list[str]) -> dict[str, str]:
-    """Blob of each path in the index."""
-    raw = processes.run(["git", "ls-files", "--stage", "-z", "--", *ROOTS], cwd=repository.path)
-    rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
-    wanted = set(paths)
-    return {path: meta.split()[1] for meta, _, path in rows if path in wanted}
 
 
 def _forward(

@@ -131,6 +131,12 @@ class Revisions:
         rows = (row.partition("\t") for row in raw.split("\0") if row)
         return {path: (meta.split()[2], meta.split()[0]) for meta, _, path in rows}
 
+    def staged(self, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Blob id and mode of every file that the index has there, by path; one side of it in an unfinished merge."""
+        raw = processes.run(["git", "ls-files", "--stage", "-z", "--", *roots], cwd=self.path)
+        rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
+        return {path: (meta.split()[1], meta.split()[0]) for meta, _, path in rows}
+
     def blobs(self, ids: list[str]) -> list[bytes]:
         """Contents by blob id, in one go."""
         return [content for content in self.contents(ids) if content is not None]
@@ -180,11 +186,9 @@ class Revisions:
         Raises:
             InvalidDocumentsError: it holds what is no plain file.
         """
-        raw = processes.run(["git", "ls-files", "--stage", "-z", "--", *READ], cwd=self.path)
-        rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
-        blobs, modes = {}, {}
-        for meta, _, path in rows:
-            modes[path], blobs[path], _ = meta.split()
+        listed = self.staged(READ)
+        blobs = {path: blob for path, (blob, _) in listed.items()}
+        modes = {path: mode for path, (_, mode) in listed.items()}
         self._overlay(self._changes(), blobs, modes)
         return Objects(self, blobs)
 
@@ -200,9 +204,7 @@ class Revisions:
         for fields, path in _pairs(os.fsdecode(raw)):
             had |= {(path, blob) for blob in fields.split()[2:4]}
         return frozenset(
-            path
-            for path, blob in had
-            if path in contents and _blob_id(contents[path], blob) == blob
+            path for path, blob in had if path in contents and blob_id(contents[path], blob) == blob
         )
 
     @staticmethod
@@ -279,7 +281,7 @@ class Objects(Mapping[str, bytes]):
             raw = read_plain(place)
         except OSError:
             raw = None
-        if raw is None or _blob_id(raw, blob) != blob:
+        if raw is None or blob_id(raw, blob) != blob:
             self._read_all()
             raw = self._kept[path]
         return raw
@@ -335,8 +337,8 @@ def _pairs(raw: str) -> Iterator[tuple[str, str]]:
     yield from zip(fields[::2], fields[1::2], strict=True)
 
 
-def _blob_id(raw: bytes, like: str) -> str:
+def blob_id(raw: bytes, like: str) -> str:
     """The id that git gives to these bytes, in a repository whose ids are as long as one of them."""
     whole = b"blob %d\0%b" % (len(raw), raw)
-    digest = hashlib.sha1 if len(like) == 40 else hashlib.sha256
-    return digest(whole).hexdigest()
+    digest = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+    return digest(whole, usedforsecurity=False).hexdigest()
