@@ -14,7 +14,7 @@ from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.identity import digest_of
 from ml_pipeline.rules.objects import Object
-from ml_pipeline.rules.serving import RUN, TARGET
+from ml_pipeline.rules.serving import RUN, TARGET, rollouts_folder
 
 Objects = list[Object]
 AT_ONCE = 2
@@ -70,7 +70,7 @@ class Builds:
 
     def _key(self, files: Files, overlay: str) -> str:
         model = overlay.rpartition("/")[2]
-        roots = ("base/", f"{overlay}/", f"environments/{self.environment}/rollouts/{model}/")
+        roots = ("base/", f"{overlay}/", rollouts_folder(self.environment, model))
         return digest_of(
             {path: raw.decode() for path, raw in files.items() if path.startswith(roots)}
         )

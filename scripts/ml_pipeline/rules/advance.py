@@ -11,7 +11,7 @@ from ml_pipeline.documents.writer import to_document
 from ml_pipeline.rules.observed import Step
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.rules.rollout import decide, measured
-from ml_pipeline.rules.serving import Serving, rollout_files, state
+from ml_pipeline.rules.serving import Serving, rollout_files, state, verdict_path
 
 Status = Mapping[str, Any]
 
@@ -158,11 +158,6 @@ def _next(snapshot: Snapshot, serving: Serving, status: Status | None) -> Step |
         f"{verb} the rollout of {serving.model} to {run}",
         f"{decision.reason}.",
     )
-
-
-def verdict_path(environment: str, model: str, rollout: str) -> str:
-    """Where automation says why a rollout has ended."""
-    return f"environments/{environment}/verdicts/{model}/{rollout}.yaml"
 
 
 def _unseen(snapshot: Snapshot, environment: str) -> str:

@@ -20,7 +20,7 @@ from ml_pipeline.rules.identity import SHORT, data_identity, rollout_id, run_ide
 from ml_pipeline.rules.observed import Hold
 from ml_pipeline.rules.overlays import Bases, job_folder
 from ml_pipeline.rules.render import Changes
-from ml_pipeline.rules.serving import state
+from ml_pipeline.rules.serving import promotion_path, rollouts_folder, state, verdict_path
 from ml_pipeline.rules.training import pending, training_overlays
 
 # The identity in a receipt that is no document any more, as automation writes it.
@@ -61,7 +61,7 @@ class Branch:
         }
         found = {path: faults for path in self._judged if (faults := self._own[path])}
         for name, model in self.whole.promotions:
-            path = f"environments/{name}/promotions/{model}.yaml"
+            path = promotion_path(name, model)
             if path in found:
                 continue
             try:
@@ -217,12 +217,12 @@ class Branch:
         if isinstance(document, Promotion):
             environment, model = path.split("/")[1], document.model
             yield f"environments/{environment}/environment.yaml"
-            target = rollout_id(environment, document)
-            yield f"environments/{environment}/verdicts/{model}/{target}.yaml"
+            yield verdict_path(environment, model, rollout_id(environment, document))
             for reference in filter(None, (document.run, document.baseline)):
                 experiment, _, short = reference.partition("/")
                 yield f"experiments/{experiment}/runs/{short}.yaml"
-            yield from (p for p in self.faults if p.startswith(_rollouts(environment, model)))
+            folder = rollouts_folder(environment, model)
+            yield from (p for p in self.faults if p.startswith(folder))
         elif isinstance(document, Experiment):
             yield f"environments/{document.environment}/environment.yaml"
             if self._held_receipts:
@@ -316,10 +316,6 @@ def _hold(path: str, faults: list[Fault], dependents: Counter[str]) -> Hold:
 def _may_be_an_experiment(path: str) -> bool:
     """Whether it is one, or lies in place of its folder, as a link does."""
     return kind_of(path) is Experiment or (path.startswith("experiments/") and path.count("/") == 1)
-
-
-def _rollouts(environment: str, model: str) -> str:
-    return f"environments/{environment}/rollouts/{model}/"
 
 
 def _is_rollout(path: str) -> bool:

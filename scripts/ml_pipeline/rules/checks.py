@@ -13,6 +13,7 @@ from ml_pipeline.rules.cost import node_share, pool_for, run_cost
 from ml_pipeline.rules.gates import failures
 from ml_pipeline.rules.identity import SHORT, run_identity
 from ml_pipeline.rules.plain_files import plain_faults, special_faults
+from ml_pipeline.rules.serving import rollouts_folder
 from ml_pipeline.rules.two_pens import rollout_faults
 
 Faults = Iterator[Fault]
@@ -249,7 +250,7 @@ def _promotion(snapshot: Snapshot, path: str, promotion: Promotion) -> Faults:
             f"{promotion.run!r} is also the run; name what served before or remove it",
         )
     yield from _signature(snapshot, path, promotion)
-    component = f"environments/{name}/rollouts/{promotion.model}/kustomization.yaml"
+    component = f"{rollouts_folder(name, promotion.model)}kustomization.yaml"
     if component not in snapshot.files:
         yield snapshot.fault(
             path,

@@ -22,7 +22,7 @@ from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
 from ml_pipeline.rules.overlays import JobFolder, job_folder, job_folders
-from ml_pipeline.rules.serving import Serving, state
+from ml_pipeline.rules.serving import Serving, promotion_path, state
 from ml_pipeline.rules.training import asked_run, is_data, job_name, pending, training_overlays
 from ml_pipeline.rules.two_pens import is_automations
 
@@ -246,9 +246,7 @@ def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Co
             text = (
                 f"{model} in {environment}: from {_share(old)} to {_share(new)}{_jumps(old, new)}"
             )
-            yield Consequence(
-                "traffic", text, f"environments/{environment}/promotions/{model}.yaml"
-            )
+            yield Consequence("traffic", text, promotion_path(environment, model))
 
 
 def _jumps(old: Serving | None, new: Serving | None) -> str:
@@ -271,7 +269,7 @@ def _started_anew(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterat
             old, new = _predictors(before, path), _predictors(after, path)
             anew = [name for name in new if name in old and old[name] != new[name]]
             if anew:
-                where = f"environments/{parts[1]}/promotions/{parts[3]}.yaml"
+                where = promotion_path(parts[1], parts[3])
                 yield Consequence(
                     "restarts", f"starts {', '.join(anew)} of {parts[3]} in {parts[1]} anew", where
                 )

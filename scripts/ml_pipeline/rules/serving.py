@@ -139,7 +139,7 @@ def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dic
     """Automation's files after it has set these weights for the rollout."""
     patch = weights_patch(first_step(serving.promotion), weights)
     files = {rollout_path(serving.environment, serving.model, serving.rollout): to_yaml(patch)}
-    folder = f"environments/{serving.environment}/rollouts/{serving.model}/"
+    folder = rollouts_folder(serving.environment, serving.model)
     known = {
         path.removeprefix(folder).removesuffix(".yaml")
         for path in snapshot.files
@@ -153,9 +153,7 @@ def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dic
 
 def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
     """Automation's component, still without a patch, for each environment where the model has none yet."""
-    paths = (
-        f"environments/{name}/rollouts/{model}/kustomization.yaml" for name in snapshot.environments
-    )
+    paths = (f"{rollouts_folder(name, model)}kustomization.yaml" for name in snapshot.environments)
     return {
         path: to_yaml(rollout_component(model, [])) for path in paths if path not in snapshot.files
     }
@@ -175,7 +173,17 @@ def promotion_path(environment: str, model: str) -> str:
 
 def rollout_path(environment: str, model: str, target: str) -> str:
     """Where automation keeps the weights that it has reached for one rollout."""
-    return f"environments/{environment}/rollouts/{model}/{target}.yaml"
+    return f"{rollouts_folder(environment, model)}{target}.yaml"
+
+
+def rollouts_folder(environment: str, model: str) -> str:
+    """Where automation keeps all that it has reached for a model, with a slash at the end."""
+    return f"environments/{environment}/rollouts/{model}/"
+
+
+def verdict_path(environment: str, model: str, target: str) -> str:
+    """Where automation says why a rollout has ended."""
+    return f"environments/{environment}/verdicts/{model}/{target}.yaml"
 
 
 def weights_patch(first: Weights, weights: Weights) -> list[dict[str, Any]]:

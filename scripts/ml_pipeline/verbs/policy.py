@@ -12,6 +12,7 @@ from ml_pipeline.rules.kustomizations import units
 from ml_pipeline.rules.objects import Object
 from ml_pipeline.rules.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.policy import Denial, policies_of
+from ml_pipeline.rules.serving import promotion_path
 from ml_pipeline.verbs import console
 
 
@@ -64,7 +65,7 @@ def _fault(snapshot: Snapshot, unit: str, thing: Object, denial: Denial) -> Faul
     environment, part, name = (*unit.split("/")[1:], "")[:3]
     experiment = (thing["metadata"].get("labels") or {}).get(LABEL_EXPERIMENT, name)
     path = (
-        f"environments/{environment}/promotions/{name}.yaml"
+        promotion_path(environment, name)
         if part == "serving"
         else f"experiments/{experiment}/experiment.yaml"
     )

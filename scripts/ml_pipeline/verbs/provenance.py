@@ -12,7 +12,7 @@ from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.runs import matching_runs, ordered, record_of
-from ml_pipeline.rules.serving import Serving, rollout_path, state
+from ml_pipeline.rules.serving import Serving, promotion_path, rollout_path, rollouts_folder, state
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.status import model_status
 from ml_pipeline.verbs.workspace import Workspace, open_branch
@@ -111,9 +111,9 @@ class _Past:
 
     def changes(self, revision: str) -> list[Change]:
         """Newest first."""
-        folder = f"environments/{self.environment}"
-        promotion = f"{folder}/promotions/{self.model}.yaml"
-        places = [promotion, f"{folder}/rollouts/{self.model}", f"{folder}/serving/{self.model}"]
+        promotion = promotion_path(self.environment, self.model)
+        rendered = f"environments/{self.environment}/serving/{self.model}"
+        places = [promotion, rollouts_folder(self.environment, self.model), rendered]
         commits = self.repository.log(places, revision)
         promotions = self._at(commits, [promotion] * len(commits))
         weights = self._at(
@@ -165,7 +165,7 @@ def _chain(workspace: Workspace, serving: Serving, reference: str) -> Facts:
     run = workspace.snapshot.runs_by_reference[reference]
     assert run.artifact is not None
     receipt = f"experiments/{run.experiment}/runs/{run.id}.yaml"
-    promotion = f"environments/{serving.environment}/promotions/{serving.model}.yaml"
+    promotion = promotion_path(serving.environment, serving.model)
     log = workspace.repository.log
     added = log([receipt], workspace.revision, "--diff-filter=A", "-1")[0]
     promoted = log([promotion], workspace.revision, "-1")[0]

@@ -13,11 +13,12 @@ from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local.observe import find_state, served
 from ml_pipeline.local.state import State
-from ml_pipeline.rules.advance import Progress, progress, verdict_path
+from ml_pipeline.rules.advance import Progress, progress
 from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.overlays import LABEL_DATA
 from ml_pipeline.rules.plain_files import READ
 from ml_pipeline.rules.pods import data_users, of_experiments
+from ml_pipeline.rules.serving import verdict_path
 from ml_pipeline.rules.settled import without_jobs
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.bridge import bridge_folder
