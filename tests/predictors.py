@@ -5,10 +5,11 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from ml_pipeline.local.router import Router
 from ml_pipeline.local.services import program
@@ -68,10 +69,12 @@ def fails_now_and_then(connection: socket.socket, number: int) -> bool:
 
 
 class Predictor:
-    """Listens on a port and treats each request as its behaviour says."""
+    """Listens on a port and treats each request as its behaviour says, but questions whether it is
+    ready as `readiness` does. `asked` holds the first lines of the former."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.behaviour, self.seen = behaviour, 0
+    def __init__(self, behaviour: Behaviour, readiness: Behaviour = healthy) -> None:
+        self.behaviour, self.readiness, self.seen = behaviour, readiness, 0
+        self.asked: list[str] = []
         self._lock = threading.Lock()
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -91,40 +94,47 @@ class Predictor:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             try:
-                while _read_request(connection):
-                    with self._lock:
-                        number, self.seen = self.seen, self.seen + 1
-                    if not self.behaviour(connection, number):
+                while first := _read_request(connection):
+                    if first.startswith("GET ") and "/ready" in first:
+                        keeps = self.readiness(connection, 0)
+                    else:
+                        with self._lock:
+                            number, self.seen = self.seen, self.seen + 1
+                            self.asked.append(first)
+                        keeps = self.behaviour(connection, number)
+                    if not keeps:
                         return
             except OSError:
                 return
 
 
-def _read_request(connection: socket.socket) -> bool:
-    """Read one request with its body; False where the connection has ended."""
+def _read_request(connection: socket.socket) -> str:
+    """The first line of one request, read with its body; empty where the connection has ended."""
     raw = b""
     while b"\r\n\r\n" not in raw:
         part = connection.recv(65536)
         if not part:
-            return False
+            return ""
         raw += part
     head, _, body = raw.partition(b"\r\n\r\n")
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     length = int(lengths[0].partition(b":")[2]) if lengths else 0
     while len(body) < length:
         body += connection.recv(65536)
-    return True
+    return head.partition(b"\r\n")[0].decode()
 
 
 @contextmanager
 def running_envoy(folder: Path, timeout_seconds: float = 30.0) -> Iterator[Router]:
     """A real Envoy with the shipped configuration, ended with the block."""
-    router = Router(State(folder), free_port(), free_port(), timeout_seconds)
+    router = Router(State(folder), free_port(), timeout_seconds)
     router.prepare()
     with (folder / "envoy.log").open("wb") as log:
-        envoy = subprocess.Popen(router.command(program("envoy")), stdout=log, stderr=log)
+        envoy = subprocess.Popen(
+            router.command(program("envoy")), cwd=folder, stdout=log, stderr=log
+        )
         try:
-            until(lambda: listens(router.port) and listens(router.admin_port))
+            until(lambda: listens(router.port) and router.readiness() is not None)
             yield router
         finally:
             envoy.kill()
@@ -136,11 +146,18 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def ask(port: int, path: str, seconds: float = 10.0) -> tuple[int, dict[str, str], bytes]:
+def ask(
+    port: int,
+    path: str,
+    seconds: float = 10.0,
+    *,
+    method: str = "POST",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of one request; status 0 where no whole answer came."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
-        connection.request("POST", path, b"{}")
+        connection.request(method, path, b"{}" if method == "POST" else None, dict(headers))
         answer = connection.getresponse()
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
     except (OSError, http.client.HTTPException):

@@ -82,6 +82,6 @@ def test_counts_of_several_looks_add_up():
     assert Counters(1, 2, 3).plus(Counters(10, 20, 30)) == Counters(11, 22, 33)
 
 
-def test_silent_proxy_is_unavailable_not_zero():
+def test_silent_proxy_is_unavailable_not_zero(tmp_path):
     with pytest.raises(UnavailableError, match="does not answer"):
-        scrape("http://127.0.0.1:9")
+        scrape(tmp_path / "admin.sock")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.local import serving as module
-from ml_pipeline.local.router import Router
+from ml_pipeline.local.router import Readiness, Router
 from ml_pipeline.local.serving import WARM_UP_REQUESTS, Serving, cluster, effective_weights
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.latency import Latency
@@ -121,17 +121,22 @@ def deployment(rollout: str = "r1", model: str = "digits", **weights: int) -> di
 def traffic(monkeypatch):
     found = Traffic()
     monkeypatch.setattr(module.metrics, "scrape", found.scrape)
-    monkeypatch.setattr(module, "_answers", lambda url: True)
     monkeypatch.setattr(module, "SCRAPE_SECONDS", -1.0)
     return found
 
 
 @pytest.fixture
 def serving(tmp_path, monkeypatch, traffic):
-    router = Router(State(tmp_path), 9901, 8080)
+    router = Router(State(tmp_path), 8080)
     found = Serving(State(tmp_path), Pods(), router)
-    monkeypatch.setattr(router, "known_clusters", lambda: set(found.servers))
+    monkeypatch.setattr(router, "readiness", lambda: seen(found, ready=True))
     return found
+
+
+def seen(serving, **facts) -> dict[str, Readiness]:
+    """What Envoy says of every server that runs."""
+    running = [s for s in serving.servers.values() if s.started]
+    return {server.name: Readiness(server.port, **facts) for server in running}
 
 
 def rolled(serving, *deployments) -> None:
@@ -257,9 +262,8 @@ def test_before_the_first_revision_every_address_says_503(serving):
 
 
 def test_a_model_without_a_ready_predictor_says_503_and_others_404(serving, monkeypatch):
-    monkeypatch.setattr(module, "_answers", lambda url: False)
+    monkeypatch.setattr(serving.router, "readiness", lambda: seen(serving, ready=False))
     rolled(serving, deployment(a=100))
-    assert [(r["match"]["prefix"], r["direct_response"]["status"]) for r in routes(serving)] == [
-        ("/seldon/ns/digits/", 503),
-        ("/", 404),
-    ]
+    infer, *_, others = routes(serving)
+    assert infer["match"]["path"] == "/seldon/ns/digits/v2/models/digits/infer"
+    assert (infer["direct_response"]["status"], others["direct_response"]["status"]) == (503, 404)

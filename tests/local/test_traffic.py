@@ -1,11 +1,13 @@
 """Stand-in predictors behind a real Envoy: what is counted is what their callers saw, and what is decided of it."""
 
+import json
 from pathlib import Path
 
 import pytest
 from ml_pipeline.adapters.metrics import Counters, scrape
 from ml_pipeline.documents.promotion import Rollout
-from ml_pipeline.local.router import Route
+from ml_pipeline.local.endpoint import Route
+from ml_pipeline.local.router import Upstream
 from ml_pipeline.local.serving import evidence_row
 from ml_pipeline.local.state import free_port
 from ml_pipeline.rules.rollout import decide, measured
@@ -14,6 +16,7 @@ from tests import predictors
 from tests.conftest import until
 
 TIMES = 8
+INFER = "v2/models/m/infer"
 BAD = {
     "fails": predictors.answers(500),
     "fails-now-and-then": predictors.fails_now_and_then,
@@ -37,12 +40,12 @@ def envoy(tmp_path_factory):
     stand_ins = {name: predictors.Predictor(b) for name, b in (BAD | GOOD | OTHER).items()}
     ports = {name: found.port for name, found in stand_ins.items()} | {"refuses": free_port()}
     with predictors.running_envoy(tmp_path_factory.mktemp("envoy"), timeout_seconds=0.3) as router:
-        router.set_clusters(ports)
-        until(lambda: ports.keys() <= router.known_clusters())
-        alone = [Route(f"/{name}/", {name: 1}) for name in ports]
-        canaries = [Route(f"/canary/{name}/", {name: 20, "healthy": 80}) for name in ports]
+        router.set_clusters([Upstream(name, "m", port) for name, port in ports.items()])
+        until(lambda: ports.keys() <= router.readiness().keys())
+        alone = [Route(f"/{name}/", "m", {name: 1}) for name in ports]
+        canaries = [Route(f"/canary/{name}/", "m", {name: 20, "healthy": 80}) for name in ports]
         router.set_routes(alone + canaries)
-        until(lambda: predictors.ask(router.port, "/healthy/")[0] == 200)
+        until(lambda: predictors.ask(router.port, f"/healthy/{INFER}")[0] == 200)
         yield router
     for found in stand_ins.values():
         found.close()
@@ -69,7 +72,7 @@ def counted(envoy, name: str, start: dict[str, Counters], requests: int) -> Coun
 @pytest.mark.parametrize("name", [*BAD, "refuses"])
 def test_a_request_without_a_right_answer_has_failed(envoy, name):
     start = scrape(envoy.admin)
-    statuses = predictors.ask_many(envoy.port, f"/{name}/", TIMES)
+    statuses = predictors.ask_many(envoy.port, f"/{name}/{INFER}", TIMES)
     right = statuses.count(200)
     found = counted(envoy, name, start, TIMES)
     assert (found.answered, found.failed, found.refused) == (right, TIMES - right, 0)
@@ -79,14 +82,14 @@ def test_a_request_without_a_right_answer_has_failed(envoy, name):
 @pytest.mark.parametrize("name", GOOD)
 def test_a_request_that_was_sent_again_is_counted_as_its_caller_saw_it(envoy, name):
     start = scrape(envoy.admin)
-    assert predictors.ask_many(envoy.port, f"/{name}/", TIMES, at_once=1) == [200] * TIMES
+    assert predictors.ask_many(envoy.port, f"/{name}/{INFER}", TIMES, at_once=1) == [200] * TIMES
     found = counted(envoy, name, start, TIMES)
     assert (found.answered, found.failed, found.latency.total) == (TIMES, 0, TIMES)
 
 
 def test_what_the_caller_got_wrong_is_counted_apart(envoy):
     start = scrape(envoy.admin)
-    predictors.ask_many(envoy.port, "/takes-another-shape/", TIMES)
+    predictors.ask_many(envoy.port, f"/takes-another-shape/{INFER}", TIMES)
     found = counted(envoy, "takes-another-shape", start, TIMES)
     assert (found.answered, found.failed, found.refused) == (0, 0, TIMES)
     assert found.latency.total == 0
@@ -94,7 +97,7 @@ def test_what_the_caller_got_wrong_is_counted_apart(envoy):
 
 def test_a_caller_who_gave_up_was_not_answered(envoy):
     start = scrape(envoy.admin)
-    predictors.ask_many(envoy.port, "/was-left/", TIMES, seconds=0.1)
+    predictors.ask_many(envoy.port, f"/was-left/{INFER}", TIMES, seconds=0.1)
     assert counted(envoy, "was-left", start, TIMES).failed == TIMES
 
 
@@ -104,7 +107,7 @@ def decision(envoy, name: str, *, at_once: int = 16):
     start = scrape(envoy.admin)
 
     def judged():
-        predictors.ask_many(envoy.port, f"/canary/{name}/", 32, at_once=at_once)
+        predictors.ask_many(envoy.port, f"/canary/{name}/{INFER}", 32, at_once=at_once)
         now = scrape(envoy.admin)
         rows = [
             evidence_row(
@@ -136,16 +139,24 @@ def test_envoy_that_was_asked_nothing_has_counted_nothing(fresh):
 def test_callers_are_told_to_come_back_until_routes_are_known(fresh):
     status, headers, body = predictors.ask(fresh.port, "/seldon/ns/digits/v2/models/digits/infer")
     assert (status, headers["retry-after"]) == (503, "2")
-    assert body == b"the environment is starting and does not know its models yet; try again\n"
+    assert error(body) == "the environment is starting and does not know its models yet; try again"
 
 
 def test_callers_of_a_model_that_starts_are_told_to_come_back_and_of_no_model_are_not(fresh):
-    fresh.set_routes([Route("/seldon/ns/digits/", {})])
+    fresh.set_routes([Route("/seldon/ns/digits/", "digits", {})])
     unknown = until(lambda: _answer(fresh, "/seldon/ns/letters/", 404))
     assert b"no model is promoted at this address" in unknown[2]
     status, headers, body = predictors.ask(fresh.port, "/seldon/ns/digits/v2/models/digits/infer")
     assert (status, headers["retry-after"]) == (503, "2")
-    assert body == b"the model is not ready yet; try again\n"
+    assert error(body) == "the model is not ready; try again"
+
+
+def error(body: bytes) -> str:
+    """What an answer of the endpoint's own says, which is one line of JSON."""
+    assert body.endswith(b"}\n")
+    assert body.count(b"\n") == 1
+    (text,) = json.loads(body).values()
+    return text
 
 
 def _answer(envoy, path: str, status: int):
@@ -154,7 +165,7 @@ def _answer(envoy, path: str, status: int):
 
 
 def test_callers_of_a_model_whose_server_has_ended_are_told_to_come_back(envoy):
-    status, headers, _ = predictors.ask(envoy.port, "/refuses/")
+    status, headers, _ = predictors.ask(envoy.port, f"/refuses/{INFER}")
     assert (status, headers["retry-after"]) == (503, "2")
 
 

@@ -6,13 +6,14 @@ log would write it: by the predictor that was to answer, the status, and flags t
 request that was sent again after a failure is one request here, with the status that its caller got.
 """
 
+import http.client
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
+from ml_pipeline.adapters import admin
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.rules.latency import Latency
 
@@ -64,8 +65,8 @@ class Counters:
         )
 
 
-def scrape(admin: str) -> dict[str, Counters]:
-    """Counters by predictor, of the Envoy whose admin interface is at `http://host:port`.
+def scrape(socket: Path) -> dict[str, Counters]:
+    """Counters by predictor, of the Envoy whose admin interface listens at this socket.
 
     Latencies are those of the scrape before: Envoy adds up what its threads have measured when it is asked.
 
@@ -73,11 +74,10 @@ def scrape(admin: str) -> dict[str, Counters]:
         UnavailableError: it does not answer, or its page lacks what is to be counted.
     """
     try:
-        with urllib.request.urlopen(f"{admin}{_PAGE}", timeout=2) as answer:
-            text = answer.read().decode()
-    except (OSError, urllib.error.URLError) as error:
+        text = admin.get(socket, _PAGE, seconds=2)
+    except (OSError, http.client.HTTPException) as error:
         raise UnavailableError(
-            f"Envoy at {admin} does not answer ({error}); see `ml-pipeline logs envoy`"
+            f"Envoy at {socket} does not answer ({error}); see `ml-pipeline logs envoy`"
         ) from error
     return parse(text)
 

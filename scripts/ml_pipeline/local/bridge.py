@@ -33,10 +33,10 @@ class Bridge:
         self, state: State, repository: Repository, namespace: str, cluster: Cluster
     ) -> None:
         self.state, self.namespace, self.cluster = state, namespace, cluster
-        ports = {service: free_port() for service in ("endpoint", "admin")}
+        ports = {"endpoint": free_port()}
         state.write("endpoints", ports)
         self.pods = Pods(state, Images(state, repository), {})
-        router = Router(state, ports["admin"], ports["endpoint"])
+        router = Router(state, ports["endpoint"])
         self.serving = Serving(state, self.pods, router)
         self.services = Services(
             state, self.pods, [Service("envoy", router.command(program("envoy")), router.prepare)]

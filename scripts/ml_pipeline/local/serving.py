@@ -1,11 +1,11 @@
 """SeldonDeployments of the embedded environment: one MLServer for each predictor, weights in Envoy.
 
 As the Seldon operator does, weights change once every predictor of the new spec is ready; what is no longer wanted
-leaves the routes first and stops afterwards. While a predictor is down, the ready ones carry its traffic.
+leaves the routes first and stops afterwards. While a predictor is down or not ready, the others
+carry its traffic.
 """
 
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 from ml_pipeline.adapters import metrics
 from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.local.endpoint import Route
 from ml_pipeline.local.pods import Pods
-from ml_pipeline.local.router import Route, Router
+from ml_pipeline.local.router import Readiness, Router, Upstream
 from ml_pipeline.local.state import State, free_port
 from ml_pipeline.rules.identity import digest_of
 from ml_pipeline.rules.latency import Latency
@@ -24,13 +25,15 @@ SCRAPE_SECONDS, DRAIN_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 1.0, 60.0
 # The first answers of a new process are slow: connections, caches, code that is loaded when first needed. They were
 # 30.8 ms where later ones were 11.3, and in a step of 60 requests they were its p99.
 WARM_UP_REQUESTS = 20
+SLOW_START_SECONDS = 60.0  # from then on `status` says where to look
 NOTHING = Counters()
 Spec = Mapping[str, Any]
 
 
 @dataclass
 class Server:
-    """One predictor's process. `unused` is when it was last in a route or a spec."""
+    """One predictor's process. `unused` is when it was last in a route or a spec, `since` when it was
+    started."""
 
     name: str
     model: str
@@ -43,6 +46,9 @@ class Server:
     unused: float = 0.0
     message: str = "starts"
     started: bool = False
+    since: float = 0.0
+    was_ready: bool = False
+    leaves: bool = False
     timed: int = 0
 
 
@@ -68,6 +74,7 @@ class Serving:
     routes: dict[str, dict[str, int]] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     _applied: bool = False
+    _seen: dict[str, Readiness] = field(default_factory=dict)
     _counters: dict[str, Counters] | None = None
     _scraped: float = 0.0
 
@@ -85,6 +92,7 @@ class Serving:
     def tick(self) -> None:
         """Carry processes, routes and status one step forward."""
         self._scrape()
+        self._look()
         for server in list(self.servers.values()):
             self._keep(server)
         for model in self.desired.keys() | self.routes.keys():
@@ -99,8 +107,14 @@ class Serving:
             self.state.drop(f"serving/{model}")
             self.windows.pop(model, None)
 
+    def _look(self) -> None:
+        """What Envoy says of its clusters. While it does not answer, what it last said stays."""
+        seen = self.router.readiness()
+        if seen is not None:
+            self._seen = seen
+
     def _keep(self, server: Server) -> None:
-        """Start a server that is not there, notice one that has ended, ask one that starts whether it is ready."""
+        """Start a server that is not there, notice one that has ended, follow one that runs."""
         if not server.started:
             if time.time() >= server.not_before:
                 self._start(server)
@@ -113,10 +127,30 @@ class Serving:
             )
             server.ready = server.started = False
             server.message = self._why(server, status)
-        elif not server.ready and _answers(
-            f"http://127.0.0.1:{server.port}/v2/models/{server.model}/ready"
-        ):
-            server.ready, server.failures, server.message = True, 0, "ready"
+        elif not server.leaves:
+            self._follow(server)
+
+    def _follow(self, server: Server) -> None:
+        """Take over whether its model is ready, once Envoy knows this process."""
+        found = self._seen.get(server.name)
+        if found is None or found.port != server.port:
+            return
+        server.ready = found.ready
+        if server.ready:
+            server.was_ready, server.failures, server.message = True, 0, "ready"
+        else:
+            server.message = self._why_not_ready(server, found)
+
+    def _why_not_ready(self, server: Server, found: Readiness) -> str:
+        log = f"see `ml-pipeline logs {server.name}`"
+        if server.was_ready and found.hangs:
+            return f"runs, and answers nothing for {self.router.timeout_seconds:g} s; {log}"
+        if server.was_ready:
+            return f"runs, and its model is no longer ready; {log}"
+        seconds = time.time() - server.since
+        if seconds > SLOW_START_SECONDS:
+            return f"runs for {seconds:.0f} s, and its model was never ready; {log}"
+        return "starts"
 
     def _start(self, server: Server) -> None:
         graph, pod = server.spec["graph"], server.spec["componentSpecs"][0]["spec"]
@@ -124,7 +158,8 @@ class Serving:
         try:
             environ = self._operator_variables(server, graph)
             self.pods.start(server.name, pod, extra=environ, command=["python", "-m", "serving"])
-            server.started, server.timed = True, 0
+            server.started, server.was_ready, server.timed = True, False, 0
+            server.since, server.message = time.time(), "starts"
         except PipelineError as error:
             server.message, server.not_before = (
                 str(error),
@@ -147,7 +182,7 @@ class Serving:
             "MLSERVER_HOST": "127.0.0.1",
             "MLSERVER_HTTP_PORT": str(server.port),
             "MLSERVER_GRPC_PORT": str(free_port()),
-            "MLSERVER_METRICS_PORT": str(free_port()),
+            "MLSERVER_METRICS_ENDPOINT": "",  # nobody reads it here: no port is opened
             "MLSERVER_PARALLEL_WORKERS": "0",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
@@ -172,7 +207,7 @@ class Serving:
         weights = effective_weights(
             wanted, current, {name for name, server in self.servers.items() if server.ready}
         )
-        if weights == current or not weights.keys() <= self._loaded(weights):
+        if weights == current:
             return
         if weights:
             self.routes[model] = weights
@@ -190,19 +225,22 @@ class Serving:
         step, window = (self._rollout(model), self._wanted(model)), self.windows.get(model)
         return window if window and (window.rollout, window.weights) == step else None
 
-    def _loaded(self, weights: dict[str, int]) -> set[str]:
-        """Those clusters that Envoy knows already: a route to another would answer 503."""
-        self._publish_clusters()
-        return self.router.known_clusters() if weights else set()
-
     def _publish_routes(self) -> None:
         known = sorted(self.desired.keys() | self.routes.keys())
-        routes = [Route(self.prefix(model), self.routes.get(model, {})) for model in known]
+        routes = [Route(self.prefix(model), model, self._loaded(model)) for model in known]
         self._publish_clusters()
         self.router.set_routes(routes if self._applied else None)
 
+    def _loaded(self, model: str) -> dict[str, int]:
+        """Weights of those clusters that Envoy has: after a start of its own it loads one by one, and a
+        route to one that is not there yet would count as a failure of that one."""
+        weights = self.routes.get(model, {})
+        return {name: weight for name, weight in weights.items() if name in self._seen}
+
     def _publish_clusters(self) -> None:
-        self.router.set_clusters({s.name: s.port for s in self.servers.values() if s.ready})
+        """Every server that runs: Envoy asks it whether it is ready, and tells `_look`."""
+        running = [s for s in self.servers.values() if s.started and not s.leaves]
+        self.router.set_clusters([Upstream(s.name, s.model, s.port) for s in running])
 
     def _retire(self) -> None:
         """Stop servers that neither spec nor route has named for a while, so that no request is cut off."""
@@ -210,9 +248,10 @@ class Serving:
         used |= {name for model in self.desired for name in self._wanted(model)}
         for server in list(self.servers.values()):
             if server.name in used:
-                server.unused = time.time()
+                server.unused, server.leaves = time.time(), False
             elif time.time() - server.unused > DRAIN_SECONDS:
-                server.ready = False  # leaves Envoy's clusters, and with them its connections, before it is stopped
+                # Leaves Envoy's clusters, and with them its connections, before it is stopped.
+                server.ready, server.leaves = False, True
                 if time.time() - server.unused > 2 * DRAIN_SECONDS and self.pods.stop(server.name):
                     self.pods.remove(server.name)
                     del self.servers[server.name]
@@ -314,11 +353,3 @@ def effective_weights(
     return {n: w for n, w in current.items() if n in ready} or {
         n: w for n, w in wanted.items() if n in ready
     }
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=0.5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

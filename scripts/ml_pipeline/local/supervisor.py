@@ -39,9 +39,7 @@ class Supervisor:
         self.repository.branch = self.repository.head_branch()
         environment = read_environment(self.repository, name)
         known = state.read("endpoints") or {}
-        ports = {
-            service: free_port(known.get(service)) for service in ("mlflow", "endpoint", "admin")
-        }
+        ports = {service: free_port(known.get(service)) for service in ("mlflow", "endpoint")}
         state.write("endpoints", ports)
         self.pods = Pods(
             state,
@@ -51,7 +49,7 @@ class Supervisor:
         cores = sum(cpu_cores(pool.cpu) * pool.nodes for pool in environment.pools)
         memory = sum(memory_bytes(pool.memory) * pool.nodes for pool in environment.pools)
         self.jobs = Jobs(state, self.pods, cores, memory)
-        router = Router(state, ports["admin"], ports["endpoint"])
+        router = Router(state, ports["endpoint"])
         self.serving = Serving(state, self.pods, router)
         self.builds = Builds(state, self.repository, name)
         reconcile = [
