@@ -11,6 +11,7 @@ from ml_pipeline.local.state import free_port
 
 from serving.__main__ import folder_sha256
 from tests.conftest import REPOSITORY, until
+from tests.predictors import listens
 
 pytestmark = pytest.mark.slow
 PYTHON = REPOSITORY / ".venv-serving" / "bin" / "python"
@@ -34,14 +35,18 @@ mlflow.pyfunc.save_model(sys.argv[1], python_model=Sums(), signature=signature, 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def ports() -> dict[str, int]:
+    return {kind: free_port() for kind in ("HTTP", "GRPC", "METRICS")}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, ports):
     """Address of MLServer, started as the Seldon operator starts it: with another class, debug on, and a worker."""
     folder = tmp_path_factory.mktemp("server")
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
     (folder / "sums.py").write_text(MODEL)
     model = folder / "model"
     subprocess.run([PYTHON, folder / "sums.py", model], cwd=folder, env=environ, check=True)
-    ports = {kind: free_port() for kind in ("HTTP", "GRPC", "METRICS")}
     environ |= {f"MLSERVER_{kind}_PORT": str(port) for kind, port in ports.items()} | {
         "MLSERVER_MODEL_NAME": "sums",
         "MLSERVER_MODEL_URI": str(model),
@@ -135,12 +140,6 @@ def test_what_is_no_request_is_refused_in_one_line(server, body, reason):
     assert "\n" not in message
 
 
-def test_mlflows_own_endpoint_refuses_in_one_line(server):
-    status, text = post(server.replace("/v2/models/sums", "/invocations"), b'{"columns": [1]}')
-    assert status == 400
-    assert "\n" not in json.loads(text)["error"]
-
-
 def test_failure_of_the_model_shows_neither_traceback_nor_paths(server):
     status, text = infer(server, rows(data=[2000, 0, 0, 0]))
     assert status == 500
@@ -151,3 +150,66 @@ def test_failure_of_the_model_shows_neither_traceback_nor_paths(server):
 
 def test_unknown_model_is_not_found(server):
     assert post(server.replace("/sums", "/others") + "/infer", b'{"inputs": []}')[0] == 404
+
+
+def get(url: str, *, host: str = "", method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(url, method=method, headers={"Host": host} if host else {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/repository/index",
+        "/v2/repository/models/sums/load",
+        "/v2/repository/models/sums/unload",
+        "/v2/docs",
+        "/v2/docs/dataplane.json",
+        "/v2/models/sums/docs",
+        "/v2/models/sums/docs/dataplane.json",
+        "/v2/models/sums/generate",
+        "/v2/models/sums/infer_stream",
+        "/v2/models/sums/generate_stream",
+        "/v2/models/sums/infer/",
+        "/openapi.json",
+        "/docs",
+        "/invocations",
+        "/ping",
+        "/health",
+        "/version",
+        "/metrics",
+        "/",
+    ],
+)
+def test_nothing_but_the_model_is_offered(server, path, method):
+    status, _ = get(server.removesuffix("/v2/models/sums") + path, method=method)
+    assert status == 404
+    assert infer(server, rows())[0] == 200
+
+
+@pytest.mark.parametrize("path", ["", "/health/live", "/health/ready", "/models/sums"])
+def test_metadata_and_health_tell_no_path_of_the_machine(server, path):
+    status, body = get(server.removesuffix("/models/sums") + path)
+    assert status == 200
+    assert "/tmp" not in body
+
+
+def test_only_http_is_listened_for(server, ports):
+    assert listens(ports["HTTP"])
+    assert not listens(ports["GRPC"])
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example"])
+def test_foreign_host_is_refused_on_the_machines_own_interface(server, host):
+    assert get(server, host=host)[0] == 400
+    assert get(f"{server}/infer", host=host, method="POST")[0] == 400
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1"])
+def test_own_host_with_any_port_is_answered(server, host):
+    assert get(server, host=host)[0] == 200
