@@ -38,6 +38,7 @@ class Environment:
             cwd=self.clone,
             capture_output=True,
             text=True,
+            umask=0,  # of somebody who lets everybody write
         )
         assert done.returncode == code, done.stdout + done.stderr
         return (done.stdout + done.stderr).strip()

@@ -1,5 +1,6 @@
 """The main job on real parts, step by step; each test goes on where the one before has ended."""
 
+import http.client
 import json
 import os
 import re
@@ -267,24 +268,70 @@ def test_too_little_memory_is_explained_with_the_repair(environment, first):
 
 
 def test_everything_listens_on_loopback_only(environment, serving):
-    mine = set(environment.alive())
-    listening = [
-        line.split()
-        for path in ("/proc/net/tcp", "/proc/net/tcp6")
-        for line in Path(path).read_text().splitlines()
-        if line.split()[3] == "0A"
-    ]
-    inodes = {row[9]: row[1].split(":")[0] for row in listening}
-    own = set()
-    for pid in mine:
-        own |= descriptors(pid)
-    addresses = {inodes[i] for i in own & inodes.keys()}
+    addresses = {row[1].split(":")[0] for row in listening(environment)}
     assert addresses
     assert addresses <= {
         "0100007F",
         "00000000000000000000000001000000",
         "0000000000000000FFFF00000100007F",
     }
+
+
+def test_no_port_answers_a_foreign_host(environment, serving):
+    ports = {int(row[1].split(":")[1], 16) for row in listening(environment)}
+    assert set(environment.state.read("endpoints").values()) < ports
+    for port in ports:
+        assert status_for(port, "127.0.0.1") == (404 if port == endpoint(environment) else 200)
+        assert status_for(port, "evil.example") in (400, 403, 421)
+
+
+def endpoint(environment) -> int:
+    return environment.state.read("endpoints")["endpoint"]
+
+
+def status_for(port: int, host: str) -> int:
+    """Of what a server of the environment has: MLflow's pages, or a predictor's health."""
+    statuses = []
+    for path in ("/", "/v2/health/ready"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", path, headers={"Host": host})
+        statuses.append(connection.getresponse().status)
+        connection.close()
+    return min(statuses)
+
+
+def test_nobody_else_may_look_into_the_state(environment, serving):
+    """Everything is there: git, MLflow, models, logs, sockets; the umask of who started it was 000."""
+    found = [environment.state.root, *environment.state.root.rglob("*")]
+    assert any(path.is_socket() for path in found)
+    assert [str(path) for path in found if others_may(path)] == []
+
+
+def others_may(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return not path.is_symlink() and bool(path.lstat().st_mode & 0o077)
+    return False
+
+
+def test_nobody_can_unload_a_model(environment, serving):
+    for address in ("v2/repository/models/digits/unload", "v2/repository/index"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            post(serving["url"].replace("v2/models/digits/infer", address), b"{}")
+    test_promoted_model_answers(environment, serving)
+
+
+def listening(environment) -> list[list[str]]:
+    """Rows of the kernel's list of sockets that processes of the environment listen on."""
+    rows = [
+        line.split()
+        for path in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(path).read_text().splitlines()
+        if line.split()[3] == "0A"
+    ]
+    own = set()
+    for pid in environment.alive():
+        own |= descriptors(pid)
+    return [row for row in rows if row[9] in own]
 
 
 def descriptors(pid: int) -> set[str]:

@@ -1,8 +1,8 @@
 """The disk: files read as they lie there, and replaced whole."""
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -86,16 +86,17 @@ def scanned(root: Path) -> Tree:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file in one step: a reader, or a crash, sees the old content or the new."""
+    """Replace a file in one step: a reader, or a crash, sees the old content or the new. Who else may
+    read it is for this process' umask to say."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         with os.fdopen(handle, "wb") as sink:
             sink.write(content)
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_changes(root: Path, changes: Changes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_pipeline.adapters import processes
+from ml_pipeline.local.endpoint import HOSTS
 from ml_pipeline.local.pods import Pods
 from ml_pipeline.local.state import State
 
@@ -84,6 +85,9 @@ def mlflow_command(state: State, port: int) -> list[str]:
         "--artifacts-destination",
         artifacts.as_uri(),
         "--serve-artifacts",
+        # A page whose name is made to resolve to this machine sends that name as Host.
+        "--allowed-hosts",
+        ",".join(f"{host},{host}:*" for host in HOSTS),
     ]
 
 

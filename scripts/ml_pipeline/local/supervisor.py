@@ -22,6 +22,7 @@ from ml_pipeline.local.images import Images
 from ml_pipeline.local.jobs import Jobs
 from ml_pipeline.local.loop import run_until_stopped
 from ml_pipeline.local.pods import Pods
+from ml_pipeline.local.privacy import UMASK
 from ml_pipeline.local.router import Router
 from ml_pipeline.local.services import Service, Services, mlflow_command, program
 from ml_pipeline.local.serving import Serving
@@ -137,6 +138,7 @@ def read_environment(repository: Repository, name: str) -> Environment:
 
 def main(root: str, name: str) -> None:
     """Run until told to stop; leave the pid where `down` finds it."""
+    os.umask(UMASK)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     state = State(Path(root))
     try:

@@ -9,6 +9,7 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.local.bridge import Bridge
+from ml_pipeline.local.privacy import make_private, private_files
 from ml_pipeline.local.state import State
 from ml_pipeline.verbs import console
 
@@ -24,9 +25,11 @@ def bridge(
         )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     where = State(state or bridge_folder(repo, environment))
-    where.root.mkdir(parents=True, exist_ok=True)
-    where.forget_the_interrupted()
-    Bridge(where, Repository(repo, branch=facts.branch), facts.namespaces.serving, cluster).run()
+    with private_files():
+        make_private(where.root)
+        where.forget_the_interrupted()
+        repository = Repository(repo, branch=facts.branch)
+        Bridge(where, repository, facts.namespaces.serving, cluster).run()
     return console.OK
 
 

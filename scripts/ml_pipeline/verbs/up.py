@@ -14,6 +14,7 @@ from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.local.observe import find_state
+from ml_pipeline.local.privacy import make_private, private_files
 from ml_pipeline.local.state import MARKER, State
 from ml_pipeline.local.store import lacking
 from ml_pipeline.verbs import console
@@ -24,7 +25,13 @@ START_SECONDS, STOP_SECONDS = 120.0, 40.0
 
 def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
     """Start the environment, or say that it runs; what it was doing goes on where it was."""
-    state = State(repo.resolve() / ".ml-pipeline")
+    with private_files():
+        return _up(repo, State(repo.resolve() / ".ml-pipeline"), environment, wait=wait)
+
+
+def _up(repo: Path, state: State, environment: str, *, wait: bool) -> int:
+    if state.root.exists():
+        make_private(state.root)
     if running(state):
         console.result(addresses(state))
         return console.OK
@@ -115,7 +122,7 @@ def open_origin(repo: Path, state: State, environment: str = "local") -> None:
     checkout = Repository(repo)
     if not state.origin.exists():
         branch = read_facts(checkout, environment).branch
-        state.root.mkdir(exist_ok=True)
+        make_private(state.root)
         building = state.origin.with_suffix(".building")
         checkout.call("init", "--quiet", "--bare", f"--initial-branch={branch}", str(building))
         checkout.call("push", "--quiet", str(building), f"HEAD:refs/heads/{branch}")
@@ -125,6 +132,9 @@ def open_origin(repo: Path, state: State, environment: str = "local") -> None:
         building = state.automation.with_suffix(".building")
         checkout.call("clone", "--quiet", "--bare", str(state.origin), str(building))
         building.rename(state.automation)
+    for bare in (state.origin, state.automation):
+        # Also of what somebody pushes there, whatever his umask.
+        Repository(bare).call("config", "core.sharedRepository", "0600")
     if REMOTE not in checkout.call("remote").split():
         checkout.call("remote", "add", REMOTE, str(state.origin))
 

@@ -1,0 +1,47 @@
+"""The state folder is its owner's alone: what runs there, and everything that it holds."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+UMASK = 0o077
+_OTHERS = 0o077
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What this process and its children create meanwhile is their owner's alone."""
+    before = os.umask(UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def make_private(root: Path) -> None:
+    """Create a folder of the owner's alone, or take what others may do there away from what exists.
+
+    Raises:
+        OSError: something there belongs to another user.
+    """
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The folder first: from then on nobody else can put a link in the place of what follows.
+    root.chmod(0o700)
+    folders = [os.fspath(root)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    continue
+                with suppress(FileNotFoundError):
+                    _take_from_others(entry)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+
+
+def _take_from_others(entry: os.DirEntry[str]) -> None:
+    mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+    if mode & _OTHERS:
+        os.chmod(entry.path, mode & ~_OTHERS)
