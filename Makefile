@@ -62,7 +62,7 @@ checks: .venv/.checks ## install only what answering a pull request needs
 .venv/.checks: requirements.lock pyproject.toml scripts/setup.sh
 	@PARTS=checks scripts/setup.sh
 
-comment: checks ## post COMMENT on the pull request of BRANCH at HEAD
+comment: ## post COMMENT on the pull request of BRANCH at HEAD
 	@$(BIN)/ml-pipeline comment "$$COMMENT" --repository "$$REPOSITORY" --branch "$$BRANCH" --head "$$HEAD" --run "$$RUN"
 
 image-login: ## log Docker in to REGISTRY, for make image; the only step that gets the token
