@@ -57,9 +57,10 @@ def run(
             raise ProgramError(
                 command, 124, f"timed out after {seconds:g} s; it was ended"
             ) from error
-        except BaseException:
-            process.kill()
-            raise
+        finally:
+            # Interrupted: nobody waits for it any more.
+            if process.poll() is None:
+                process.kill()
     if process.returncode:
         raise ProgramError(command, process.returncode, errors.decode(errors="replace"))
     return output
