@@ -78,6 +78,7 @@ def test_pod_that_is_killed_again_and_again_loses_nothing(ready):
         return ready.run_of("second")
 
     ready.wait("the receipt", settled, 300)
+    assert killed
     assert ready.recorded("second") == ["ml-pipeline"]
     assert len(ready.trained()) == trained + 1
 
