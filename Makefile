@@ -3,17 +3,18 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+comma := ,
 
-.PHONY: help setup demo test test-slow test-cluster bench bench-cluster check format lock clean checks review comment reconcile image
+.PHONY: help setup demo test test-slow test-cluster bench bench-cluster check format lock clean checks review comment image-login image
 export BASE ?= origin/main
 export COMMENT ?= build/review.md
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## install everything into .venv and .venv-serving (TORCH=auto|cpu|gpu)
+setup: .venv/.ready ## install everything, each file by its digest, into .venv and .venv-serving (TORCH=auto|cpu|gpu)
 
-.venv/.ready: requirements.lock pyproject.toml scripts/setup.sh
+.venv/.ready: requirements.lock requirements-cpu.lock pyproject.toml scripts/setup.sh
 	@scripts/setup.sh
 
 demo: setup ## run the whole loop for real in a temporary clone (KEEP=1 leaves it up)
@@ -42,7 +43,7 @@ check: setup ## lint, types, import contracts, documents, rendered files, schema
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
-	@$(BIN)/hadolint trainer/Dockerfile serving/Dockerfile
+	@$(BIN)/hadolint trainer/Dockerfile serving/Dockerfile scripts/Dockerfile
 	@$(BIN)/zizmor --offline --quiet --no-progress .github/workflows
 	@$(BIN)/actionlint -shellcheck= -pyflakes=
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -56,20 +57,27 @@ review: checks ## answer a pull request as CI does (BASE=origin/main)
 	@$(BIN)/ml-pipeline review --base "$$BASE" --comment "$$COMMENT" $(if $(GITHUB_ACTIONS),--annotations)
 
 # What workflows call beside that: variables come from them, and reach the shell as such.
-checks: ## install only what answering a pull request needs
-	@[ -e .venv/.ready ] || PARTS=checks scripts/setup.sh
+checks: .venv/.checks ## install only what answering a pull request needs
 
-comment: checks ## post COMMENT on the pull request of BRANCH at HEAD
+.venv/.checks: requirements.lock pyproject.toml scripts/setup.sh
+	@PARTS=checks scripts/setup.sh
+
+comment: ## post COMMENT on the pull request of BRANCH at HEAD
 	@$(BIN)/ml-pipeline comment "$$COMMENT" --repository "$$REPOSITORY" --branch "$$BRANCH" --head "$$HEAD" --run "$$RUN"
 
-reconcile: checks ## commit what has happened in ENVIRONMENT, once
-	@$(BIN)/ml-pipeline reconcile --once --env "$$ENVIRONMENT"
-
-image: ## build the image NAME, push it to REGISTRY, print what to pin
+image-login: ## log Docker in to REGISTRY, for make image; the only step that gets the token
 	@printf %s "$$REGISTRY_TOKEN" | docker login --username "$$REGISTRY_USER" --password-stdin "$${REGISTRY%%/*}"
-	@docker buildx build --push --file "$$NAME/Dockerfile" --build-arg PYTHON="$$PYTHON_IMAGE" \
+
+image: ## build the image NAME with SBOM and provenance, push it to REGISTRY, print what to pin
+	@docker buildx inspect ml-pipeline >/dev/null 2>&1 || docker buildx create --name ml-pipeline \
+	  --driver docker-container $(if $(BUILDKIT_IMAGE),--driver-opt "image=$$BUILDKIT_IMAGE") >/dev/null
+	@mkdir -p build
+	@docker buildx build --builder ml-pipeline --push --file "$$NAME/Dockerfile" --build-arg PYTHON="$$PYTHON_IMAGE" \
+	  --attest "type=sbom$(if $(SBOM_GENERATOR),$(comma)generator=$$SBOM_GENERATOR)" --attest type=provenance,mode=max \
 	  --tag "$$REGISTRY/$$NAME:$$(git rev-parse HEAD)" --metadata-file build/image.json .
-	@sed -n 's/.*"containerimage.digest": "\(.*\)".*/pin \1/p' build/image.json
+	@digest="$$(sed -n 's/.*"containerimage.digest": "\(.*\)".*/\1/p' build/image.json)"; \
+	  echo "pin $$digest"; \
+	  if [ -n "$$GITHUB_OUTPUT" ]; then echo "digest=$$digest" >>"$$GITHUB_OUTPUT"; fi
 
 format: setup ## format the code and bring rendered files and schemas up to date
 	@$(BIN)/ruff format --quiet .
@@ -78,9 +86,11 @@ format: setup ## format the code and bring rendered files and schemas up to date
 	@$(BIN)/ml-pipeline render
 
 lock: setup ## resolve the versions of pyproject.toml anew
-	@$(BIN)/uv pip compile --quiet pyproject.toml --group local --group trainer --group serving --group dev \
-	  --generate-hashes --no-emit-package torch --no-annotate --no-header --upgrade \
+	@$(BIN)/uv pip compile --quiet pyproject.toml --group local --group trainer --group serving --group dev --group setup \
+	  --generate-hashes --no-annotate --no-header --upgrade \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_36 --output-file requirements.lock
+	@grep -o '^torch==[^ ]*' requirements.lock | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header \
+	  --torch-backend cpu --python-version 3.11 --python-platform x86_64-manylinux_2_36 --output-file requirements-cpu.lock -
 
 clean: ## remove what setup and the embedded environment have made
 	@if [ -d .ml-pipeline ]; then $(BIN)/ml-pipeline down; fi

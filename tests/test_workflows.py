@@ -89,6 +89,122 @@ def test_comment_is_posted_even_where_the_checks_have_failed():
     )
 
 
+def targets(command: str) -> set[str]:
+    """The targets of the Makefile that a step's command makes, with all that they need."""
+    text = (REPOSITORY / "Makefile").read_text()
+    needs = dict(re.findall(r"^([a-z./-]+): ([^#\n]*)", text, re.MULTILINE))
+    found: set[str] = set()
+    waiting = command.removeprefix("make ").split()
+    while waiting:
+        target = waiting.pop()
+        found.add(target)
+        waiting += [name for name in needs.get(target, "").split() if name not in found]
+    return found
+
+
+def recipe(target: str) -> str:
+    text = (REPOSITORY / "Makefile").read_text()
+    match = re.search(rf"^{re.escape(target)}:.*\n((?:\t.*\n)*)", text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+INSTALLS = re.compile(r"setup\.sh|pip |\buv\b|docker buildx build")
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS)
+def test_step_that_has_a_token_installs_nothing(workflow):
+    """Whoever gets a file into an index, or into a build, would read it."""
+    with_token = [
+        step["run"]
+        for step in steps(workflow)
+        if "run" in step
+        and re.search(r"secrets\.|github\.token", str(step.get("env", {})) + step["run"])
+    ]
+    installing = [
+        (command, target)
+        for command in with_token
+        for target in targets(command)
+        if INSTALLS.search(recipe(target))
+    ]
+    assert installing == []
+
+
+def test_what_installs_is_recognized():
+    for command in ("make check", "make review", "make image"):
+        assert any(INSTALLS.search(recipe(target)) for target in targets(command)), command
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS)
+def test_secrets_stand_in_a_step_and_nowhere_wider(workflow):
+    """`env` of a workflow or a job would reach every step."""
+    wide = [workflow.get("env"), *(job.get("env") for job in workflow["jobs"].values())]
+    assert not re.search(r"secrets\.|github\.token", str(wide))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS)
+def test_every_runner_is_githubs(workflow):
+    """A runner inside the cluster would run what a pull request says, with the cluster's rights."""
+    assert {job["runs-on"] for job in workflow["jobs"].values()} == {"ubuntu-24.04"}
+
+
+def test_images_are_pushed_with_sbom_and_provenance_and_attested():
+    (job,) = WORKFLOWS["image"]["jobs"].values()
+    assert job["permissions"] == {
+        "contents": "read",
+        "packages": "write",
+        "id-token": "write",
+        "attestations": "write",
+    }
+    assert "--attest type=provenance,mode=max" in recipe("image")
+    assert '--attest "type=sbom' in recipe("image")
+    (attest,) = (s for s in job["steps"] if "attest-build-provenance" in s.get("uses", ""))
+    assert attest["with"]["subject-digest"] == "${{ steps.image.outputs.digest }}"
+    assert {path.parent.name for path in REPOSITORY.glob("*/Dockerfile")} == set(
+        job["strategy"]["matrix"]["name"]
+    )
+
+
+CHECKS = (
+    "Makefile",
+    "pyproject.toml",
+    "requirements.lock",
+    "requirements-cpu.lock",
+    ".gitattributes",
+    ".ci",
+    "scripts",
+    "base",
+    ".github",
+    "tests/hostile",
+    "tests/fixtures/policies",
+    "schemas",
+    "trainer",
+    "serving",
+)
+
+
+def owners(path: str) -> list[str]:
+    """Who is asked before a change of a file: the last rule of CODEOWNERS that matches, as GitHub reads it."""
+    found: list[str] = []
+    for line in (REPOSITORY / ".github/CODEOWNERS").read_text().splitlines():
+        pattern, *names = line.partition("#")[0].split() or [""]
+        expression = re.escape(pattern).replace(r"\*", "[^/]*").removeprefix("/")
+        end = ".*" if pattern.endswith("/") else "(/.*)?"
+        if pattern and re.fullmatch(expression + end, path):
+            found = names
+    return found
+
+
+@pytest.mark.parametrize("root", CHECKS)
+def test_what_can_change_the_checks_has_an_owner(root):
+    listed = git(REPOSITORY, "ls-files", "--", root).splitlines()
+    assert listed
+    assert [path for path in listed if not owners(path)] == []
+
+
+def test_experiments_have_no_owner_but_their_writer():
+    assert owners("experiments/digits-mlp/experiment.yaml") == []
+
+
 def test_gate_asks_for_every_other_job():
     jobs = PULL_REQUEST["jobs"]
     assert set(jobs["gate"]["needs"]) == set(jobs) - {"gate"}
@@ -104,7 +220,7 @@ def test_files_that_machines_write_are_marked_and_no_others():
         "schemas",
         "docs",
         "base",
-        "requirements.lock",
+        "requirements*.lock",
     ).splitlines()
     answers = git(REPOSITORY, "check-attr", "linguist-generated", "--", *listed).splitlines()
     marked = {line.split(": ")[0] for line in answers if line.endswith(": set")}

@@ -203,3 +203,15 @@ def test_file_that_never_was_has_no_contents(tmp_path):
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
     git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Begin")
     assert Repository(tmp_path).versions("a.yaml", "main") == []
+
+
+def test_push_that_a_protected_branch_refuses_is_no_race(repository, tmp_path):
+    """Trying again would not help; a branch that has moved is another matter."""
+    hook = tmp_path / "origin.git/hooks/pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    head = repository.revision("origin/main")
+    revision = repository.commit(head, Changes({"a": b"1"}), "Change")
+    with pytest.raises(PipelineError, match=r"refuses the push to main \(pre-receive") as error:
+        repository.push(revision, head)
+    assert not isinstance(error.value, ConflictError)

@@ -61,3 +61,9 @@ def test_gone_processes_are_passed_over():
     processes.send([2**22 + 1], signal.SIGTERM)
     assert processes.parent_of(2**22 + 1) is None
     assert processes.resident_bytes([2**22 + 1]) == 0
+
+
+def test_program_that_takes_too_long_is_ended_with_what_it_started():
+    """A child that holds its pipes would make the caller wait on."""
+    with pytest.raises(processes.ProgramError, match="timed out after 0.2 s"):
+        processes.run(["sh", "-c", "sleep 600 & sleep 600"], seconds=0.2)

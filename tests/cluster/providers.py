@@ -39,6 +39,10 @@ class Provider(ABC):
     def image(self) -> str:
         """Build the trainer image of this working tree, load it, and return its pinned name; empty where that cannot be done."""
 
+    def scripts_image(self) -> str:
+        """As `image`, of scripts/Dockerfile."""
+        return ""
+
     @abstractmethod
     def receiver(self) -> str:
         """Address of notification-controller's webhook server from here."""
@@ -126,6 +130,26 @@ class ClusterBin(Provider):
             for archive in record.parent.glob("trainer*.tar"):
                 archive.unlink()
         return json.loads(record.read_text())["pinned"]
+
+    def scripts_image(self) -> str:
+        """As scripts/Dockerfile makes it: what the lock names for the checks, git and ssh, and the package."""
+        venv, uv = self.dir / "scripts", REPOSITORY / ".venv/bin/uv"
+        run(uv, "venv", "--quiet", "--allow-existing", "--python", "3.11", venv)
+        wanted = ["--require-hashes", "--constraint", "requirements.lock", "--group", "checks"]
+        wanted += ["--requirements", "pyproject.toml"]
+        run(uv, "pip", "install", "--quiet", "--python", venv, *wanted, cwd=REPOSITORY)
+        options = ["--python", venv, "--copy", "scripts/ml_pipeline:/app/ml_pipeline"]
+        for tool in ("git", "ssh", "/usr/lib/git-core/git-remote-http"):
+            options += ["--tool", tool]
+        # The name by which git looks for the helper is a link beside it.
+        options += [
+            "--copy",
+            "/usr/lib/git-core/git-remote-http:/usr/lib/git-core/git-remote-https",
+        ]
+        options += ["--workdir", "/app", "--entrypoint", '["python","-m","ml_pipeline.cli"]']
+        command = [BUNDLE / "cluster", "image", "build", "scripts:test", *options]
+        made = run(*command, "--dir", self.dir, cwd=REPOSITORY)
+        return json.loads(made.splitlines()[0])["pinned"]
 
     def receiver(self) -> str:
         return f"http://127.0.0.1:{self.ports['receiver']}"

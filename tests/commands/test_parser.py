@@ -87,7 +87,7 @@ def test_repository_is_this_folder_where_nobody_says():
         (["status", "-x"], "ml-pipeline status has no option -x;"),
         (["status", "staging"], "ml-pipeline status takes no 'staging' here;"),
         (["status", "--output", "jsn"], "--output: 'jsn' is not known; did you mean json?"),
-        (["image", "x"], "'x' is not known, it is one of trainer, serving;"),
+        (["image", "x"], "'x' is not known, it is one of trainer, serving, scripts;"),
         (["promote"], "the following arguments are required: RUN;"),
         ([], "the following arguments are required: COMMAND;"),
         (["promote", "x", "--steps", "a"], "'a' must be whole numbers such as 10,50,100;"),

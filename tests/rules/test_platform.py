@@ -1,7 +1,10 @@
 import pytest
 import yaml
+from ml_pipeline.adapters.kustomize import Overlays
+from ml_pipeline.commands.parser import parsed
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.platform import cluster_wide, platform_overlays, pod_identity
+from ml_pipeline.rules.render import applied, drift
 
 
 def hard(raw: bytes) -> dict[str, str]:
@@ -47,3 +50,69 @@ def test_pods_have_an_identity_where_there_is_a_cluster(snapshot, part, account)
         "priorityClassName": cluster_wide(staging, part),
     }
     assert pod_identity(local, part) == {}
+
+
+RECONCILE = b"""reconcile:
+  image: {repository: r.example.com/scripts, digest: "sha256:%s"}
+  secret: pushes
+""" % (b"a" * 64)
+OVERLAY = "environments/staging/platform/reconcile/kustomization.yaml"
+
+
+def reconciler(files) -> dict[str, dict]:
+    """The objects of the Deployment's overlay, as Kustomize builds them."""
+    whole = applied(files, drift(load_snapshot(files)))
+    with Overlays(whole) as overlays:
+        stream = yaml.safe_load_all(overlays.stream(OVERLAY.rpartition("/")[0]))
+        return {thing["kind"]: thing for thing in stream}
+
+
+def test_nothing_commits_in_a_cluster_that_is_not_told_to(files):
+    assert OVERLAY not in platform_overlays(load_snapshot(files))
+
+
+def test_reconcile_is_one_pod_of_the_pinned_image_with_its_facts(files):
+    files["environments/staging/environment.yaml"] += RECONCILE
+    deployment = reconciler(files)["Deployment"]
+    assert deployment["metadata"]["namespace"] == "staging-platform"
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (
+        1,
+        {"type": "Recreate"},
+    )
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "reconcile"
+    assert pod["volumes"][0]["secret"]["secretName"] == "pushes"
+    (container,) = pod["containers"]
+    assert container["image"] == "r.example.com/scripts@sha256:" + "a" * 64
+    found = parsed(container["args"])
+    assert (found.command, found.env, found.clone, found.branch) == (
+        "reconcile",
+        "staging",
+        "https://git.example.com/team/ml-pipeline.git",
+        "main",
+    )
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts == {"credentials": str(found.credentials), "work": str(found.work)}
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        (b"https://git.example.com/team/ml-pipeline.git", 443),
+        (b"ssh://git@git.example.com/team/ml-pipeline.git", 22),
+        (b"ssh://git@git.example.com:2222/team/ml-pipeline.git", 2222),
+        (b"http://git.staging-platform.svc:3000/team", 3000),
+    ],
+)
+def test_network_lets_it_reach_git_mlflow_api_and_metrics_alone(files, url, port):
+    raw = files["environments/staging/environment.yaml"] + RECONCILE
+    files["environments/staging/environment.yaml"] = raw.replace(
+        b"https://git.example.com/team/ml-pipeline.git", url
+    )
+    policy = reconciler(files)["NetworkPolicy"]["spec"]
+    assert policy["podSelector"] == {"matchLabels": {"app": "reconcile"}}
+    assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
+    assert "ingress" not in policy
+    ports = [[entry["port"] for entry in rule["ports"]] for rule in policy["egress"]]
+    assert ports == [[port], [5000], [443, 6443], [9090], [53, 53]]
+    assert all(rule.get("to") for rule in (policy["egress"][1], policy["egress"][3]))

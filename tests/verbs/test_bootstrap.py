@@ -69,6 +69,18 @@ def test_apply_makes_the_token_once_and_names_the_hook(team, connected, tmp_path
     assert len(connected.applied) == 3
 
 
+def test_secret_that_pushes_is_asked_for_where_it_is_not_there(team, connected, tmp_path, capsys):
+    path = team / "environments/staging/environment.yaml"
+    image = '{repository: r.example.com/scripts, digest: "sha256:' + "a" * 64 + '"}'
+    path.write_text(path.read_text() + f"reconcile: {{image: {image}, secret: pushes}}\n")
+    bootstrap(team, connected, tmp_path, "--apply")
+    asked = "secret staging-platform/pushes is not there: make it from the key or token that pushes"
+    assert asked in capsys.readouterr().err
+    connected.objects["/api/v1/namespaces/staging-platform/secrets/pushes"] = {}
+    bootstrap(team, connected, tmp_path, "--apply")
+    assert asked not in capsys.readouterr().err
+
+
 def test_cluster_is_recorded_and_the_fact_is_asked_for(team, connected, tmp_path, capsys):
     bootstrap(team, connected, tmp_path, "--apply")
     assert connected.patched[0][2] == {"metadata": {"annotations": {"ml-pipeline/cluster": UID}}}

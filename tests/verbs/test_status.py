@@ -312,6 +312,29 @@ def test_job_that_git_asks_for_and_is_not_there_is_a_finding(staging, api, tmp_p
     )
 
 
+def test_reconcile_that_lacks_something_is_a_finding(staging, api, tmp_path, capsys):
+    """Its pod runs, and its readiness probe prints what it lacks."""
+    path = staging / "environments/staging/environment.yaml"
+    image = '{repository: r.example.com/scripts, digest: "sha256:' + "a" * 64 + '"}'
+    path.write_text(path.read_text() + f"reconcile: {{image: {image}, secret: pushes}}\n")
+    git(staging, "commit", "--quiet", "--all", "--message", "Commit in the cluster")
+    git(staging, "push", "--quiet", "origin", "main")
+    running = {
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "containerStatuses": [{"state": {"running": {"startedAt": "now"}}}],
+    }
+    metadata = {"name": "reconcile-1", "namespace": "staging-platform"}
+    api.put(PODS, "staging-platform", {"metadata": metadata, "spec": {}, "status": running})
+    event = {
+        "involvedObject": {"name": "reconcile-1"},
+        "reason": "Unhealthy",
+        "message": "Readiness probe failed: held since noon: the token has expired\n",
+    }
+    api.put(EVENTS, "staging-platform", event)
+    assert on_staging(staging, api, tmp_path) == 1
+    assert "reconcile: held since noon: the token has expired" in capsys.readouterr().out
+
+
 def test_shard_that_is_no_more_is_a_finding(staging, api, tmp_path, capsys):
     path = f"{KUSTOMIZATIONS.path}/namespaces/staging-platform/{KUSTOMIZATIONS.plural}"
     api.objects[path]["items"].append({"metadata": {"name": "training-3"}, "spec": {}})

@@ -11,7 +11,7 @@ from ml_pipeline.adapters.revisions import blob_id
 from ml_pipeline.documents.faults import PipelineError
 
 LOCK = "requirements.lock"
-IMAGES = ("trainer", "serving")
+IMAGES = ("trainer", "serving", "scripts")
 PACKAGE = "scripts/ml_pipeline"
 
 

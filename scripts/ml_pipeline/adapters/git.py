@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.git_access import GitAccess, explained
 from ml_pipeline.adapters.revisions import Revisions
 from ml_pipeline.documents.faults import ConflictError, PipelineError
 from ml_pipeline.rules.render import Changes
 
 AUTOMATION = ("ml-pipeline", "ml-pipeline@users.noreply.github.com")
+# The branch has moved, or moves just now. Whatever else a server says to a push, such as a protected branch, stays as it is.
 _REJECTED = re.compile(
-    r"stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|remote rejected|incorrect old value"
+    r"stale info|fetch first|non-fast-forward|failed to update ref|failed to lock|cannot lock ref"
+    r"|incorrect old value|reference already exists"
 )
+_REFUSED = re.compile(r"remote rejected\] .*\((.*)\)")
 _ATTEMPTS, _LOCKED_SECONDS = 20, 0.02
 _ROLES = ("author", "committer")
 LOCK_SECONDS = 5.0
@@ -44,12 +48,28 @@ class Version:
     body: bytes | None
 
 
-class Repository(Revisions):
-    """A git repository with a remote; `remote` is where the branch that counts lives."""
+class GitError(PipelineError):
+    """git refused; carries what it said, and the cause in it."""
 
-    def __init__(self, path: Path, *, remote: str = "origin", branch: str = "main") -> None:
+    def __init__(self, command: str, stderr: str, cause: str = "") -> None:
+        self.stderr, self.cause = stderr, cause or _cause(stderr)
+        super().__init__(f"git {command}: {self.cause}")
+
+
+class Repository(Revisions):
+    """A git repository with a remote; `remote` is where the branch that counts lives, `access` how it is reached where
+    that is not git's own business."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        remote: str = "origin",
+        branch: str = "main",
+        access: GitAccess | None = None,
+    ) -> None:
         super().__init__(path)
-        self.remote, self.branch = remote, branch
+        self.remote, self.branch, self.access = remote, branch, access
 
     @cached_property
     def _git(self) -> Any:
@@ -70,7 +90,7 @@ class Repository(Revisions):
 
     def default_branch(self) -> str:
         """The branch that HEAD of the remote names; `main` where it names none."""
-        listed = self.call("ls-remote", "--symref", self.remote, "HEAD")
+        listed = self._talk("ls-remote", "--symref", self.remote, "HEAD")
         named = re.match(r"ref: refs/heads/(\S+)\s+HEAD", listed)
         return named[1] if named else "main"
 
@@ -97,7 +117,7 @@ class Repository(Revisions):
         return self.revision(self.tracking)
 
     def _fetch_once(self) -> None:
-        self.call("fetch", "--quiet", self.remote, f"+refs/heads/{self.branch}:{self.tracking}")
+        self._talk("fetch", "--quiet", self.remote, f"+refs/heads/{self.branch}:{self.tracking}")
 
     def commit(
         self, parent: str, changes: Changes, message: str, author: tuple[str, str] | None = None
@@ -155,20 +175,21 @@ class Repository(Revisions):
     def push_branch(self, revision: str, branch: str, expected: str = "") -> None:
         """Set any branch of the remote, if it is still at `expected` (empty: if it does not exist)."""
         reference = f"refs/heads/{branch}"
+        lease = f"--force-with-lease={reference}:{expected}"
         try:
-            self._git.push(
-                "--quiet",
-                f"--force-with-lease={reference}:{expected}",
-                self.remote,
-                f"{revision}:{reference}",
-            )
-        except self._error as error:
-            if _REJECTED.search(str(error.stderr)):
+            self._talk("push", "--quiet", lease, self.remote, f"{revision}:{reference}")
+        except GitError as error:
+            if _REJECTED.search(error.stderr):
                 raise ConflictError(
                     f"{self.remote}/{branch} has moved; run the command again"
                 ) from error
+            if refused := _REFUSED.search(error.stderr):
+                text = f"{self.remote} refuses the push to {branch} ({refused[1]})"
+                raise PipelineError(
+                    f"{text}; let whose key or token this is push there, past the branch's protection"
+                ) from error
             raise PipelineError(
-                f"push to {self.remote} failed: {_cause(error)}; check the remote and your rights"
+                f"push to {self.remote} failed: {error.cause}; check the remote and your rights"
             ) from error
 
     def propose(
@@ -248,7 +269,35 @@ class Repository(Revisions):
         try:
             return str(getattr(self._git, name.replace("-", "_"))(*rest, env=env))
         except self._error as error:
-            raise PipelineError(f"git {name}: {_cause(error)}") from error
+            raise GitError(name, str(error.stderr)) from error
+
+    def _talk(self, *arguments: str) -> str:
+        """Output of a git command that needs the remote."""
+        if self.access is None:
+            return self.call(*arguments)
+        try:
+            raw = processes.run(
+                ["git", *arguments],
+                cwd=self.path,
+                env=self.access.variables(),
+                seconds=self.access.seconds,
+            )
+        except processes.ProgramError as error:
+            raise GitError(arguments[0], error.stderr, explained(error.stderr)) from error
+        return os.fsdecode(raw).removesuffix("\n")
+
+
+def open_clone(path: Path, url: str, branch: str, access: GitAccess) -> Repository:
+    """A bare repository of one's own that follows one branch of an address; made where it is not there yet, and taken up
+    where a process that made it, or worked in it, was killed."""
+    path.mkdir(parents=True, exist_ok=True)
+    clear_stale_locks(path)
+    processes.run(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}"], cwd=path)
+    # A gc in the background would have nobody to reap it in a container.
+    for key in ("gc.autoDetach", "maintenance.autoDetach"):
+        processes.run(["git", "config", key, "false"], cwd=path)
+    processes.run(["git", "config", "remote.origin.url", url], cwd=path)
+    return Repository(path, branch=branch, access=access)
 
 
 def clear_stale_locks(repository: Path, older_than: float = LOCK_SECONDS) -> None:
@@ -273,17 +322,17 @@ def _quoted(path: str) -> bytes:
     return b'"' + raw + b'"'
 
 
-def _cause(error: Any) -> str:
-    if "shallow update not allowed" in str(error.stderr):
+def _cause(stderr: str) -> str:
+    if "shallow update not allowed" in stderr:
         return "a shallow clone lacks the history; fetch it with `git fetch --unshallow`"
     lines = [
         line.strip(" '")
-        for line in str(error.stderr).removeprefix("\n  stderr: '").splitlines()
+        for line in stderr.removeprefix("\n  stderr: '").splitlines()
         if line.strip(" '")
     ]
     telling = (
         [line for line in lines if line.startswith(("fatal:", "error:"))]
         or lines[-1:]
-        or [str(error)]
+        or ["no message"]
     )
     return telling[0].removeprefix("fatal: ").removeprefix("error: ")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_pipeline.documents.faults import PipelineError
 
@@ -26,28 +27,43 @@ def run(
     cwd: Path | None = None,
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    seconds: float | None = None,
 ) -> bytes:
-    """Standard output of a program.
+    """Standard output of a program, which may take some `seconds`; without, as long as it likes.
 
     Raises:
-        ProgramError: it is not there, or it ended with another code than 0.
+        ProgramError: it is not there, it ended with another code than 0, or it took too long.
     """
+    options: dict[str, Any] = {
+        "cwd": cwd,
+        "stdin": None if stdin is None else subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "env": None if env is None else {**os.environ, **env},
+        # What it has started holds its pipes too, and is ended with it.
+        "start_new_session": seconds is not None,
+    }
     try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            input=stdin,
-            capture_output=True,
-            env=None if env is None else {**os.environ, **env},
-            check=False,
-        )
+        process: Started = subprocess.Popen(command, **options)
     except FileNotFoundError as error:
         raise ProgramError(
             command, 127, f"{error.filename or command[0]} is not there; run `make setup`"
         ) from error
-    if done.returncode:
-        raise ProgramError(command, done.returncode, done.stderr.decode(errors="replace"))
-    return done.stdout
+    with process:
+        try:
+            output, errors = process.communicate(stdin, timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise ProgramError(
+                command, 124, f"timed out after {seconds:g} s; it was ended"
+            ) from error
+        finally:
+            # Interrupted: nobody waits for it any more.
+            if process.poll() is None:
+                process.kill()
+    if process.returncode:
+        raise ProgramError(command, process.returncode, errors.decode(errors="replace"))
+    return output
 
 
 def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Started:

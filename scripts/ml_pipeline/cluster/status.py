@@ -21,6 +21,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.flux import PARTS, SOURCE, surplus
 from ml_pipeline.rules.flux_status import applied, flux_findings
 from ml_pipeline.rules.pods import JobView, note, views
+from ml_pipeline.rules.reconciler import SELECTOR, reconciler_findings
 from ml_pipeline.rules.render import drift
 from ml_pipeline.rules.serving import RUN
 from ml_pipeline.rules.training import job_name
@@ -57,6 +58,10 @@ def look(
         shown.applied = dict.fromkeys(PARTS, "") | applied(found)
         shown.findings += flux_findings(sources[0] if sources else None, found, environment.cluster)
         shown.findings += _surplus(environment, found)
+    if environment.reconcile:
+        pods = cluster.objects(PODS, names.platform, SELECTOR)
+        told = cluster.objects(EVENTS, names.platform)
+        shown.findings += reconciler_findings(pods, told, names.platform)
     jobs = cluster.objects(JOBS, names.training, selector)
     pods = cluster.objects(PODS, names.training) if jobs else []
     events = cluster.objects(EVENTS, names.training) if jobs else []

@@ -25,6 +25,28 @@ def _reconcile_arguments(arguments: Arguments) -> None:
         help="state folder of the embedded environment, or of a bridge (default: that of the checkout)",
     )
     cluster(arguments)
+    arguments.add_argument(
+        "--clone",
+        metavar="URL",
+        help="work in a clone of this address, as a Deployment does; with credentials that are mounted",
+    )
+    arguments.add_argument(
+        "--branch", default="main", metavar="NAME", help="branch of --clone (default: main)"
+    )
+    arguments.add_argument(
+        "--credentials",
+        type=Path,
+        default=Path("/credentials"),
+        metavar="DIR",
+        help="for --clone: a Secret with identity and known_hosts, or password (default: /credentials)",
+    )
+    arguments.add_argument(
+        "--work",
+        type=Path,
+        default=Path("/work"),
+        metavar="DIR",
+        help="for --clone: where clone and heartbeat are kept (default: /work)",
+    )
     passes = arguments.add_mutually_exclusive_group()
     passes.add_argument(
         "--once",
@@ -44,8 +66,13 @@ def _reconcile_arguments(arguments: Arguments) -> None:
 
 
 def _reconcile(options: Options) -> int:
-    from ml_pipeline.verbs.reconcile import reconcile
+    from ml_pipeline.verbs.reconcile import Unattended, reconcile, reconcile_unattended
 
+    if options.clone:
+        how = Unattended(options.clone, options.branch, options.credentials, options.work)
+        return reconcile_unattended(
+            options.env, how, cluster=cluster_of(options), passes=options.passes
+        )
     return reconcile(
         options.repo,
         options.env,
@@ -130,7 +157,7 @@ def _schemas(options: Options) -> int:
 
 
 def _image_arguments(arguments: Arguments) -> None:
-    arguments.add_argument("name", choices=("trainer", "serving"), help="whose code")
+    arguments.add_argument("name", choices=("trainer", "serving", "scripts"), help="whose code")
     arguments.add_argument(
         "--revision",
         default="HEAD",
@@ -182,7 +209,7 @@ GROUP = Group(
         ),
         Command(
             "image",
-            "print the digest that pins trainer or serving code",
+            "print the digest that pins the code of an image",
             _image_arguments,
             _image,
             example="image trainer",

@@ -96,6 +96,15 @@ class GitSource(Strict):
     )
 
 
+class Reconciler(Strict):
+    """The Deployment of `ml-pipeline reconcile`, which commits what has happened."""
+
+    image: Image = Field(description="Image of scripts/Dockerfile, with its digest; required.")
+    secret: Slug = Field(
+        description="Secret with the deploy key or the token that pushes, keys as in Flux's Secrets; required."
+    )
+
+
 class Pool(Strict):
     """Nodes of one kind."""
 
@@ -160,6 +169,9 @@ class Environment(Strict):
     images: Images = Field(description="Images by digest; required.")
     tracking: Tracking = Field(description="MLflow; required.")
     artifacts: Artifacts = Field(description="Artifact store; required.")
+    reconcile: Reconciler | None = Field(
+        None, description="What commits receipts and rollout steps in the cluster; default none."
+    )
     pools: tuple[Pool, ...] = Field(
         description="Node pools and prices; required.", min_length=1, strict=False
     )

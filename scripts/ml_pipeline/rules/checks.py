@@ -168,6 +168,19 @@ def _options(
         )
 
 
+def _reconciler(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
+    if environment.reconcile is None:
+        return
+    if environment.runtime == "embedded":
+        yield snapshot.fault(
+            path, "reconcile", "goes with a cluster; remove it, `up` commits what has happened here"
+        )
+    if environment.reconcile.image.digest is None:
+        yield snapshot.fault(
+            path, "reconcile.image.digest", "is missing; pin what `make image NAME=scripts` prints"
+        )
+
+
 def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
     folder = path.split("/")[1]
     if environment.name != folder:
@@ -192,6 +205,7 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
             "images.serving.digest",
             "is missing; pin the image, `ml-pipeline image serving` prints the embedded one",
         )
+    yield from _reconciler(snapshot, path, environment)
     names = [pool.name for pool in environment.pools]
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield snapshot.fault(path, "pools", f"{name!r} stands twice; rename one")

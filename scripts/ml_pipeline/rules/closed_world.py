@@ -30,7 +30,7 @@ _RENDERED = re.compile(
     | serving/[^/]+/(?:kustomization|promotion/kustomization|promotion/seldondeployment)\.yaml
     | (?:training|serving)/serviceaccount\.yaml
     | flux/(?:[^/]+/)?kustomization\.yaml
-    | platform/(?:(?:cluster|serving|training)/)?kustomization\.yaml""",
+    | platform/(?:(?:cluster|reconcile|serving|training)/)?kustomization\.yaml""",
     re.VERBOSE,
 )
 # What the ServiceAccount `platform` may apply in the namespaces of training and serving (base/flux/access), without Kueue's queue.

@@ -1,6 +1,8 @@
 """From an environment's facts to what Flux keeps in its namespaces, `environments/<env>/platform/`: policies, priorities,
-quotas, network, storage. The folders `secrets/` and `team/` there are people's own; each that has a kustomization is included."""
+quotas, network, storage, `reconcile`. The folders `secrets/` and `team/` there are people's own; each that has a
+kustomization is included."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +15,7 @@ from ml_pipeline.rules.overlays import in_namespace, kustomization_file, operati
 _BASE = "../../../../base/platform"
 _RENDERED = ("cluster", "serving", "training")
 OWN = ("secrets", "team")
+_PORTS = {"http": 80, "https": 443, "ssh": 22}
 _ACCOUNTS = {"training": "trainer", "serving": "predictor"}
 
 
@@ -122,9 +125,10 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
                 operation("/spec/clusterQueue", cluster_wide(environment, "training")),
             )
         )
+    reconciler = _reconciler(environment)
     return {
         "platform/kustomization.yaml": kustomization_file(
-            resources=sorted([*_RENDERED, *own]),
+            resources=sorted([*_RENDERED, *own, *(["reconcile"] if reconciler else [])]),
             labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
         ),
         "platform/cluster/kustomization.yaml": cluster_overlay(files, environment),
@@ -132,7 +136,45 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
             training, parts + queue, patches=patches
         ),
         "platform/serving/kustomization.yaml": in_namespace(serving, [f"{_BASE}/network/serving"]),
+        **reconciler,
     }
+
+
+def _reconciler(environment: Environment) -> dict[str, dict[str, Any]]:
+    """What commits in the cluster, where the environment names it: in the platform namespace, whose account it runs as."""
+    chosen, source = environment.reconcile, environment.source
+    if chosen is None or source is None:
+        return {}
+    container = "/spec/template/spec/containers/0"
+    where = {"--env": environment.name, "--clone": source.url, "--branch": environment.branch}
+    deployment = [
+        operation(f"{container}/image", f"{chosen.image.repository}@{chosen.image.digest}"),
+        *(
+            operation(f"{container}/args/-", f"{option}={value}", op="add")
+            for option, value in where.items()
+        ),
+        operation("/spec/template/spec/volumes/0/secret/secretName", chosen.secret),
+    ]
+    network = [
+        operation("/spec/egress/0/ports/0/port", _port(source.url)),
+        operation("/spec/egress/1/ports/0/port", _port(environment.tracking.uri)),
+    ]
+    overlay = in_namespace(
+        environment.namespaces.platform,
+        [f"{_BASE}/reconcile"],
+        patches=[
+            patch({"kind": "Deployment"}, *deployment),
+            patch({"kind": "NetworkPolicy"}, *network),
+        ],
+    )
+    return {"platform/reconcile/kustomization.yaml": overlay}
+
+
+def _port(address: str) -> int:
+    """The TCP port of an address, the usual one of its scheme where it names none."""
+    scheme, _, rest = address.partition("://")
+    named = re.search(r":([0-9]+)$", rest.partition("/")[0])
+    return int(named[1]) if named else _PORTS[scheme]
 
 
 def _bindings(files: Files) -> Iterable[str]:

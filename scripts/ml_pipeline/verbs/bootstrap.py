@@ -155,6 +155,7 @@ def _what_is_left(
         (source.secret, "the credentials of the repository"),
         (source.decryption, "the age key of SOPS"),
         (source.commit_status, "the token for commit statuses"),
+        (facts.reconcile and facts.reconcile.secret, "the key or token that pushes"),
     ):
         if name and not cluster.exists(f"/api/v1/namespaces/{namespace}/secrets/{name}"):
             lines.append(

@@ -8,7 +8,7 @@ from ml_pipeline.verbs import console
 
 
 def image(repo: Path, name: str, *, revision: str = "HEAD") -> int:
-    """Print the digest of `trainer` or `serving` at a revision."""
+    """Print the digest of `trainer`, `serving` or `scripts` at a revision."""
     repository = Repository(repo)
     console.result(digest_at(repository, repository.revision(revision), name))
     return console.OK

@@ -1,5 +1,7 @@
 """`ml-pipeline reconcile`: one idempotent pass from what has happened to what git says, or one pass after another."""
 
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +12,15 @@ from typing import Literal
 
 from ml_pipeline.adapters.code import PACKAGE, package_at, package_here
 from ml_pipeline.adapters.facts import read_facts
-from ml_pipeline.adapters.git import AUTOMATION, Commit, Repository, clear_stale_locks
+from ml_pipeline.adapters.git import (
+    AUTOMATION,
+    Commit,
+    Repository,
+    clear_stale_locks,
+    open_clone,
+)
+from ml_pipeline.adapters.git_access import GitAccess
+from ml_pipeline.adapters.heartbeat import Heartbeat
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.adapters.reading import Reading
 from ml_pipeline.cluster import observe as cluster_observe
@@ -28,11 +38,34 @@ from ml_pipeline.verbs import console
 from ml_pipeline.verbs.registry import Follower
 
 PASS_SECONDS = 0.5
+FORGE_SECONDS = 10.0  # between two passes where each of them asks a git server of many
 HELD = "held"  # the state file in which `status` finds what is held
 _ATTEMPTS = 10
 _TO_THE_MINUTE = 16
+_TERMINATED = 143
 Passes = Literal["endless", "once", "plan"]
 Look = Callable[[Snapshot, set[str]], Observed]
+
+
+@dataclass(frozen=True)
+class Unattended:
+    """How it runs where nobody looks, in a cluster: in a clone of its own, with credentials that are mounted. `work` is a
+    folder that may be lost at any time."""
+
+    url: str
+    branch: str
+    credentials: Path
+    work: Path
+
+    def clone(self) -> Repository:
+        """The clone, made where it is not there yet; nothing is fetched."""
+        access = GitAccess(self.credentials)
+        return open_clone(self.work / "repository", self.url, self.branch, access)
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """Where a kubelet looks whether it is alive."""
+        return Heartbeat(self.work / "heartbeat")
 
 
 @dataclass(frozen=True)
@@ -59,6 +92,7 @@ class Eyes:
     state: State | None = None
     registry: Follower | None = None
     told: tuple[Held, ...] = ()
+    heartbeat: Heartbeat | None = None
 
     @cached_property
     def reading(self) -> Reading:
@@ -78,6 +112,11 @@ class Eyes:
             self.state.drop(HELD)
         self.told = held
 
+    def beat(self) -> None:
+        """Say that a pass has ended. What is held because of a file is told by the file's own review, and is no trouble."""
+        if self.heartbeat:
+            self.heartbeat.beat([str(entry) for entry in self.told if "/" not in entry.what])
+
 
 def reconcile(
     repo: Path,
@@ -95,6 +134,10 @@ def reconcile(
     eyes = open_eyes(repo, environment, state, cluster)
     if passes == "endless":
         return _endless(eyes, environment)
+    return _once(eyes, environment, passes)
+
+
+def _once(eyes: Eyes, environment: str, passes: Passes) -> int:
     steps, held = one_pass(eyes, environment, dry_run=passes == "plan")
     for step in steps:
         console.result(f"{step.subject}: {step.reason}")
@@ -105,6 +148,29 @@ def reconcile(
     if not steps:
         console.result("nothing to do")
     return console.FINDINGS if held or (passes == "plan" and steps) else console.OK
+
+
+def reconcile_unattended(
+    environment: str, how: Unattended, *, cluster: Cluster = ANY, passes: Passes = "endless"
+) -> int:
+    """As `reconcile`, in a clone of its own. What is not there yet, such as a key, a server or the environment, may come:
+    each pass says what it lacks, and the next one tries again. It does not end when the code on the branch changes, as it
+    runs what its image holds."""
+
+    repository = how.clone()
+    eyes = Eyes(
+        repository,
+        cluster_observe.Observer(cluster, environment, dict).look,
+        (repository.path,),
+        registry=Follower(environment),
+        heartbeat=how.heartbeat,
+    )
+    if passes != "endless":
+        return _once(eyes, environment, passes)
+    # The first process of a container gets no signal that it does not ask for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    how.heartbeat.start()
+    return _endless(eyes, environment)
 
 
 def open_eyes(
@@ -186,7 +252,7 @@ def _endless(eyes: Eyes, environment: str) -> int:
             eyes.tell(held)
             if revision != eyes.reading.revision:
                 there = package_at(eyes.repository, eyes.reading.revision)
-                if code is not None and there != code:
+                if code is not None and there != code and eyes.heartbeat is None:
                     console.talk(
                         f"ended: {PACKAGE} has changed on the branch; the code that is installed now is to be started"
                     )
@@ -195,14 +261,19 @@ def _endless(eyes: Eyes, environment: str) -> int:
         except (PipelineError, OSError) as error:
             for server in eyes.servers:
                 clear_stale_locks(server)
-            line = str(error).splitlines()[0]
-            eyes.tell(_since(eyes, [Hold("reconcile", one_line(line))], ""))
+            eyes.tell(_since(eyes, [_trouble(error)], ""))
         except Exception as error:
             text = f"a bug ends every pass ({one_line(f'{type(error).__name__}: {error}', 200)})"
             text += "; report it with the lines of `ml-pipeline logs reconcile`"
             eyes.tell(_since(eyes, [Hold("reconcile", text)], ""))
+            eyes.beat()
             raise
-        time.sleep(PASS_SECONDS)
+        eyes.beat()
+        time.sleep(FORGE_SECONDS if eyes.heartbeat else PASS_SECONDS)
+
+
+def _trouble(error: Exception) -> Hold:
+    return Hold("reconcile", one_line(str(error).splitlines()[0]))
 
 
 def _rollouts(eyes: Eyes, environment: str) -> list[str]:
