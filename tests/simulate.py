@@ -1,10 +1,11 @@
 """Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
 
+import hashlib
 import json
 import re
 
 from ml_pipeline.adapters.metrics import Counters
-from ml_pipeline.documents.results import Finished
+from ml_pipeline.documents.results import Finished, Word
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.local.serving import evidence_row
 from ml_pipeline.rules.branch import Branch
@@ -56,10 +57,16 @@ def moved(files, environment="staging"):
     return {**files, f"experiments/waiting/data/{identity[:10]}.yaml": receipt}
 
 
-def finished(receipt) -> Finished:
-    """A run that MLflow holds as finished, with this receipt: bytes as they are, other data as JSON."""
+def finished(receipt, identity: str = "a" * 64) -> Finished:
+    """What a pod has left in MLflow and said so, with this receipt: bytes as they are, other data as JSON."""
     raw = receipt if isinstance(receipt, bytes) else json.dumps(receipt).encode()
-    return Finished("1" * 32, "any", raw)
+    return Finished(word(raw, identity), raw, ("mlflow/1/models",))
+
+
+def word(receipt: bytes, identity: str = "a" * 64) -> Word:
+    """What a pod says of a receipt."""
+    digest = hashlib.sha256(receipt).hexdigest()
+    return Word(identity=identity, mlflow_run="1" * 32, receipt_sha256=digest)
 
 
 def observed(files, environment="local", **more) -> Observed:

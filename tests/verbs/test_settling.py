@@ -4,10 +4,11 @@ import os
 import time
 
 import pytest
-from ml_pipeline.adapters import mlflow
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.cli import main
+from ml_pipeline.local import observe as local_observe
 from ml_pipeline.local.state import State
+from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.verbs.reconcile import one_pass, open_eyes
 from ml_pipeline.verbs.up import open_origin
@@ -29,11 +30,7 @@ def test_waiting_results_are_settled(count, tmp_path, monkeypatch, say):
     state = State(tmp_path / ".ml-pipeline")
     open_origin(tmp_path, state)
     state.write("endpoints", {"mlflow": 9})
-    monkeypatch.setattr(
-        mlflow.Tracking,
-        "look",
-        lambda self, awaited, failed: mlflow.Look({i: finished(trained(i)) for i in awaited}),
-    )
+    monkeypatch.setattr(local_observe.Observer, "look", look)
     eyes = open_eyes(tmp_path, "local")
     begun = time.perf_counter()
     steps, held = one_pass(eyes, "local")
@@ -48,6 +45,10 @@ def test_waiting_results_are_settled(count, tmp_path, monkeypatch, say):
         f"{again - settled:.2f} s, one with nothing to do {idle - again:.3f} s"
     )
     assert main(["render", "--check", "--repo", str(clone(tmp_path, state))]) == 0
+
+
+def look(observer, awaited) -> Observed:
+    return Observed("local", {identity: finished(trained(identity)) for identity in awaited})
 
 
 def clone(tmp_path, state):
