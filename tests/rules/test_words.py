@@ -26,7 +26,7 @@ def held(*jobs: SeenJob, results=None, refused=None) -> list[str]:
     heard = hear(jobs, {IDENTITY})
     vouched = vouch(heard, results or {}, refused or {})
     assert vouched.results == {}
-    assert all(hold.reason.isprintable() and len(hold.reason) <= 500 for hold in vouched.held)
+    assert all(hold.reason.isprintable() and len(hold.reason) <= 900 for hold in vouched.held)
     if vouched.held:
         assert vouched.unknown == {IDENTITY}  # and so no failure is recorded
     return [hold.reason for hold in vouched.held]
@@ -87,6 +87,22 @@ def test_of_two_tries_the_last_that_says_anything_counts():
     assert word_of(job(said(first), said(second)), IDENTITY) == second
     assert word_of(job(said(first), PodEnd(137, "peak 5 MiB")), IDENTITY) == first
     assert word_of(job(said(first), PodEnd(0, "x" * 4096)), IDENTITY) == first
+
+
+def test_of_two_jobs_the_last_one_counts():
+    """Such as one with more memory, which has found what the other left and finished it once more."""
+    first, second = word(b"1", IDENTITY), word(b"2", IDENTITY)
+    old = job(said(first), name="z", ended="2026-01-01T00:00:00Z")
+    for ended in ("2026-01-02T00:00:00Z", ""):
+        new = job(said(second), name="a", ended=ended)
+        assert hear([old, new], {IDENTITY}).words == {IDENTITY: second}
+
+
+def test_way_out_is_never_cut_off():
+    again = f"delete the Job with `kubectl -n {'n' * 63} delete job {'j' * 63}`"
+    long = SeenJob("j" * 63, IDENTITY[:10], True, "2026-01-01T00:00:00Z", again, (said(),))  # noqa: FBT003
+    (reason,) = held(long, refused={IDENTITY: "x" * 5000})
+    assert reason.endswith(again)
 
 
 def test_word_counts_however_the_pod_ended():

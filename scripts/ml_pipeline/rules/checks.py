@@ -186,6 +186,10 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
             "source",
             "is missing; outside the embedded runtime name the repository that Flux fetches",
         )
+    if environment.runtime == "embedded" and environment.tracking.secret:
+        yield snapshot.fault(
+            path, "tracking.secret", "has no effect, the embedded MLflow has no login; take it out"
+        )
     if environment.images.serving.digest is None:
         yield snapshot.fault(
             path,

@@ -13,6 +13,10 @@ from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.observed import Hold
 
 _TO_THE_MINUTE = 16
+_LONGEST, _PROBLEM = (
+    900,
+    250,
+)  # characters of a line and of what is wrong, so that the way out has room
 _QUOTED = 60  # characters of a message that are shown
 
 
@@ -43,7 +47,9 @@ class SeenJob:
 
     def hold(self, text: str) -> Hold:
         """Why its result is not taken, since its end."""
-        return Hold(self.what, one_line(text), self.ended[:_TO_THE_MINUTE].replace("T", " "))
+        return Hold(
+            self.what, one_line(text, _LONGEST), self.ended[:_TO_THE_MINUTE].replace("T", " ")
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ def hear(jobs: Iterable[SeenJob], awaited: Iterable[str]) -> Heard:
         mine = by_identity.get(identity[:SHORT], [])
         said = [Said(job, word) for job in mine if isinstance(word := word_of(job, identity), Word)]
         if said:
-            heard.said[identity] = said[-1]
+            # Of several Jobs for one run that which goes on, or has ended last, has seen what the others left.
+            heard.said[identity] = max(said, key=lambda one: one.job.ended or "z")
         elif mine and all(job.ended for job in mine):
             holds = [_silent(job, identity) for job in mine if job.is_complete]
             if holds:
@@ -122,7 +129,8 @@ def vouch(heard: Heard, results: Mapping[str, Finished], refused: Mapping[str, s
         finished = results.get(identity)
         problem = refused.get(identity, "") if finished is None else _differs(finished)
         if problem:
-            text = f"{said.job.what}: {problem}; it is not taken: restore it in MLflow, or {said.job.again}"
+            known = one_line(problem, _PROBLEM)
+            text = f"{said.job.what}: {known}; it is not taken: restore it in MLflow, or {said.job.again}"
             held.append(said.job.hold(text))
         elif finished:
             found[identity] = finished
@@ -131,7 +139,8 @@ def vouch(heard: Heard, results: Mapping[str, Finished], refused: Mapping[str, s
 
 
 def _silent(job: SeenJob, identity: str) -> Hold:
-    problem = word_of(job, identity) or "none of its pods is left to say what it has made"
+    problem = one_line(word_of(job, identity), _PROBLEM)
+    problem = problem or "none of its pods is left to say what it has made"
     text = (
         f"{job.what} has finished, and {problem}; {job.again} "
         "(an image of a trainer that leaves no word has to be replaced in the experiment)"
