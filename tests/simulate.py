@@ -7,6 +7,7 @@ import re
 from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.results import Finished, Word
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.local.observe import Observer, failed_jobs, served
 from ml_pipeline.local.serving import evidence_row
 from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.identity import data_identity
@@ -78,6 +79,17 @@ def observed(files, environment="local", **more) -> Observed:
         for i in Branch(snapshot).awaited(environment)
     }
     return Observed(environment, results=results, **more)
+
+
+def spoken(receipt_of):
+    """`look` of an embedded environment in which a pod has spoken of whatever is awaited: of its receipt, by identity."""
+
+    def look(observer: Observer, awaited: set[str]) -> Observed:
+        results = {i: finished(receipt_of(i), i) for i in awaited}
+        state = observer.state
+        return Observed(observer.environment, results, failed_jobs(state), served(state))
+
+    return look
 
 
 def settle(files, environment="local"):

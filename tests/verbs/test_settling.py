@@ -6,16 +6,15 @@ import time
 import pytest
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.cli import main
-from ml_pipeline.local import observe as local_observe
+from ml_pipeline.local.observe import Observer
 from ml_pipeline.local.state import State
-from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.verbs.reconcile import one_pass, open_eyes
 from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 from tests.many import many
-from tests.simulate import finished, trained
+from tests.simulate import spoken, trained
 
 pytestmark = pytest.mark.slow
 SIZES = [int(size) for size in os.environ.get("SIZES", "100,400,1000").split(",")]
@@ -30,7 +29,7 @@ def test_waiting_results_are_settled(count, tmp_path, monkeypatch, say):
     state = State(tmp_path / ".ml-pipeline")
     open_origin(tmp_path, state)
     state.write("endpoints", {"mlflow": 9})
-    monkeypatch.setattr(local_observe.Observer, "look", look)
+    monkeypatch.setattr(Observer, "look", spoken(trained))
     eyes = open_eyes(tmp_path, "local")
     begun = time.perf_counter()
     steps, held = one_pass(eyes, "local")
@@ -45,10 +44,6 @@ def test_waiting_results_are_settled(count, tmp_path, monkeypatch, say):
         f"{again - settled:.2f} s, one with nothing to do {idle - again:.3f} s"
     )
     assert main(["render", "--check", "--repo", str(clone(tmp_path, state))]) == 0
-
-
-def look(observer, awaited) -> Observed:
-    return Observed("local", {identity: finished(trained(identity)) for identity in awaited})
 
 
 def clone(tmp_path, state):

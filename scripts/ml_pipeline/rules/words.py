@@ -139,10 +139,11 @@ def vouch(heard: Heard, results: Mapping[str, Finished], refused: Mapping[str, s
 
 
 def _silent(job: SeenJob, identity: str) -> Hold:
-    problem = one_line(word_of(job, identity), _PROBLEM)
-    problem = problem or "none of its pods is left to say what it has made"
+    problem = word_of(job, identity)
+    assert isinstance(problem, str)
+    known = one_line(problem, _PROBLEM) or "none of its pods is left to say what it has made"
     text = (
-        f"{job.what} has finished, and {problem}; {job.again} "
+        f"{job.what} has finished, and {known}; {job.again} "
         "(an image of a trainer that leaves no word has to be replaced in the experiment)"
     )
     return job.hold(text)
