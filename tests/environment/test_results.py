@@ -101,14 +101,14 @@ def server(tmp_path_factory):
 
 
 def left(server, experiment: str, receipts: dict[str, bytes]) -> dict[str, Word]:
-    """What pods have said once they have left these receipts, by identity."""
-    runs = {
-        identity: server.finish(experiment, identity, raw) for identity, raw in receipts.items()
-    }
-    return {
-        identity: word(raw, identity).model_copy(update={"mlflow_run": runs[identity]})
-        for identity, raw in receipts.items()
-    }
+    """What pods have said once they have left these receipts, by identity; $RUN in one is the folder of its run."""
+    said = {}
+    for identity, raw in receipts.items():
+        run = server.finish(experiment, identity, raw)
+        receipt = raw.replace(b"$RUN", f"mlflow/{experiment}/{run}/artifacts".encode())
+        server.put(experiment, run, receipt)
+        said[identity] = word(receipt, identity).model_copy(update={"mlflow_run": run})
+    return said
 
 
 def looked(server, words: dict[str, Word]) -> Vouched:
@@ -129,17 +129,19 @@ def test_every_kind_of_nonsense_is_settled_beside_good_results(server):
     good = awaited[len(receipts) :]
     left_there = dict(zip(awaited, receipts, strict=False))
     for identity in good:
-        receipt = {**trained(identity), "artifact": None}
-        left_there[identity] = finished(receipt).receipt
+        good_one = trained(identity)
+        good_one["artifact"]["uri"] = "$RUN/model"
+        left_there[identity] = finished(good_one).receipt
     vouched = looked(server, left(server, server.store.create_experiment("nonsense"), left_there))
-    too_large = {identity for identity, raw in left_there.items() if len(raw) > MAX_BYTES}
+    too_large = {identity for identity, raw in left_there.items() if len(raw) > MAX_BYTES + 1}
     assert vouched.unknown == too_large
     steps = plan(snapshot, Observed("local", vouched.results, unknown=vouched.unknown))
     after = snapshot
     for step in steps:
         after = after.after(step.changes.write, step.changes.delete)
     settled = {i: after.runs[i].outcome for i in awaited if i in after.runs}
-    assert settled == dict.fromkeys(left_there.keys() - too_large, "failed")
+    failed = dict.fromkeys(left_there.keys() - too_large, "failed")
+    assert settled == failed | dict.fromkeys(good, "succeeded")
 
 
 def test_receipt_that_is_not_in_the_artifact_store_holds_its_run_alone(server):

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -29,6 +30,10 @@ USERNAME, PASSWORD, TOKEN = (
     "MLFLOW_TRACKING_TOKEN",
 )
 _LARGEST_ANSWER = 16 * 2**20
+_ASKED_ALONE = (
+    10  # runs that are asked for one by one; more are searched for, this many in a query:
+)
+_IN_ONE_QUERY, _EXPERIMENTS = 200, 1000
 _GIVEN_UP = 5  # results that cannot be fetched, before the others are left for the next look
 _DENIED = (401, 403)
 _ARTIFACTS = "mlflow-artifacts:/"  # what MLflow's own artifact proxy calls its root
@@ -81,6 +86,19 @@ class _OneRun(_Answer):
     run: _Run
 
 
+class _Runs(_Answer):
+    runs: list[_Run] = []
+
+
+class _Experiment(_Part):
+    experiment_id: str
+
+
+class _Experiments(_Answer):
+    experiments: list[_Experiment] = []
+    next_page_token: str | None = None
+
+
 class RefusedError(UnavailableError):
     """The server answers, and not this question."""
 
@@ -129,9 +147,14 @@ class Tracking:
         self._receipts = {w: known for w, known in self._receipts.items() if w in words.values()}
         results: dict[str, Finished] = {}
         refused: dict[str, str] = {}
+        runs: dict[str, _Run] = {}
+        new = [word.mlflow_run for word in words.values() if word not in self._receipts]
+        if len(new) > _ASKED_ALONE:
+            with suppress(UnavailableError):  # the first one that is asked for by itself says why
+                runs = self._searched(new)
         for identity, word in words.items():
             try:
-                results[identity] = self._finished(word)
+                results[identity] = self._finished(word, runs.get(word.mlflow_run))
             except RefusedError as error:
                 refused[identity] = str(error)
                 if len(refused) == _GIVEN_UP:
@@ -152,11 +175,30 @@ class Tracking:
         """What looks before have read."""
         return {i: self._receipts[word] for i, word in words.items() if word in self._receipts}
 
-    def _finished(self, word: Word) -> Finished:
+    def _searched(self, run_ids: list[str]) -> dict[str, _Run]:
+        """Many runs in few answers; one that is not among them is asked for by itself."""
+        experiments: list[str] = []
+        token: str | None = ""
+        while token is not None:
+            body = {"max_results": _EXPERIMENTS} | ({"page_token": token} if token else {})
+            page = self._post("experiments/search", body, _Experiments)
+            experiments += [experiment.experiment_id for experiment in page.experiments]
+            token = page.next_page_token or None
+        found: dict[str, _Run] = {}
+        for first in range(0, len(run_ids), _IN_ONE_QUERY):
+            names = ", ".join(f"'{run}'" for run in run_ids[first : first + _IN_ONE_QUERY])
+            query = {"filter": f"attributes.run_id IN ({names})", "max_results": _IN_ONE_QUERY}
+            for start in range(0, len(experiments), _EXPERIMENTS):
+                part = {"experiment_ids": experiments[start : start + _EXPERIMENTS]}
+                answer = self._post("runs/search", query | part, _Runs)
+                found |= {run.info.run_id: run for run in answer.runs}
+        return found
+
+    def _finished(self, word: Word, run: _Run | None = None) -> Finished:
         """What MLflow has of a run. It is asked once more as long as that is not what the pod has left."""
         if word in self._receipts:
             return self._receipts[word]
-        run = self._run(word.mlflow_run)
+        run = run or self._run(word.mlflow_run)
         query = urllib.parse.urlencode({"path": RECEIPT, "run_uuid": word.mlflow_run})
         request = urllib.request.Request(f"{self.uri}/get-artifact?{query}")
         raw = self._answer(request, MAX_BYTES + 1, attachment=RECEIPT)
