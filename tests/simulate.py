@@ -1,11 +1,13 @@
 """Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
 
+import hashlib
 import json
 import re
 
 from ml_pipeline.adapters.metrics import Counters
-from ml_pipeline.documents.results import Finished
+from ml_pipeline.documents.results import Finished, Word
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.local.observe import Observer, failed_jobs, served
 from ml_pipeline.local.serving import evidence_row
 from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.identity import data_identity
@@ -56,10 +58,16 @@ def moved(files, environment="staging"):
     return {**files, f"experiments/waiting/data/{identity[:10]}.yaml": receipt}
 
 
-def finished(receipt) -> Finished:
-    """A run that MLflow holds as finished, with this receipt: bytes as they are, other data as JSON."""
+def finished(receipt, identity: str = "a" * 64) -> Finished:
+    """What a pod has left in MLflow and said so, with this receipt: bytes as they are, other data as JSON."""
     raw = receipt if isinstance(receipt, bytes) else json.dumps(receipt).encode()
-    return Finished("1" * 32, "any", raw)
+    return Finished(word(raw, identity), raw, ("mlflow/1/models",))
+
+
+def word(receipt: bytes, identity: str = "a" * 64) -> Word:
+    """What a pod says of a receipt."""
+    digest = hashlib.sha256(receipt).hexdigest()
+    return Word(identity=identity, mlflow_run="1" * 32, receipt_sha256=digest)
 
 
 def observed(files, environment="local", **more) -> Observed:
@@ -71,6 +79,17 @@ def observed(files, environment="local", **more) -> Observed:
         for i in Branch(snapshot).awaited(environment)
     }
     return Observed(environment, results=results, **more)
+
+
+def spoken(receipt_of):
+    """`look` of an embedded environment in which a pod has spoken of whatever is awaited: of its receipt, by identity."""
+
+    def look(observer: Observer, awaited: set[str]) -> Observed:
+        results = {i: finished(receipt_of(i), i) for i in awaited}
+        state = observer.state
+        return Observed(observer.environment, results, failed_jobs(state), served(state))
+
+    return look
 
 
 def settle(files, environment="local"):

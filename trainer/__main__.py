@@ -1,14 +1,14 @@
 """`python -m trainer prepare|train`: what the Job's container runs.
 
 Exit codes: 0 done, 42 can never work (configuration, data, or a loss that is not finite), 143 stopped by SIGTERM, after
-a checkpoint where there was anything to save, 1 try again.
+a checkpoint where there was anything to save, or not let in by MLflow, 1 try again.
 """
 
 import logging
 import sys
 
 from trainer import ending, stopping, tracking
-from trainer.config import Config, ConfigError, DataError, DivergedError, parse, rank
+from trainer.config import Config, ConfigError, DataError, DivergedError, LoginError, parse, rank
 
 log = logging.getLogger("trainer")
 NEVER, AGAIN = 42, 1
@@ -30,6 +30,9 @@ def main(arguments: list[str]) -> int:
         return _run(config)
     except (ConfigError, DataError, DivergedError) as error:
         return _ended(NEVER, f"cannot work: {error}", config)
+    except LoginError as error:
+        # No failure of the run: the next pod has what the Secret says then.
+        return _ended(stopping.TERMINATED, str(error), config)
     except ConnectionError as error:
         return _ended(AGAIN, str(error), config)
     except OSError as error:
@@ -57,7 +60,7 @@ def _ended(code: int, reason: str, config: Config | None = None) -> int:
     line = ending.one_line(reason)
     log.error("%s", line)
     ending.leave_reason(ending.termination_log(), line)
-    if config and rank() == 0:
+    if config and rank() == 0 and code != stopping.TERMINATED:
         tracking.record_failure(config, line)
     return code
 

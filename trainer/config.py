@@ -18,6 +18,10 @@ class DataError(Exception):
     """The data is not what was declared."""
 
 
+class LoginError(Exception):
+    """The MLflow server does not let us in."""
+
+
 class DivergedError(Exception):
     """The training has left the finite numbers; the same seed leads there again."""
 

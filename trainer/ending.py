@@ -1,4 +1,5 @@
-"""What a container leaves where Kubernetes keeps it: the most memory it has held, and in one line why it ended.
+"""What a container leaves where Kubernetes keeps it: the most memory it has held, and in one line why it ended, or what it
+has finished.
 
 Kubernetes takes this file into the pod's status when the container ends, however it ends; so does the embedded
 environment. https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
@@ -33,6 +34,12 @@ def leave_reason(path: Path | None, reason: str) -> None:
     """Write why this container ends, below the peak."""
     if path:
         _replace(path, 1, reason)
+
+
+def leave_word(path: Path | None, word: str) -> None:
+    """Write what this container has finished, below the peak."""
+    if path:
+        _replace(path, 1, word)
 
 
 def one_line(text: str) -> str:

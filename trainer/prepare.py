@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer import tracking
+from trainer import finished, tracking
 from trainer.config import Config, ConfigError, DataError
 from trainer.rows import Table
 from trainer.sources import load
@@ -49,8 +49,9 @@ def prepare(config: Config) -> int:
             f"--preparation {config.preparation}: this image makes {known}; change dataset.preparation, or pin another image"
         )
     tracking.wait_for(config.around.tracking_uri)
-    if tracking.finished_run(config.around.identity):
-        log.info("data %s is prepared already", config.around.identity[:SHORT])
+    if word := finished.known(config):
+        log.info("data %s is prepared already", word.identity[:SHORT])
+        finished.say(config)
         return 0
     table = load(config.source, config.sha256)
     content = pack(table, config.holdout)
@@ -58,7 +59,9 @@ def prepare(config: Config) -> int:
     put(f"{config.around.artifacts_uri}/{path}", content)
     stored = {"uri": path, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     receipt = {"data": stored, **describe(table, config.holdout), "labels": list(table.classes)}
-    tracking.leave_receipt(config, receipt)
+    run = tracking.open_run(config)
+    finished.keep(config, run, tracking.leave_receipt(receipt))
+    finished.say(config)
     log.info("prepared %d rows of %s, sha256 %s", receipt["rows"], config.source, stored["sha256"])
     return 0
 

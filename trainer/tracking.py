@@ -1,16 +1,20 @@
 """MLflow: one experiment for each model, one run for each identity however often the process starts, and a receipt as
 its last artifact. MLflow is imported where it is needed: it takes seconds."""
 
+import base64
 import json
 import logging
 import os
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from trainer.config import Config
+from trainer.config import Config, DataError, LoginError
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,32 +33,92 @@ REASON = "reason"
 KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
 DATA = "data"
 WAIT_SECONDS = 600.0
+MAX_RECEIPT = 1024 * 1024  # bytes; more are not read back by anybody
+_DENIED, _GONE = (401, 403), 404  # HTTP status
 
 
 def wait_for(uri: str, seconds: float = WAIT_SECONDS) -> None:
-    """Wait until the MLflow server answers.
+    """Wait until the MLflow server answers, and lets us in.
 
     Raises:
-        ConnectionError: it does not within that time.
+        ConnectionError: it does not answer within that time.
+        LoginError: it answers, and refuses the login.
     """
-    end, told = time.monotonic() + seconds, False
+    end, told = time.monotonic() + seconds, ""
     while True:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=5):
-                return
-        except (OSError, urllib.error.URLError) as error:
-            if time.monotonic() > end:
-                raise ConnectionError(
-                    f"MLflow at {uri} does not answer ({error}); start it, the run continues from its checkpoint"
-                ) from error
-            if not told:
-                log.info("waiting for MLflow at %s", uri)
-                told = True
-            time.sleep(0.3)
+        trouble = _trouble(uri)
+        if trouble is None:
+            return
+        if time.monotonic() > end:
+            raise trouble
+        if str(trouble) != told:
+            log.info("waiting for MLflow: %s", trouble)
+            told = str(trouble)
+        time.sleep(0.3)
+
+
+def _trouble(uri: str) -> LoginError | ConnectionError | None:
+    """Why MLflow cannot be used at the moment. Whoever may see its health need not be let in."""
+    try:
+        _get(f"{uri}/health")
+        _get(f"{uri}/api/2.0/mlflow/experiments/search?max_results=1")
+    except urllib.error.HTTPError as error:
+        if error.code in _DENIED:
+            return LoginError(
+                f"MLflow at {uri} refuses the login ({error.code}); correct the Secret that tracking.secret of "
+                "environment.yaml names, the run continues from its checkpoint"
+            )
+        return _silent(uri, error)
+    except OSError as error:
+        return _silent(uri, error)
+    return None
+
+
+def _silent(uri: str, error: OSError) -> ConnectionError:
+    return ConnectionError(
+        f"MLflow at {uri} does not answer ({error}); start it, the run continues from its checkpoint"
+    )
+
+
+def _get(url: str) -> bytes:
+    """What MLflow answers, a little more than the largest receipt at most; logged in as its client is."""
+    request = urllib.request.Request(url)
+    username, password, token = (
+        os.environ.get(f"MLFLOW_TRACKING_{part}") for part in ("USERNAME", "PASSWORD", "TOKEN")
+    )
+    if username and password:
+        login = base64.b64encode(f"{username}:{password}".encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {login}")
+    elif token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        content: bytes = answer.read(MAX_RECEIPT + 1)
+        return content
+
+
+def receipt_of(uri: str, run: str) -> bytes | None:
+    """The receipt of a run as MLflow has it now; None where it has no such run any more, or none in use, or no receipt.
+
+    Raises:
+        ConnectionError: it does not answer.
+    """
+    query = urllib.parse.urlencode({"path": RECEIPT, "run_uuid": run})
+    try:
+        info = json.loads(_get(f"{uri}/api/2.0/mlflow/runs/get?run_id={run}"))["run"]["info"]
+        if info["lifecycle_stage"] != "active":
+            return None
+        return _get(f"{uri}/get-artifact?{query}")
+    except urllib.error.HTTPError as error:
+        if error.code == _GONE:
+            return None
+        raise _silent(uri, error) from error
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise _silent(uri, OSError(error)) from error
 
 
 def finished_run(identity: str) -> str | None:
-    """The MLflow run that has finished this identity, None where there is none; whatever experiment it is in."""
+    """A run that MLflow says has finished this identity, None where there is none; whatever experiment it is in, and
+    whoever has written it."""
     import mlflow
 
     runs = mlflow.MlflowClient().search_runs(
@@ -89,15 +153,18 @@ def open_run(config: Config, known: str | None = None) -> str:
 
 
 def _resumed(run_id: str) -> bool:
-    """Go on with a run; False where MLflow has it no more, as after its database was made anew."""
+    """Go on with a run; False where MLflow has it no more, as after its database was made anew or the run was withdrawn."""
     import mlflow
 
     try:
-        run = mlflow.start_run(run_id=run_id, log_system_metrics=False)
+        run = mlflow.get_run(run_id)
     except mlflow.exceptions.MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return False
+    if run.info.lifecycle_stage != "active":
+        return False
+    mlflow.start_run(run_id=run_id, log_system_metrics=False)
     if REASON in run.data.tags:
         mlflow.delete_tag(REASON)
     return True
@@ -120,23 +187,59 @@ def log_dataset(run: str, config: Config, rows: int) -> None:
     mlflow.MlflowClient().log_inputs(run, [DatasetInput(dataset, [context])])
 
 
-def leave_receipt(config: Config, receipt: dict[str, Any]) -> None:
-    """Record a result in a run of its own."""
-    open_run(config)
-    close_run(receipt)
+@contextmanager
+def logged_model(path: Path) -> Iterator[tuple[Any, str]]:
+    """A model of the open run: its description, for MLflow to save below `path`, and where it will lie. What is saved in the
+    block is uploaded at its end, as `log_model` does, which lets nobody see the bytes before."""
+    import mlflow
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    client, run = mlflow.MlflowClient(), mlflow.active_run()
+    assert run is not None
+    params = client.get_run(run.info.run_id).data.params
+    model = client.create_logged_model(
+        run.info.experiment_id, "model", source_run_id=run.info.run_id, params=params
+    )
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    names = {"model_id": model.model_id, "model_uuid": model.model_id, "run_id": run.info.run_id}
+    yield (
+        mlflow.models.Model(artifact_path=model.artifact_location, **names),
+        model.artifact_location,
+    )
+    client.log_model_artifacts(model.model_id, str(path))
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
 
-def close_run(receipt: dict[str, Any]) -> None:
-    """Log the receipt, then mark the run settled: who sees the second finds the first.
+def leave_receipt(receipt: dict[str, Any]) -> bytes:
+    """Log the receipt of the open run; its bytes.
 
     Raises:
         ValueError: a number of the receipt is not finite.
+        DataError: nobody would read as much.
     """
     import mlflow
 
-    mlflow.log_text(json.dumps(receipt, indent=2, allow_nan=False), RECEIPT)
-    mlflow.set_tag(SETTLED, "true")
-    mlflow.end_run("FINISHED")
+    text = json.dumps(receipt, indent=2, allow_nan=False)
+    if len(text) > MAX_RECEIPT:
+        raise DataError(
+            f"{RECEIPT} has {len(text)} bytes, {MAX_RECEIPT} are read; use fewer columns"
+        )
+    mlflow.log_text(text, RECEIPT)
+    return text.encode()
+
+
+def settle(run: str) -> None:
+    """Mark a run as settled and end it, unless it is."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    found = client.get_run(run)
+    if found.data.tags.get(SETTLED) != "true":
+        client.set_tag(run, SETTLED, "true")
+    if mlflow.active_run():
+        mlflow.end_run("FINISHED")
+    elif found.info.status != "FINISHED":
+        client.set_terminated(run, "FINISHED")
 
 
 def interrupt_run() -> None:

@@ -18,7 +18,7 @@ import torch._inductor  # loading an exported model imports it, 70 MiB: LIBRARIE
 from mlflow.models import ModelSignature, infer_signature
 from torch import Tensor
 
-from trainer import group, plots, stopping, tracking
+from trainer import finished, group, plots, stopping, tracking
 from trainer.checkpoint import Checkpoints
 from trainer.config import Config, DivergedError, rank, world
 from trainer.evaluate import confusion, evaluate, latency_p99_ms, serving_memory_mib
@@ -37,21 +37,22 @@ def train(config: Config) -> int:
     """Train the run to its end, from its checkpoint if there is one; a run that is finished is not trained again."""
     tracking.wait_for(config.around.tracking_uri)
     checkpoints = Checkpoints(config.around.checkpoints, config.around.identity)
-    if _finished(config):
-        return 0
     if rank() > 0:
-        return _train(config, checkpoints)
+        return 0 if _finished(config) else _train(config, checkpoints)
     with checkpoints.locked():
         # Whoever held the lock may have finished it meanwhile.
-        return 0 if _finished(config) else _train(config, checkpoints)
+        code = 0 if _finished(config) else _train(config, checkpoints)
+    if code == 0:
+        finished.say(config)
+    return code
 
 
 def _finished(config: Config) -> bool:
-    run = tracking.finished_run(config.around.identity)
-    if run:
-        short = config.around.identity[:SHORT]
+    word = finished.known(config)
+    if word:
+        short, run = word.identity[:SHORT], word.mlflow_run
         log.info("run %s has been trained already, as MLflow run %s: nothing to do", short, run)
-    return run is not None
+    return word is not None
 
 
 # ---- setup ---------------------------------------------------------------------------------------------------------
@@ -127,10 +128,10 @@ def _lead(session: Session) -> int:
     tracking.log_dataset(run, config, len(session.data.train_labels_N))
     monitor = _system_metrics(run)
     try:
-        finished = _loop(session)
+        is_whole = _loop(session)
     finally:
         monitor.finish()
-    if not finished:
+    if not is_whole:
         tracking.interrupt_run()
         return stopping.TERMINATED
     _finish(session)
@@ -288,7 +289,7 @@ def _finish(session: Session) -> None:
         "peak_memory_mb": peak_of_run(),
         "mlflow_run": state["mlflow_run"],
     }
-    tracking.close_run(receipt)
+    finished.keep(config, state["mlflow_run"], tracking.leave_receipt(receipt))
     log.info("finished: accuracy %.4f, model sha256 %s", accuracy, stored["sha256"])
 
 
@@ -300,20 +301,22 @@ def _log_model(
     with torch.no_grad():
         signature = infer_signature(example_BD, model(torch.from_numpy(example_BD)).numpy())
     requirements = [f"torch=={torch.__version__.split('+')[0]}", f"mlflow=={mlflow.__version__}"]
-    info = mlflow.pytorch.log_model(
-        model.eval(),
-        name="model",
-        signature=signature,
-        input_example=example_BD,
-        pip_requirements=requirements,
-    )
-    location = mlflow.get_logged_model(info.model_id).artifact_location
     with tempfile.TemporaryDirectory() as folder:
-        logged = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder))
-        digest, size = folder_sha256(logged)
-        memory = serving_memory_mib(logged, example_BD[:1], LIBRARIES_MIB)
-    path = f"mlflow/{location.removeprefix('mlflow-artifacts:/')}"
-    return {"uri": path, "sha256": digest, "bytes": size}, _described(info.signature), memory
+        path = Path(folder, "model")
+        with tracking.logged_model(path) as (description, location):
+            mlflow.pytorch.save_model(
+                model.eval(),
+                path,
+                mlflow_model=description,
+                signature=signature,
+                input_example=example_BD,
+                pip_requirements=requirements,
+            )
+            # Of what is here, before anybody else can touch it.
+            digest, size = folder_sha256(path)
+        memory = serving_memory_mib(path, example_BD[:1], LIBRARIES_MIB)
+    stored = {"uri": f"mlflow/{location.removeprefix('mlflow-artifacts:/')}", "sha256": digest}
+    return {**stored, "bytes": size}, _described(description.signature), memory
 
 
 def _described(signature: ModelSignature | None) -> dict[str, str] | None:

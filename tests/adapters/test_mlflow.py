@@ -1,7 +1,6 @@
 """Against a stand-in that can fail in each way; tests/environment/test_results.py holds it against the real server."""
 
 import json
-import re
 import socket
 import threading
 from contextlib import suppress
@@ -11,88 +10,70 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ml_pipeline.adapters import mlflow
-from ml_pipeline.adapters.mlflow import Tracking
+from ml_pipeline.adapters.mlflow import Login, Tracking
 from ml_pipeline.documents.faults import UnavailableError
-from ml_pipeline.documents.results import MAX_BYTES, Finished
+from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
+
+from tests.simulate import word
 
 
 def identity_of(number: int) -> str:
     return f"{number:064x}"
 
 
+def run_of(number: int) -> str:
+    return f"{number:032x}"
+
+
 @dataclass
 class Server:
-    """MLflow as `Tracking` sees it: experiments, settled runs (the newest last) and their receipts."""
+    """MLflow as `Tracking` sees it: runs and their receipts."""
 
-    experiments: int = 1
-    runs: list[tuple[str, str]] = field(default_factory=list)  # run id, identity
     receipts: dict[str, bytes] = field(default_factory=dict)
-    running: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    logins: list[str | None] = field(default_factory=list)
     answer: dict[str, tuple[int, bytes, dict]] = field(
         default_factory=dict
     )  # by part of the address
     uri: str = ""
 
-    def add(self, number: int, receipt: bytes = b"{}") -> str:
-        run = f"r{number}"
-        self.runs.append((run, identity_of(number)))
-        self.receipts[run] = receipt
-        return identity_of(number)
+    def add(self, number: int, receipt: bytes = b"{}") -> dict[str, Word]:
+        """A finished run, and the word of its pod by its identity."""
+        self.receipts[run_of(number)] = receipt
+        found = word(receipt, identity_of(number)).model_copy(update={"mlflow_run": run_of(number)})
+        return {identity_of(number): found}
 
-    def newest_first(self) -> list[tuple[str, str]]:
-        ended = [row for row in self.runs[::-1] if row[0] not in self.running]
-        return ended + [row for row in self.runs if row[0] in self.running]
-
-    def experiments_page(self, body: dict) -> dict:
-        first = int(body.get("page_token", 0))
-        last = min(first + body["max_results"], self.experiments)
-        page = [{"experiment_id": str(n), "name": f"e{n}"} for n in range(first, last)]
-        return {"experiments": page} | (
-            {"next_page_token": str(last)} if last < self.experiments else {}
-        )
-
-    def runs_page(self, body: dict) -> dict:
-        wanted = re.search(r"tags.identity = '(\w+)'", body["filter"])
-        running = "RUNNING" in body["filter"]
-        assert "tags.settled = 'true'" in body["filter"]
-        found = [
-            {
-                "info": {"run_id": run, "experiment_id": "0", "status": "FINISHED"},
-                "data": {
-                    "tags": [{"key": "settled", "value": "true"}, {"key": "identity", "value": i}]
-                },
-            }
-            for run, i in self.newest_first()
-            if (not wanted or wanted[1] == i) and (not running or run in self.running)
-        ]
-        first = int(body.get("page_token", 0))
-        last = first + body["max_results"]
-        if not found[first:last]:
-            return {}
-        return {"runs": found[first:last]} | (
-            {"next_page_token": str(last)} if last < len(found) else {}
-        )
+    def run(self, run: str) -> dict:
+        info = {
+            "run_id": run,
+            "experiment_id": "7",
+            "artifact_uri": f"mlflow-artifacts:/7/{run}/artifacts",
+            "lifecycle_stage": "deleted" if run in self.deleted else "active",
+        }
+        return {"run": {"info": info, "outputs": {"model_outputs": [{"model_id": "m-1"}]}}}
 
 
 class Handler(BaseHTTPRequestHandler):
     server_of: Server
 
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        name = self.path.removeprefix("/api/2.0/mlflow/")
-        self.server_of.asked.append(name)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server_of.asked.append(self.path.removeprefix("/api/2.0/mlflow/"))
         if not self.spoiled():
-            page = {"experiments/search": "experiments_page", "runs/search": "runs_page"}
-            data = getattr(self.server_of, page[name])(body) if name in page else {}
-            self.reply(200, json.dumps(data).encode(), {})
+            self.reply(200, b"{}", {})
 
     def do_GET(self):
-        run = parse_qs(urlsplit(self.path).query)["run_uuid"][0]
-        self.server_of.asked.append(f"receipt {run}")
-        if not self.spoiled():
-            raw = self.server_of.receipts[run]
-            self.reply(200, raw, {"Content-Disposition": "attachment; filename=receipt.json"})
+        query = parse_qs(urlsplit(self.path).query)
+        self.server_of.logins.append(self.headers["Authorization"])
+        run = query.get("run_id", query.get("run_uuid"))[0]
+        if "runs/get" in self.path and not self.spoiled():
+            self.reply(200, json.dumps(self.server_of.run(run)).encode(), {})
+        elif "get-artifact" in self.path:
+            self.server_of.asked.append(f"receipt {run}")
+            if not self.spoiled():
+                raw = self.server_of.receipts[run]
+                self.reply(200, raw, {"Content-Disposition": "attachment; filename=receipt.json"})
 
     def spoiled(self) -> bool:
         for part, (code, raw, headers) in self.server_of.answer.items():
@@ -128,161 +109,151 @@ def tracking(server) -> Tracking:
     return Tracking(server.uri)
 
 
-def test_finished_runs_come_with_their_receipt(server, tracking):
-    identity = server.add(1, b'{"signature": true}')
-    look = tracking.look({identity, identity_of(2)})
-    assert look.results == {identity: Finished("r1", "e0", b'{"signature": true}')}
-    assert (look.unknown, look.held) == (frozenset(), ())
+def test_results_are_the_receipts_of_the_runs_that_pods_have_named(server, tracking):
+    words = server.add(1, b'{"signature": true}')
+    (found,) = tracking.look(words).results.values()
+    folders = (f"mlflow/7/{run_of(1)}/artifacts", "mlflow/7/models/m-1/artifacts")
+    assert found == Finished(words[identity_of(1)], b'{"signature": true}', folders)
 
 
-def test_nothing_awaited_asks_nothing():
-    assert Tracking("http://127.0.0.1:9").look(set()).held == ()
+def test_nothing_that_was_said_asks_nothing():
+    assert Tracking("http://127.0.0.1:9").look({}).held == ()
 
 
-def test_more_runs_and_experiments_than_one_page_holds_are_all_read(server, tracking):
-    server.experiments = 2500
-    awaited = {server.add(number) for number in range(1300)}
-    assert tracking.look(awaited).results.keys() == awaited
-    assert server.asked.count("experiments/search") == 3
-    assert server.asked.count("runs/search") == 3
+def test_receipt_that_is_as_its_pod_has_left_it_is_fetched_once(server, tracking):
+    words = server.add(1)
+    assert tracking.look(words).results == tracking.look(words).results
+    assert server.asked.count(f"receipt {run_of(1)}") == 1
 
 
-def test_looks_cost_the_same_however_much_is_awaited_and_was_settled_before(server, tracking):
-    for number in range(700):
-        server.add(number)
-    awaited = {identity_of(number) for number in range(10_000, 11_000)}
-    tracking.look(awaited)
-    server.asked.clear()
-    server.add(10_007)
-    assert tracking.look(awaited).results.keys() == {identity_of(10_007)}
-    assert server.asked.count("runs/search") <= 4
+def test_receipt_that_is_another_is_fetched_until_it_is_restored(server, tracking):
+    words = server.add(1)
+    server.receipts[run_of(1)] = b"forged"
+    assert not tracking.look(words).results[identity_of(1)].is_as_said
+    server.receipts[run_of(1)] = b"{}"
+    assert tracking.look(words).results[identity_of(1)].is_as_said
 
 
-def test_receipt_is_fetched_once(server, tracking):
-    identity = server.add(1)
-    assert tracking.look({identity}).results == tracking.look({identity}).results
-    assert server.asked.count("receipt r1") == 1
-
-
-def test_run_whose_trainer_was_killed_before_it_could_end_is_found(server, tracking):
-    tracking.look({identity_of(1)})
-    for number in range(100, 150):
-        server.add(number)
-    tracking.look({identity_of(1)})
-    server.add(1)
-    server.running.add("r1")
-    assert tracking.look({identity_of(1)}).results.keys() == {identity_of(1)}
-
-
-def test_run_of_a_failed_job_is_asked_for_by_its_identity(server, tracking):
-    """Clocks of pods differ: its run may look older than those that are known."""
-    for number in range(100, 150):
-        server.add(number)
-    tracking.look({identity_of(1)})
-    server.runs.insert(0, ("r1", identity_of(1)))
-    server.receipts["r1"] = b"{}"
-    assert tracking.look({identity_of(1)}).results == {}
-    look = tracking.look({identity_of(1)}, {identity_of(1)[:10]})
-    assert look.results.keys() == {identity_of(1)}
-
-
-def test_run_that_was_deleted_is_forgotten_once_it_is_awaited_again(server, tracking):
-    identity = server.add(1)
-    assert tracking.look({identity, identity_of(2)}).results
-    tracking.look({identity_of(2)})
-    server.runs.clear()
-    assert tracking.look({identity, identity_of(2)}).results == {}
+def test_run_that_was_deleted_gives_nothing(server, tracking):
+    words = server.add(1)
+    server.deleted.add(run_of(1))
+    look = tracking.look(words)
+    assert (look.results, look.refused) == (
+        {},
+        {identity_of(1): f"MLflow run {run_of(1)} is deleted"},
+    )
 
 
 ERROR = json.dumps({"error_code": "INTERNAL_ERROR", "message": "x"}).encode()
 CUT = {"Content-Length": 5000}
+ATTACHED = {"Content-Disposition": "attachment; filename=receipt.json"}
 
 
-@pytest.mark.parametrize("where", ["experiments/search", "runs/search"])
 @pytest.mark.parametrize(
-    "answer",
+    ("where", "answer"),
     [
-        (500, ERROR, {}),
-        (503, b"", {}),
-        (302, b"", {"Location": "http://127.0.0.1:9/login"}),
-        (200, b"<html>maintenance</html>", {}),
-        (200, b'{"runs": [{"info"', {}),
-        (200, b'{"runs": [', CUT),
-        (200, ERROR, {}),
-        (200, b'{"error": "overloaded"}', {}),
-        (200, b"[]", {}),
-        (200, b'{"runs": [{"info": {"run_id": 5}}], "experiments": 7}', {}),
-        (200, b"[" * 200_000, {}),
+        ("runs/get", (404, b"", {})),
+        ("runs/get", (500, ERROR, {})),
+        ("runs/get", (200, b"<html>maintenance</html>", {})),
+        ("runs/get", (200, b'{"run": {"info"', {})),
+        ("runs/get", (200, ERROR, {})),
+        ("runs/get", (200, b'{"error": "overloaded"}', {})),
+        ("runs/get", (200, b"[]", {})),
+        ("runs/get", (200, b'{"run": {"info": {"run_id": 5}}}', {})),
+        ("runs/get", (200, json.dumps(Server().run("f" * 32)).encode(), {})),
+        ("runs/get", (200, b"[" * 200_000, {})),
+        ("get-artifact", (404, b"", {})),
+        ("get-artifact", (500, ERROR, {})),
+        ("get-artifact", (200, b"<html>maintenance</html>", {})),
     ],
 )
-def test_nonsense_leaves_everything_unknown(server, tracking, where, answer):
-    identity = server.add(1)
+def test_what_mlflow_does_not_give_is_said_in_one_line(server, tracking, where, answer):
+    words = server.add(1)
     server.answer[where] = answer
-    look = tracking.look({identity}, {identity[:10]})
-    assert (look.results, look.unknown) == ({}, {identity})
-    (hold,) = look.held
-    assert hold.what == "MLflow"
-    assert "nothing is recorded" in hold.reason
-    assert "\n" not in hold.reason
-
-
-def test_server_without_any_experiment_is_not_the_one_that_is_meant(server, tracking):
-    server.experiments = 0
-    look = tracking.look({identity_of(1)})
-    assert look.unknown == {identity_of(1)}
-    assert "not even Default" in look.held[0].reason
+    look = tracking.look(words)
+    assert (look.results, look.held) == ({}, ())
+    assert "nothing is recorded" in look.refused[identity_of(1)]
+    assert look.refused[identity_of(1)].isprintable()
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        (404, b"", {}),
-        (500, ERROR, {}),
-        (200, b"<html>maintenance</html>", {}),
-        (200, b"{", {**CUT, "Content-Disposition": "attachment; filename=receipt.json"}),
+        (302, b"", {"Location": "http://127.0.0.1:9/login"}),
+        (200, b"{", {**CUT, **ATTACHED}),
     ],
 )
-def test_receipt_that_cannot_be_fetched_does_not_hide_those_before_it(server, tracking, answer):
-    awaited = {server.add(number) for number in (1, 2, 3)}
-    server.answer["run_uuid=r3"] = answer
-    look = tracking.look(awaited)
-    assert look.results.keys() == awaited - {identity_of(3)}
-    assert look.unknown == {identity_of(3)}
-    assert len(look.held) == 1
+def test_silent_server_ends_the_look_and_keeps_what_it_gave(server, tracking, answer):
+    words = server.add(1) | server.add(2)
+    tracking.look(server.add(1))
+    server.answer["get-artifact"] = answer
+    look = tracking.look(words)
+    assert list(look.results) == [identity_of(1)]
+    assert (look.held[0].what, "does not answer" in look.held[0].reason) == ("MLflow", True)
 
 
 def test_refused_receipt_does_not_hide_those_after_it(server, tracking):
-    awaited = {server.add(number) for number in (1, 2, 3)}
-    server.answer["run_uuid=r1"] = (500, b"", {})
-    assert tracking.look(awaited).results.keys() == awaited - {identity_of(1)}
+    words = server.add(1) | server.add(2) | server.add(3)
+    server.answer[f"run_uuid={run_of(1)}"] = (500, b"", {})
+    assert list(tracking.look(words).results) == [identity_of(2), identity_of(3)]
 
 
-def test_server_that_falls_silent_keeps_what_was_read_before(server, tracking):
-    awaited = {server.add(1), identity_of(2)}
-    tracking.look(awaited)
-    server.answer["experiments/search"] = (503, b"", {})
-    look = tracking.look(awaited)
-    assert (look.results.keys(), look.unknown) == ({identity_of(1)}, {identity_of(2)})
-
-
-def test_silent_server_is_named():
-    look = Tracking("http://127.0.0.1:9").look({identity_of(1)})
-    assert look.unknown == {identity_of(1)}
+def test_silent_server_is_named(server):
+    look = Tracking("http://127.0.0.1:9").look(server.add(1))
     assert "MLflow at http://127.0.0.1:9 does not answer" in look.held[0].reason
 
 
-def test_hanging_server_is_given_up(monkeypatch):
+def test_hanging_server_is_given_up(server, monkeypatch):
     monkeypatch.setattr(mlflow, "TIMEOUT_SECONDS", 0.05)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
-        look = Tracking(f"http://127.0.0.1:{deaf.getsockname()[1]}").look({identity_of(1)})
+        look = Tracking(f"http://127.0.0.1:{deaf.getsockname()[1]}").look(server.add(1))
     assert "timed out" in look.held[0].reason
 
 
 def test_of_a_huge_receipt_no_more_is_read_than_says_that_it_is_huge(server, tracking):
-    identity = server.add(1, b"x" * (MAX_BYTES + 5000))
-    assert len(tracking.look({identity}).results[identity].receipt) == MAX_BYTES + 1
+    words = server.add(1, b"x" * (MAX_BYTES + 5000))
+    found = tracking.look(words).results[identity_of(1)]
+    assert (len(found.receipt), found.is_as_said) == (MAX_BYTES + 1, False)
+
+
+# ---- the login -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "header"),
+    [
+        ({"USERNAME": "ada", "PASSWORD": "x:y"}, "Basic YWRhOng6eQ=="),
+        ({"TOKEN": "t"}, "Bearer t"),
+        ({"USERNAME": "ada", "TOKEN": "t"}, "Bearer t"),
+        ({}, None),
+    ],
+)
+def test_login_is_that_of_mlflow_s_own_client(server, monkeypatch, variables, header):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    Tracking(server.uri, Login.of("environment.yaml", "mlflow-login")).look(server.add(1))
+    assert set(server.logins) == {header}
+
+
+def test_login_goes_to_nobody_it_is_redirected_to(server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")
+    server.answer["runs/get"] = (302, b"", {"Location": f"{server.uri}/get-artifact?run_uuid=1"})
+    server.answer["get-artifact"] = (200, b"{}", {})
+    Tracking(server.uri, Login.of("environment.yaml", "mlflow-login")).look(server.add(1))
+    assert server.logins == ["Bearer t", None]
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_refused_login_names_the_secret_and_fails_nothing(server, monkeypatch, code):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")
+    server.answer["runs/get"] = (code, b"", {})
+    look = Tracking(server.uri, Login.of("a/environment.yaml", "mlflow-login")).look(server.add(1))
+    assert (look.results, look.refused) == ({}, {})
+    (hold,) = look.held
+    assert f"refuses the login ({code}); nothing is recorded until" in hold.reason
+    assert hold.reason.endswith("in Secret mlflow-login, tracking.secret of a/environment.yaml")
 
 
 def test_run_is_deleted(server, tracking):

@@ -256,6 +256,11 @@ spec:
         git(self.clone, "push", "--quiet", "origin", "HEAD:main")
         self.hook()
 
+    def push_again(self) -> None:
+        """A commit that changes nothing, after which Flux makes what is missing."""
+        self.pull()
+        self.commit("Look again")
+
     def revert(self, grep: str) -> None:
         """Plain git: pull, revert the newest commit whose subject matches, push."""
         self.pull()

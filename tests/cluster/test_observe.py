@@ -1,17 +1,50 @@
+import json
+
 import pytest
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS
 from ml_pipeline.adapters.mlflow import Look, Tracking
 from ml_pipeline.cluster.observe import Observer, tracking_uri
+from ml_pipeline.documents.results import Finished
 from ml_pipeline.rules.observed import Hold
 
 from tests.rules.test_pods import FAILED, RUN, job, killed, pod
+from tests.simulate import trained, word
+
+IDENTITY = f"{RUN}{'0' * 54}"
+RECEIPT = json.dumps(trained(IDENTITY)).encode()
 
 
 @pytest.fixture(autouse=True)
-def mlflow(monkeypatch):
-    monkeypatch.setattr(
-        Tracking, "look", lambda self, awaited, failed: Look({i: {} for i in awaited})
+def receipts(monkeypatch) -> dict[str, bytes]:
+    """What MLflow has as receipts, by run."""
+    there = {"1" * 32: RECEIPT}
+
+    def look(_, words):
+        found = {i: w for i, w in words.items() if w.mlflow_run in there}
+        results = {
+            i: Finished(w, there[w.mlflow_run], ("mlflow/1/models",)) for i, w in found.items()
+        }
+        return Look(results, dict.fromkeys(words.keys() - found.keys(), "MLflow has no such run"))
+
+    monkeypatch.setattr(Tracking, "look", look)
+    return there
+
+
+def ended(code: int, message: str = "", uid: str = "u1", name: str = "j-x") -> dict:
+    """A pod of the Job with that uid."""
+    found = pod("Succeeded" if code == 0 else "Failed", killed(code, message=message))
+    owners = [{"uid": uid, "controller": True}]
+    return {**found, "metadata": {**found["metadata"], "name": name, "ownerReferences": owners}}
+
+
+def complete() -> dict:
+    found = job(
+        {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
     )
+    return {**found, "metadata": {**found["metadata"], "uid": "u1"}}
+
+
+SAID = f"peak 5 MiB after 1.0 s\n{word(RECEIPT, IDENTITY).model_dump_json()}"
 
 
 def observe(cluster, snapshot, name, awaited, traffic):
@@ -60,18 +93,42 @@ def test_model_is_judged_by_what_was_measured_of_its_own_rollout(empty, cluster,
 
 def test_what_the_api_server_refuses_is_held(empty, cluster, snapshot):
     empty.refuses["/apis/batch/v1/namespaces/staging-training/jobs"] = (403, "jobs is forbidden")
-    observed = observe(cluster, snapshot, "staging", {"x"}, {})
+    observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
     assert observed.held == (
         Hold("cluster", "jobs is forbidden; ask for the group ml-pipeline-readers"),
     )
-    assert (observed.results, observed.failed) == ({"x": {}}, {})
+    assert (observed.results, observed.failed) == ({}, {})
 
 
 def test_silent_mlflow_is_held(empty, cluster, snapshot, monkeypatch):
-    silent = Look({}, frozenset({"x"}), (Hold("MLflow", "does not answer"),))
+    silent = Look({}, held=(Hold("MLflow", "does not answer"),))
     monkeypatch.setattr(Tracking, "look", lambda *_: silent)
-    observed = observe(cluster, snapshot, "staging", {"x"}, {})
-    assert (observed.unknown, observed.held) == (silent.unknown, silent.held)
+    empty.put(JOBS, "staging-training", complete())
+    empty.put(PODS, "staging-training", ended(0, SAID))
+    observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
+    assert (observed.unknown, observed.held) == ({IDENTITY}, silent.held)
+
+
+def test_result_is_taken_by_what_the_pod_of_its_job_has_said(empty, cluster, snapshot):
+    empty.put(JOBS, "staging-training", complete())
+    empty.put(PODS, "staging-training", ended(0, SAID))
+    observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
+    assert (list(observed.results), observed.held) == ([IDENTITY], ())
+
+
+def test_result_without_a_pod_is_held_since_the_end_of_its_job(empty, cluster, snapshot):
+    empty.put(JOBS, "staging-training", complete())
+    observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
+    (hold,) = observed.held
+    assert (observed.results, observed.unknown) == ({}, {IDENTITY})
+    assert (hold.what, hold.since) == ("Job j", "2026-01-01 00:00")
+    assert "delete the Job with `kubectl -n staging-training delete job j`" in hold.reason
+
+
+def test_pod_of_an_earlier_job_of_that_name_says_nothing(empty, cluster, snapshot):
+    empty.put(JOBS, "staging-training", complete())
+    empty.put(PODS, "staging-training", ended(0, SAID, uid="u0"))
+    assert observe(cluster, snapshot, "staging", {IDENTITY}, {}).results == {}
 
 
 def test_mlflow_can_have_another_address_here(snapshot, monkeypatch):

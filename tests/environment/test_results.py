@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 from ml_pipeline.adapters.mlflow import Tracking
-from ml_pipeline.documents.results import MAX_BYTES
+from ml_pipeline.documents.results import MAX_BYTES, Word
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.local.services import mlflow_command
 from ml_pipeline.local.state import State, free_port
 from ml_pipeline.rules.branch import Branch
 from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.reconcile import plan
+from ml_pipeline.rules.words import Heard, Said, SeenJob, Vouched, vouch
 
 from tests.conftest import until
 from tests.many import many
 from tests.rules.test_reconcile import MALFORMED
-from tests.simulate import finished, trained
+from tests.simulate import finished, trained, word
 
 pytestmark = pytest.mark.slow
 WAITING = 1000
@@ -81,11 +82,15 @@ class Server:
             [Param(f"p{n}", "64") for n in range(12)],
             [],
         )
-        folder = self.state.volume("artifacts") / "mlflow" / experiment / run.run_id / "artifacts"
-        folder.mkdir(parents=True)
-        (folder / "receipt.json").write_bytes(receipt)
+        self.put(experiment, run.run_id, receipt)
         self.store.update_run_info(run.run_id, RunStatus.FINISHED, self.clock + 50_000, "run")
         return run.run_id
+
+    def put(self, experiment: str, run: str, receipt: bytes) -> None:
+        """Write a receipt into the artifact store."""
+        folder = self.state.volume("artifacts") / "mlflow" / experiment / run / "artifacts"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "receipt.json").write_bytes(receipt)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,25 @@ def server(tmp_path_factory):
     found.end()
 
 
+def left(server, experiment: str, receipts: dict[str, bytes]) -> dict[str, Word]:
+    """What pods have said once they have left these receipts, by identity; $RUN in one is the folder of its run."""
+    said = {}
+    for identity, raw in receipts.items():
+        run = server.finish(experiment, identity, raw)
+        receipt = raw.replace(b"$RUN", f"mlflow/{experiment}/{run}/artifacts".encode())
+        server.put(experiment, run, receipt)
+        said[identity] = word(receipt, identity).model_copy(update={"mlflow_run": run})
+    return said
+
+
+def looked(server, words: dict[str, Word]) -> Vouched:
+    """What `reconcile` makes of it."""
+    jobs = (SeenJob(i, i[:10], is_complete=True, ended="x", again="delete it") for i in words)
+    look = Tracking(server.uri).look(words)
+    assert look.held == ()
+    return vouch(Heard({j.name: Said(j, words[j.name]) for j in jobs}), look.results, look.refused)
+
+
 def test_every_kind_of_nonsense_is_settled_beside_good_results(server):
     """A real server hands out what its artifact store holds, whatever it is."""
     files = many(len(MALFORMED) + 2)
@@ -102,76 +126,73 @@ def test_every_kind_of_nonsense_is_settled_beside_good_results(server):
     awaited = sorted(Branch(snapshot).awaited("local"))
     huge = b"x" * (50 * 2**20)
     receipts = [finished(receipt).receipt for receipt in MALFORMED] + [huge]
-    experiment = server.store.create_experiment("nonsense")
-    for identity, receipt in zip(awaited, receipts, strict=False):
-        server.finish(experiment, identity, receipt)
     good = awaited[len(receipts) :]
+    left_there = dict(zip(awaited, receipts, strict=False))
     for identity in good:
-        server.finish(experiment, identity, finished(trained(identity)).receipt)
-    look = Tracking(server.uri).look(set(awaited))
-    assert (look.unknown, look.held) == (frozenset(), ())
-    assert max(len(found.receipt) for found in look.results.values()) == MAX_BYTES + 1
-    steps = plan(snapshot, Observed("local", results=look.results))
+        good_one = trained(identity)
+        good_one["artifact"]["uri"] = "$RUN/model"
+        left_there[identity] = finished(good_one).receipt
+    vouched = looked(server, left(server, server.store.create_experiment("nonsense"), left_there))
+    too_large = {identity for identity, raw in left_there.items() if len(raw) > MAX_BYTES + 1}
+    assert vouched.unknown == too_large
+    steps = plan(snapshot, Observed("local", vouched.results, unknown=vouched.unknown))
     after = snapshot
     for step in steps:
         after = after.after(step.changes.write, step.changes.delete)
-    outcomes = {identity: after.runs[identity].outcome for identity in awaited}
-    assert outcomes == {
-        identity: "succeeded" if identity in good else "failed" for identity in awaited
-    }
+    settled = {i: after.runs[i].outcome for i in awaited if i in after.runs}
+    failed = dict.fromkeys(left_there.keys() - too_large, "failed")
+    assert settled == failed | dict.fromkeys(good, "succeeded")
 
 
 def test_receipt_that_is_not_in_the_artifact_store_holds_its_run_alone(server):
-    lost, there = "1" * 64, "2" * 64
     experiment = server.store.create_experiment("lost")
-    run = server.finish(experiment, lost, b"{}")
-    server.finish(experiment, there, b"{}")
-    path = f"mlflow/{experiment}/{run}/artifacts/receipt.json"
+    words = left(server, experiment, {"1" * 64: b"{}", "2" * 64: b"{}"})
+    path = f"mlflow/{experiment}/{words['1' * 64].mlflow_run}/artifacts/receipt.json"
     (server.state.volume("artifacts") / path).unlink()
-    look = Tracking(server.uri).look({lost, there}, {lost[:10]})
-    assert (look.results.keys(), look.unknown) == ({there}, {lost})
-    assert "restore" in look.held[0].reason or "artifact store" in look.held[0].reason
+    vouched = looked(server, words)
+    assert (vouched.results.keys(), vouched.unknown) == ({"2" * 64}, {"1" * 64})
+    assert "artifact store" in vouched.held[0].reason
 
 
-def test_run_that_is_deleted_is_found_no_more(server):
+def test_run_that_is_deleted_or_unknown_holds_its_job(server):
     experiment = server.store.create_experiment("deleted")
-    run = server.finish(experiment, "3" * 64, b"{}")
-    tracking = Tracking(server.uri)
-    assert tracking.look({"3" * 64}).results
-    tracking.delete(run)
-    tracking.look({"4" * 64})
-    assert tracking.look({"3" * 64}).results == {}
+    words = left(server, experiment, {"3" * 64: b"{}", "4" * 64: b"{}"})
+    Tracking(server.uri).delete(words["3" * 64].mlflow_run)
+    words["4" * 64] = words["4" * 64].model_copy(update={"mlflow_run": "5" * 32})
+    vouched = looked(server, words)
+    assert vouched.results == {}
+    assert "is deleted" in vouched.held[0].reason
+    assert "runs/get with 404" in vouched.held[1].reason
 
 
-def test_more_than_a_page_of_experiments_and_runs_is_read(server, say):
+def test_receipt_that_somebody_writes_over_is_not_taken(server):
+    experiment = server.store.create_experiment("forged")
+    words = left(server, experiment, {"6" * 64: finished(trained("6" * 64)).receipt})
+    server.put(experiment, words["6" * 64].mlflow_run, finished(trained("7" * 64)).receipt)
+    (hold,) = looked(server, words).held
+    assert "is not what its pod has left" in hold.reason
+
+
+def test_many_results_are_read_from_many_experiments(server, say):
     identities = [f"{number:064x}" for number in range(10**6, 10**6 + WAITING)]
-    experiments = [
-        server.store.create_experiment(f"many-{number}") for number in range(WAITING + 100)
-    ]
-    tracking, awaited = Tracking(server.uri), set(identities)
+    words: dict[str, Word] = {}
+    for number, identity in enumerate(identities):
+        experiment = server.store.create_experiment(f"many-{number}")
+        words |= left(server, experiment, {identity: finished(trained(identity)).receipt})
+    tracking = Tracking(server.uri)
     begun = time.perf_counter()
-    assert tracking.look(awaited).results == {}
-    nothing = time.perf_counter()
-    tracking.look(awaited)
-    idle = time.perf_counter()
-    for experiment, identity in zip(experiments, identities, strict=False):
-        server.finish(experiment, identity, finished(trained(identity)).receipt)
-    filled = time.perf_counter()
-    assert tracking.look(awaited).results.keys() == awaited
+    assert tracking.look(words).results.keys() == words.keys()
     found = time.perf_counter()
-    assert Tracking(server.uri).look(set(identities[:3])).results.keys() == set(identities[:3])
-    started = time.perf_counter()
-    assert tracking.look(awaited).results.keys() == awaited
+    assert tracking.look(words).results.keys() == words.keys()
     known = time.perf_counter()
     say(
-        f"MLflow with {len(experiments)} experiments, {WAITING} identities awaited: a first look {nothing - begun:.2f} s, "
-        f"one that finds nothing new {idle - nothing:.2f} s, one that finds them all finished {found - filled:.1f} s, "
-        f"the first of a new process, for 3 of them, {started - found:.2f} s, one that knows them all {known - started:.2f} s"
+        f"MLflow with {WAITING} experiments, {WAITING} pods have spoken: a look that reads all their receipts "
+        f"{found - begun:.1f} s, one that knows them {known - found:.3f} s"
     )
 
 
 def test_server_that_is_gone_is_held(server):
     server.end()
     until(lambda: not server.answers())
-    look = Tracking(server.uri).look({"2" * 64}, {"2" * 10})
-    assert look.unknown == {"2" * 64}
+    (hold,) = Tracking(server.uri).look({"2" * 64: word(b"{}", "2" * 64)}).held
+    assert "does not answer" in hold.reason

@@ -29,3 +29,18 @@ def test_pods_are_told_where_tracking_and_artifacts_are(snapshot):
         "ARTIFACTS_URI": "s3://ml-staging",
         "X": "1",
     }
+
+
+def test_login_comes_key_by_key_from_the_secret_that_is_named(snapshot):
+    """Not the whole Secret: each of its keys would be a variable of the pod."""
+    staging = snapshot.environments["staging"]
+    tracking = staging.tracking.model_copy(update={"secret": "mlflow-login"})
+    rows = environment_variables(staging.model_copy(update={"tracking": tracking}), {})[2:]
+    assert [row["name"].removeprefix("MLFLOW_TRACKING_") for row in rows] == [
+        "USERNAME",
+        "PASSWORD",
+        "TOKEN",
+    ]
+    for row in rows:
+        reference = {"name": "mlflow-login", "key": row["name"], "optional": True}
+        assert row["valueFrom"] == {"secretKeyRef": reference}

@@ -3,6 +3,7 @@ import yaml
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.commands.parser import parsed
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.overlays import LOGIN
 from ml_pipeline.rules.platform import cluster_wide, platform_overlays, pod_identity
 from ml_pipeline.rules.render import applied, drift
 
@@ -93,6 +94,17 @@ def test_reconcile_is_one_pod_of_the_pinned_image_with_its_facts(files):
     )
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts == {"credentials": str(found.credentials), "work": str(found.work)}
+
+
+def test_reconcile_has_the_login_of_mlflow_key_by_key(files):
+    path = "environments/staging/environment.yaml"
+    facts = files[path] + RECONCILE
+    files[path] = facts.replace(b"tracking: {", b"tracking: {secret: mlflow, ")
+    assert files[path] != facts
+    (container,) = reconciler(files)["Deployment"]["spec"]["template"]["spec"]["containers"]
+    references = {e["name"]: e["valueFrom"]["secretKeyRef"] for e in container["env"][-3:]}
+    assert set(references) == set(LOGIN)
+    assert all(reference["name"] == "mlflow" for reference in references.values())
 
 
 @pytest.mark.parametrize(

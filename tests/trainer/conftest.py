@@ -6,9 +6,12 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import pytest
+from ml_pipeline.adapters.mlflow import Tracking
+from ml_pipeline.documents.results import Finished, Word, read_word
 
 from tests.conftest import REPOSITORY
 from tests.mlflow_server import mlflow_server
@@ -35,9 +38,11 @@ def around(tmp_path, mlflow_uri):
         "DATA_URI": f"file://{tmp_path}/data.npz",
         "DATA_SHA256": hashlib.sha256(content).hexdigest(),
     }
+    (tmp_path / "termination-log").touch()
     return {
         **os.environ,
         **data,
+        "TERMINATION_LOG": str(tmp_path / "termination-log"),
         "IDENTITY": identity,
         "MLFLOW_TRACKING_URI": mlflow_uri,
         "ARTIFACTS_URI": f"file://{tmp_path}",
@@ -94,3 +99,20 @@ def runs_of(mlflow_uri, identity) -> list[dict]:
     return [
         {**r.data.tags, "status": r.info.status, "in": names[r.info.experiment_id]} for r in runs
     ]
+
+
+def word_of(around) -> Word | None:
+    """What the last process has said in its termination message, which is empty again afterwards."""
+    path = Path(around["TERMINATION_LOG"])
+    found = read_word(path.read_text())
+    path.write_text("")
+    assert not isinstance(found, str), found
+    return found
+
+
+def receipt_of(around, word: Word) -> Finished:
+    """What `reconcile` reads of it."""
+    identity = around["IDENTITY"]
+    look = Tracking(around["MLFLOW_TRACKING_URI"]).look({identity: word})
+    assert look.held == ()
+    return look.results[identity]

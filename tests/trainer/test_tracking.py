@@ -28,7 +28,7 @@ def test_server_that_starts_late_is_waited_for():
 
     def start():
         time.sleep(0.5)
-        HTTPServer(("127.0.0.1", port), Healthy).handle_request()
+        HTTPServer(("127.0.0.1", port), Healthy).serve_forever()
 
     threading.Thread(target=start, daemon=True).start()
     wait_for(f"http://127.0.0.1:{port}", seconds=20)

@@ -9,12 +9,21 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from ml_pipeline.adapters.mlflow import Tracking
 from ml_pipeline.documents.results import TrainingResult, read_result
 from ml_pipeline.local.state import free_port
 
 from tests.conftest import REPOSITORY
-from tests.trainer.conftest import LONG, QUICK, finish, losses, runs_of, start, stopped_at
+from tests.trainer.conftest import (
+    LONG,
+    QUICK,
+    finish,
+    losses,
+    receipt_of,
+    runs_of,
+    start,
+    stopped_at,
+    word_of,
+)
 from trainer.tracking import TRAINING
 
 
@@ -44,22 +53,24 @@ def test_sigterm_leaves_a_checkpoint_and_code_143(around):
     assert "checkpoint written" in log
 
 
-def test_training_that_was_stopped_does_not_count_as_finished(around, mlflow_uri):
+def test_training_that_was_stopped_says_nothing_of_a_result(around):
     interrupted(around, signal.SIGTERM)
-    assert Tracking(mlflow_uri).look({around["IDENTITY"]}).results == {}
+    assert word_of(around) is None
 
 
-def test_training_that_crashed_does_not_count_as_finished(around, mlflow_uri, tmp_path):
+def test_training_that_crashed_says_nothing_of_a_result(around, tmp_path):
     (tmp_path / "c" / around["IDENTITY"]).mkdir(parents=True)
     (tmp_path / "c" / around["IDENTITY"] / "newest.pt").mkdir()
     assert finish(start(around, "train", *QUICK))[0] not in (0, 42)
-    assert Tracking(mlflow_uri).look({around["IDENTITY"]}).results == {}
+    assert word_of(around) is None
 
 
-def test_receipt_is_read_back_from_the_real_server(around, mlflow_uri):
+def test_receipt_is_read_back_from_the_real_server(around):
     finish(start(around, "train", *QUICK))
-    (finished,) = Tracking(mlflow_uri).look({around["IDENTITY"]}).results.values()
+    finished = receipt_of(around, word_of(around))
+    assert finished.is_as_said
     result = read_result(TrainingResult, finished)
+    assert any(result.artifact.uri == folder for folder in finished.folders)
     assert {"gate_accuracy", "gate_latency_p99_ms", "gate_memory_mb"} <= result.metrics.keys()
     assert result.signature.inputs == "float32 [-1, 1, 8, 8]"
     assert result.signature.outputs == "float32 [-1, 10]"
@@ -110,14 +121,13 @@ def test_loss_that_is_not_finite_ends_the_training_with_its_reason(around, mlflo
     assert (tmp_path / "ended").read_text().splitlines()[1] == reason
     (run,) = runs_of(mlflow_uri, around["IDENTITY"])
     assert (run["status"], run["reason"], run.get("settled")) == ("FAILED", reason, None)
-    assert Tracking(mlflow_uri).look({around["IDENTITY"]}).results == {}
+    assert word_of(around) is None
 
 
 @pytest.mark.slow
 def test_memory_gate_is_what_a_new_process_takes_to_serve_it(around, mlflow_uri, tmp_path):
     finish(start(around, "train", *QUICK, "--hidden=2000"))
-    (finished,) = Tracking(mlflow_uri).look({around["IDENTITY"]}).results.values()
-    result = read_result(TrainingResult, finished)
+    result = read_result(TrainingResult, receipt_of(around, word_of(around)))
     model = mlflow.MlflowClient(mlflow_uri).get_logged_model(result.artifact.uri.split("/")[-2])
     folder = mlflow.artifacts.download_artifacts(
         model.artifact_location, dst_path=str(tmp_path / "model"), tracking_uri=mlflow_uri

@@ -1,35 +1,31 @@
 import re
 
 import pytest
-from ml_pipeline.adapters import mlflow
 from ml_pipeline.adapters.code import package_at, package_here
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.local.observe import Observer
 from ml_pipeline.local.state import State
-from ml_pipeline.rules.observed import Hold
+from ml_pipeline.rules.observed import Hold, Observed
 from ml_pipeline.verbs import reconcile
 from ml_pipeline.verbs.reconcile import one_pass, open_eyes, read_held
 from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import REPOSITORY, git
-from tests.simulate import finished, serving_status, trained
+from tests.simulate import serving_status, spoken, trained
 
 
 @pytest.fixture
 def state(team, monkeypatch) -> State:
-    """An environment whose MLflow has finished the waiting run."""
+    """An environment in which the waiting run has finished."""
     main(["render", "--repo", str(team)])
     git(team, "add", "--all")
     git(team, "commit", "--quiet", "--message", "Render")
     found = State(team / ".ml-pipeline")
     open_origin(team, found)
     found.write("endpoints", {"mlflow": 9})
-    monkeypatch.setattr(
-        mlflow.Tracking,
-        "look",
-        lambda self, awaited, failed: mlflow.Look({i: finished(trained(i)) for i in awaited}),
-    )
+    monkeypatch.setattr(Observer, "look", spoken(trained))
     return found
 
 
@@ -235,14 +231,14 @@ def test_what_is_held_no_more_is_gone_from_status(team, state, monkeypatch):
 
 
 def test_silence_is_held_since_it_began(team, state, monkeypatch):
-    silent = mlflow.Look({}, frozenset(), (Hold("MLflow", "does not answer (1)"),))
-    monkeypatch.setattr(mlflow.Tracking, "look", lambda *_: silent)
+    silent = Observed("local", held=(Hold("MLflow", "does not answer (1)"),))
+    monkeypatch.setattr(Observer, "look", lambda *_: silent)
     passes(monkeypatch)
     main(["reconcile", "--repo", str(team)])
     (row,) = state.read("held")
     state.write("held", [{**row, "since": "2026-01-01 00:00"}])
-    again = mlflow.Look({}, frozenset(), (Hold("MLflow", "does not answer (2)"),))
-    monkeypatch.setattr(mlflow.Tracking, "look", lambda *_: again)
+    again = Observed("local", held=(Hold("MLflow", "does not answer (2)"),))
+    monkeypatch.setattr(Observer, "look", lambda *_: again)
     main(["reconcile", "--repo", str(team)])
     assert [str(entry) for entry in read_held(state)] == [
         "held since 2026-01-01 00:00: does not answer (2)"
@@ -253,7 +249,7 @@ def test_bug_that_ends_every_pass_is_seen_in_status(team, state, monkeypatch, ca
     def bug(*_):
         raise KeyError("x")
 
-    monkeypatch.setattr(mlflow.Tracking, "look", bug)
+    monkeypatch.setattr(Observer, "look", bug)
     assert main(["reconcile", "--repo", str(team)]) == 3
     assert "a bug ends every pass (KeyError: 'x')" in state.read("held")[0]["reason"]
 

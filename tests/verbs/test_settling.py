@@ -4,9 +4,9 @@ import os
 import time
 
 import pytest
-from ml_pipeline.adapters import mlflow
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.cli import main
+from ml_pipeline.local.observe import Observer
 from ml_pipeline.local.state import State
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.verbs.reconcile import one_pass, open_eyes
@@ -14,7 +14,7 @@ from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
 from tests.many import many
-from tests.simulate import finished, trained
+from tests.simulate import spoken, trained
 
 pytestmark = pytest.mark.slow
 SIZES = [int(size) for size in os.environ.get("SIZES", "100,400,1000").split(",")]
@@ -29,11 +29,7 @@ def test_waiting_results_are_settled(count, tmp_path, monkeypatch, say):
     state = State(tmp_path / ".ml-pipeline")
     open_origin(tmp_path, state)
     state.write("endpoints", {"mlflow": 9})
-    monkeypatch.setattr(
-        mlflow.Tracking,
-        "look",
-        lambda self, awaited, failed: mlflow.Look({i: finished(trained(i)) for i in awaited}),
-    )
+    monkeypatch.setattr(Observer, "look", spoken(trained))
     eyes = open_eyes(tmp_path, "local")
     begun = time.perf_counter()
     steps, held = one_pass(eyes, "local")

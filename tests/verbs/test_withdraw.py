@@ -3,12 +3,13 @@ from ml_pipeline.adapters import mlflow
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.local.observe import Observer
 from ml_pipeline.local.state import State
 from ml_pipeline.verbs.reconcile import one_pass, open_eyes
 from ml_pipeline.verbs.up import open_origin
 
 from tests.conftest import git
-from tests.simulate import finished
+from tests.simulate import spoken
 
 WAITING = "experiments/waiting/experiment.yaml"
 WEAK = "experiments/weak/runs/e96261b1e3.yaml"
@@ -18,11 +19,10 @@ DATA = "experiments/better/data/216b187a78.yaml"
 
 @pytest.fixture
 def state(rendered_team, monkeypatch) -> State:
-    """An environment whose MLflow knows nothing."""
+    """An environment in which nothing has finished."""
     found = State(rendered_team / ".ml-pipeline")
     open_origin(rendered_team, found)
     found.write("endpoints", {"mlflow": 9})
-    monkeypatch.setattr(mlflow.Tracking, "look", lambda *_: mlflow.Look({}))
     return found
 
 
@@ -79,9 +79,8 @@ def test_failed_run_trains_again(rendered_team, state):
 
 def nonsense(team, state, monkeypatch) -> str:
     """Have a run settle as failed for what it left in MLflow, and give its path."""
-    look = lambda _, awaited, __: mlflow.Look({i: finished([]) for i in awaited})  # noqa: E731
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow.Tracking, "look", look)
+        patch.setattr(Observer, "look", spoken(lambda _: []))
         one_pass(open_eyes(team, "local"), "local")
     return "experiments/waiting/runs/ddd4bf48a3.yaml"
 

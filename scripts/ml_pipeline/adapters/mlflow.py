@@ -3,70 +3,87 @@
 https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
+import base64
 import http.client
 import json
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ml_pipeline.documents.faults import UnavailableError
-from ml_pipeline.documents.fields import SHORT, one_line
-from ml_pipeline.documents.results import MAX_BYTES, Finished
+from ml_pipeline.documents.fields import one_line
+from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
 from ml_pipeline.rules.observed import Hold
 
 TIMEOUT_SECONDS = 10
 RECEIPT = "receipt.json"
-_SETTLED = "tags.settled = 'true'"
-_LARGEST_ANSWER = 256 * 2**20
-_PAGE, _NEWEST = (
-    500,
-    10,
-)  # runs in an answer: when all are read, and when only new ones are looked for
-_IN_ONE_QUERY = 5000  # experiments that one search names; databases bound the length of a list
-_ASKED_ALONE = 50  # identities that are looked up one by one; for more, all runs are read again
-_REREAD = 1200  # looks, ten minutes of them: what the clocks of pods or a restored run have hidden is found then
-_GIVEN_UP = 20  # receipts that cannot be fetched, before the others are left for the next look
+USERNAME, PASSWORD, TOKEN = (
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+)
+_LARGEST_ANSWER = 16 * 2**20
+_ASKED_ALONE = (
+    10  # runs that are asked for one by one; more are searched for, this many in a query:
+)
+_IN_ONE_QUERY, _EXPERIMENTS = 200, 1000
+_GIVEN_UP = 5  # results that cannot be fetched, before the others are left for the next look
+_DENIED = (401, 403)
+_ARTIFACTS = "mlflow-artifacts:/"  # what MLflow's own artifact proxy calls its root
+_STORED = "mlflow"  # the folder of the artifact store that this is
+_A = TypeVar("_A", bound="_Answer")
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class _Tag(_Part):
-    key: str
-    value: str = ""
-
-
 class _Info(_Part):
     run_id: str
     experiment_id: str
+    artifact_uri: str = ""
+    lifecycle_stage: str = "active"
 
 
-class _Data(_Part):
-    tags: list[_Tag] = []
+class _ModelOutput(_Part):
+    model_id: str
+
+
+class _Outputs(_Part):
+    model_outputs: list[_ModelOutput] = []
 
 
 class _Run(_Part):
     info: _Info
-    data: _Data = _Data()
+    outputs: _Outputs = _Outputs()
 
     @property
-    def identity(self) -> str:
-        """What the run was to do; empty for a run of somebody else."""
-        return next((tag.value for tag in self.data.tags if tag.key == "identity"), "")
+    def folders(self) -> tuple[str, ...]:
+        """Where in the artifact store MLflow keeps what the run has logged: its own folder, and one for each model."""
+        own = self.info.artifact_uri.removeprefix(_ARTIFACTS).lstrip("/")
+        experiment = self.info.experiment_id
+        models = (
+            f"{_STORED}/{experiment}/models/{output.model_id}/artifacts"
+            for output in self.outputs.model_outputs
+        )
+        return (f"{_STORED}/{own}", *models) if own else tuple(models)
 
 
 class _Answer(_Part):
     model_config = ConfigDict(extra="allow", strict=True)
 
     error_code: str | None = None
-    next_page_token: str | None = None
+
+
+class _OneRun(_Answer):
+    run: _Run
 
 
 class _Runs(_Answer):
@@ -75,56 +92,76 @@ class _Runs(_Answer):
 
 class _Experiment(_Part):
     experiment_id: str
-    name: str
 
 
 class _Experiments(_Answer):
     experiments: list[_Experiment] = []
-
-
-Page = TypeVar("Page", _Runs, _Experiments)
+    next_page_token: str | None = None
 
 
 class RefusedError(UnavailableError):
     """The server answers, and not this question."""
 
 
+class DeniedError(UnavailableError):
+    """The server does not let us in."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who asks MLflow, as its own client reads it from the environment; `source` says where a person finds it."""
+
+    header: str = field(default="", repr=False)
+    source: str = "name the Secret with it in tracking.secret of environment.yaml"
+
+    @classmethod
+    def of(cls, where: str, secret: str | None) -> "Login":
+        """The login in this process's environment variables, for an environment file that names a Secret or none."""
+        if secret is None:
+            return cls(_header())
+        return cls(_header(), f"it is in Secret {secret}, tracking.secret of {where}")
+
+
+NOBODY = Login()
+
+
 @dataclass(frozen=True)
 class Look:
-    """What MLflow knows of what is awaited: results by identity, the identities of which it could not be asked, and why."""
+    """What MLflow has of what pods have said: results by identity, why it refuses others, and why it could not be asked."""
 
     results: dict[str, Finished]
-    unknown: frozenset[str] = frozenset()
+    refused: dict[str, str] = field(default_factory=dict)
     held: tuple[Hold, ...] = ()
 
 
 class Tracking:
-    """An MLflow server at `http://host:port`, and what was read of it before: a settled run does not change."""
+    """An MLflow server at `http://host:port`, and the receipts of it that were what their pods have said."""
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
-        self._looks = 0
-        self._awaited: set[str] = set()
-        self._settled: dict[str, _Info] = {}  # by identity
-        self._seen: set[str] = set()  # their run ids
-        self._receipts: dict[str, Finished] = {}  # by run id
+    def __init__(self, uri: str, login: Login | None = None) -> None:
+        self.uri, self._login = uri, login or NOBODY
+        self._receipts: dict[Word, Finished] = {}
 
-    def look(self, awaited: Collection[str], failed: Collection[str] = ()) -> Look:
-        """Results of awaited identities. `failed` are the short identities of failed Jobs: whether MLflow holds a result of
-        these is asked of MLflow itself, never answered from memory. Raises nothing: what is not known is held and named."""
-        awaited = set(awaited)
-        if not awaited:
-            return Look({})
-        try:
-            experiments = self._experiments()
-            self._find(awaited, failed, list(experiments))
-        except UnavailableError as error:
-            return self._unavailable(awaited, error)
-        self._awaited = awaited
-        found = {i: self._settled[i] for i in sorted(awaited) if i in self._settled}
-        kept = {info.run_id for info in found.values()}
-        self._receipts = {run: known for run, known in self._receipts.items() if run in kept}
-        return self._fetched(found, experiments)
+    def look(self, words: Mapping[str, Word]) -> Look:
+        """Results by identity, each from the MLflow run that a pod has named. Raises nothing: one that cannot be fetched
+        does not hide the others, and a silent server ends the look."""
+        self._receipts = {w: known for w, known in self._receipts.items() if w in words.values()}
+        results: dict[str, Finished] = {}
+        refused: dict[str, str] = {}
+        runs: dict[str, _Run] = {}
+        new = [word.mlflow_run for word in words.values() if word not in self._receipts]
+        if len(new) > _ASKED_ALONE:
+            with suppress(UnavailableError):  # the first one that is asked for by itself says why
+                runs = self._searched(new)
+        for identity, word in words.items():
+            try:
+                results[identity] = self._finished(word, runs.get(word.mlflow_run))
+            except RefusedError as error:
+                refused[identity] = str(error)
+                if len(refused) == _GIVEN_UP:
+                    break
+            except UnavailableError as error:
+                return Look(results | self._known(words), refused, (Hold("MLflow", str(error)),))
+        return Look(results, refused)
 
     def delete(self, run_id: str) -> None:
         """Have MLflow forget a run; it stays restorable there.
@@ -134,128 +171,60 @@ class Tracking:
         """
         self._post("runs/delete", {"run_id": run_id}, _Answer)
 
-    def _unavailable(self, awaited: set[str], error: UnavailableError) -> Look:
-        """What a look before has read, and nothing of the rest."""
-        known = {
-            identity: self._receipts[info.run_id]
-            for identity, info in self._settled.items()
-            if identity in awaited & self._awaited and info.run_id in self._receipts
-        }
-        return Look(known, frozenset(awaited - known.keys()), (Hold("MLflow", str(error)),))
+    def _known(self, words: Mapping[str, Word]) -> dict[str, Finished]:
+        """What looks before have read."""
+        return {i: self._receipts[word] for i, word in words.items() if word in self._receipts}
 
-    def _find(self, awaited: set[str], failed: Collection[str], experiments: list[str]) -> None:
-        """Bring what is known of settled runs up to date."""
-        is_first = self._looks % _REREAD == 0
-        if not is_first:
-            self._read_new(experiments)
-            # A receipt that was taken out makes a run awaited again; its MLflow run may have been deleted with it.
-            again = {i for i in awaited - self._awaited if i in self._settled}
-            unsure = {i for i in awaited if i[:SHORT] in failed and i not in self._settled}
-            alone = again | unsure
-            if len(alone) <= _ASKED_ALONE:
-                for identity in alone:
-                    self._ask(identity, experiments)
-            else:
-                is_first = True
-        if is_first:
-            self._read_all(experiments)
-        self._looks += 1
-
-    def _read_all(self, experiments: list[str]) -> None:
-        settled: dict[str, _Info] = {}
-        seen: set[str] = set()
-        for page in self._runs(experiments, _SETTLED, _PAGE):
-            for run in page:
-                seen.add(run.info.run_id)
-                settled.setdefault(run.identity, run.info)
-        self._settled, self._seen = settled, seen
-
-    def _read_new(self, experiments: list[str]) -> None:
-        """Runs that have ended since the last look, the newest first; and those that were killed before they could end."""
-        for query in (_SETTLED, f"{_SETTLED} and attributes.status = 'RUNNING'"):
-            for page in self._runs(experiments, query, _NEWEST):
-                new = [run for run in page if run.info.run_id not in self._seen]
-                if not new:
-                    break
-                self._seen |= {run.info.run_id for run in new}
-                self._settled |= {run.identity: run.info for run in new}
-
-    def _ask(self, identity: str, experiments: list[str]) -> None:
-        self._settled.pop(identity, None)
-        query = f"tags.identity = '{identity}' and {_SETTLED}"
-        for page in self._runs(experiments, query, 1):
-            for run in page:
-                self._settled[identity] = run.info
-                self._seen.add(run.info.run_id)
-                return
-
-    def _fetched(self, found: dict[str, _Info], experiments: dict[str, str]) -> Look:
-        """The receipts of some runs. One that cannot be fetched does not hide the others; a silent server ends the look."""
-        results: dict[str, Finished] = {}
-        refused: list[str] = []
-        silent = ""
-        for identity, info in found.items():
-            try:
-                results[identity] = self._receipt(info, experiments.get(info.experiment_id, ""))
-            except RefusedError as error:
-                refused.append(str(error))
-                if len(refused) == _GIVEN_UP:
-                    break
-            except UnavailableError as error:
-                silent = str(error)
-                break
-        held = []
-        if refused:
-            more = f" and of {len(refused) - 1} more" if len(refused) > 1 else ""
-            text = f"the receipt of a finished run{more} cannot be read: {refused[0]}"
-            held.append(Hold("MLflow receipts", text))
-        if silent:
-            held.append(Hold("MLflow", silent))
-        return Look(results, frozenset(found.keys() - results.keys()), tuple(held))
-
-    def _receipt(self, info: _Info, experiment: str) -> Finished:
-        if info.run_id not in self._receipts:
-            query = urllib.parse.urlencode({"path": RECEIPT, "run_uuid": info.run_id})
-            request = urllib.request.Request(f"{self.uri}/get-artifact?{query}")
-            raw = self._answer(request, MAX_BYTES + 1, attachment=RECEIPT)
-            self._receipts[info.run_id] = Finished(info.run_id, experiment, raw)
-        return self._receipts[info.run_id]
-
-    def _experiments(self) -> dict[str, str]:
-        """Names of all experiments by id. There is always one, `Default`: a server that has none is not the one that is meant."""
-        pages = self._pages("experiments/search", {"max_results": 1000}, _Experiments)
-        found = {e.experiment_id: e.name for page in pages for e in page.experiments}
-        if not found:
-            raise self._nonsense("it has no experiment, not even Default")
-        return found
-
-    def _runs(self, experiments: list[str], query: str, size: int) -> Iterator[list[_Run]]:
-        """Pages of runs, those that have ended last first."""
-        ids = iter(experiments)
-        while part := list(islice(ids, _IN_ONE_QUERY)):
-            body = {
-                "experiment_ids": part,
-                "filter": query,
-                "max_results": size,
-                "order_by": ["attributes.end_time DESC"],
-            }
-            for page in self._pages("runs/search", body, _Runs):
-                yield page.runs
-
-    def _pages(self, method: str, body: dict[str, Any], kind: type[Page]) -> Iterator[Page]:
+    def _searched(self, run_ids: list[str]) -> dict[str, _Run]:
+        """Many runs in few answers; one that is not among them is asked for by itself."""
+        experiments: list[str] = []
         token: str | None = ""
         while token is not None:
-            more = {"page_token": token} if token else {}
-            page = self._post(method, {**body, **more}, kind)
-            yield page
+            body = {"max_results": _EXPERIMENTS} | ({"page_token": token} if token else {})
+            page = self._post("experiments/search", body, _Experiments)
+            experiments += [experiment.experiment_id for experiment in page.experiments]
             token = page.next_page_token or None
+        found: dict[str, _Run] = {}
+        for first in range(0, len(run_ids), _IN_ONE_QUERY):
+            names = ", ".join(f"'{run}'" for run in run_ids[first : first + _IN_ONE_QUERY])
+            query = {"filter": f"attributes.run_id IN ({names})", "max_results": _IN_ONE_QUERY}
+            for start in range(0, len(experiments), _EXPERIMENTS):
+                part = {"experiment_ids": experiments[start : start + _EXPERIMENTS]}
+                answer = self._post("runs/search", query | part, _Runs)
+                found |= {run.info.run_id: run for run in answer.runs}
+        return found
 
-    def _post(self, method: str, body: dict[str, Any], kind: type["_A"]) -> "_A":
+    def _finished(self, word: Word, run: _Run | None = None) -> Finished:
+        """What MLflow has of a run. It is asked once more as long as that is not what the pod has left."""
+        if word in self._receipts:
+            return self._receipts[word]
+        run = run or self._run(word.mlflow_run)
+        query = urllib.parse.urlencode({"path": RECEIPT, "run_uuid": word.mlflow_run})
+        request = urllib.request.Request(f"{self.uri}/get-artifact?{query}")
+        raw = self._answer(request, MAX_BYTES + 1, attachment=RECEIPT)
+        found = Finished(word, raw, run.folders)
+        if found.is_as_said:
+            self._receipts[word] = found
+        return found
+
+    def _run(self, run_id: str) -> _Run:
+        request = urllib.request.Request(f"{self.uri}/api/2.0/mlflow/runs/get?run_id={run_id}")
+        run = self._read(request, "runs/get", _OneRun).run
+        if run.info.run_id != run_id:
+            raise self._nonsense(f"runs/get: run {one_line(run.info.run_id, 40)} for {run_id}")
+        if run.info.lifecycle_stage != "active":
+            raise RefusedError(f"MLflow run {run_id} is deleted")
+        return run
+
+    def _post(self, method: str, body: dict[str, Any], kind: type[_A]) -> _A:
         request = urllib.request.Request(
             f"{self.uri}/api/2.0/mlflow/{method}",
             json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
+        return self._read(request, method, kind)
+
+    def _read(self, request: urllib.request.Request, method: str, kind: type[_A]) -> _A:
         raw = self._answer(request, _LARGEST_ANSWER)
         try:
             answer = kind.model_validate_json(raw)
@@ -274,6 +243,7 @@ class Tracking:
         self, request: urllib.request.Request, limit: int, *, attachment: str = ""
     ) -> bytes:
         """The body of an answer, `limit` bytes at most. An artifact comes as an attachment: a page of a proxy does not."""
+        authorize(request, self._login)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
                 named: str = answer.headers.get("Content-Disposition") or ""
@@ -282,6 +252,8 @@ class Tracking:
                 if len(raw) < limit and answer.length:
                     raise http.client.IncompleteRead(raw, answer.length)
         except urllib.error.HTTPError as error:
+            if error.code in _DENIED:
+                raise self._denied(error.code) from error
             path = urllib.parse.urlsplit(request.full_url).path
             text = f"MLflow at {self.uri} answers {path} with {error.code}"
             raise RefusedError(
@@ -296,10 +268,29 @@ class Tracking:
             raise self._nonsense("a page instead of an artifact")
         return raw
 
-    def _nonsense(self, what: str) -> UnavailableError:
-        return UnavailableError(
+    def _denied(self, code: int) -> DeniedError:
+        who = "the login" if self._login.header else "whoever has no login"
+        return DeniedError(
+            f"MLflow at {self.uri} refuses {who} ({code}); nothing is recorded until {USERNAME} and {PASSWORD}, "
+            f"or {TOKEN}, are right here: {self._login.source}"
+        )
+
+    def _nonsense(self, what: str) -> RefusedError:
+        return RefusedError(
             f"MLflow at {self.uri} answers nonsense ({what}); nothing is recorded until it is mended"
         )
 
 
-_A = TypeVar("_A", bound=_Answer)
+def authorize(request: urllib.request.Request, login: Login) -> None:
+    """Log in with a request; whom it is redirected to never sees the login."""
+    if login.header:
+        request.add_unredirected_header("Authorization", login.header)
+
+
+def _header() -> str:
+    """The Authorization header that MLflow's own client sends for these environment variables; empty for none."""
+    username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
+    if username and password:
+        return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
+    token = os.environ.get(TOKEN)
+    return f"Bearer {token}" if token else ""

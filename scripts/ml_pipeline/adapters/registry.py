@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ml_pipeline.adapters.mlflow import NOBODY, Login, authorize
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.fields import one_line
 from ml_pipeline.rules.registry import Alias, Mirror, RunNote, Tags, Version
@@ -49,6 +50,7 @@ class Registry:
     """An MLflow server at `http://host:port`, and what it was brought to say before by this process."""
 
     uri: str
+    login: Login = NOBODY
     _done: Mirror | None = None
     _noted: set[RunNote] = field(default_factory=set)
 
@@ -271,6 +273,7 @@ class Registry:
             {"Content-Type": "application/json"},
             method=verb,
         )
+        authorize(request, self.login)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
                 return json.loads(answer.read() or b"{}")

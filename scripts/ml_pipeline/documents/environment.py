@@ -12,6 +12,7 @@ from ml_pipeline.documents.fields import (
     Slug,
     Strict,
     Text,
+    added,
     matching,
 )
 
@@ -70,6 +71,10 @@ class Tracking(Strict):
     """The MLflow server."""
 
     uri: Address = Field(description="Address of MLflow as pods reach it; required.")
+    secret: Slug | None = added(
+        None,
+        "Secret of the training namespace, and of the platform namespace for `reconcile`, with MLflow's login, MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN; default none.",
+    )
 
 
 class Artifacts(Strict):

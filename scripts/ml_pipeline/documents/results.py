@@ -1,18 +1,21 @@
-"""What a Job leaves in MLflow, read as what it is: text from outside, which may hold anything.
+"""What a Job leaves behind, read as what it is: text from outside, which may hold anything.
 
-Looser than a document where a newer trainer may say more, and as strict where a value goes into a receipt.
+Its pod says in a few words which MLflow run holds its receipt, and what bytes that receipt has; MLflow gives bytes. A
+receipt is looser than a document where a newer trainer may say more, and as strict where a value goes into git.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from ml_pipeline.documents.fields import LINE, Sha256, Timestamp, one_line
+from ml_pipeline.documents.fields import LINE, Sha256, Timestamp, matching, one_line
 from ml_pipeline.documents.reader import rule_of, shown
 from ml_pipeline.documents.source import dotted
 
 MAX_BYTES = 1024 * 1024
+MESSAGE_BYTES = 4096  # of a termination message, as the kubelet keeps it
 _LONGEST_S = 10 * 366 * 86400.0
 _MOST_MB = 1e9
 _MOST = 10**15  # larger whole numbers are no counts, and YAML readers differ on them
@@ -24,13 +27,37 @@ class Untrusted(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
 
 
+RunId = Annotated[str, matching(r"[0-9a-f]{32}", "must be 32 hex digits, as MLflow names runs")]
+
+
+class Word(BaseModel):
+    """What a pod says of the run or data that it has finished: where its receipt is, and what bytes that has."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    identity: Sha256
+    mlflow_run: RunId
+    receipt_sha256: Sha256
+
+
 @dataclass(frozen=True)
 class Finished:
-    """A run that MLflow holds as finished, and the bytes of the receipt that its Job left there, MAX_BYTES + 1 at most."""
+    """What a pod has said of its run, and what MLflow has of it: the bytes of the receipt, MAX_BYTES + 1 at most, and the
+    folders below the artifact store in which MLflow keeps what that run has logged."""
 
-    run_id: str
-    experiment: str
+    word: Word
     receipt: bytes
+    folders: tuple[str, ...] = ()
+
+    @property
+    def run_id(self) -> str:
+        """The MLflow run."""
+        return self.word.mlflow_run
+
+    @property
+    def is_as_said(self) -> bool:
+        """Whether these are the bytes that the pod has left."""
+        return hashlib.sha256(self.receipt).hexdigest() == self.word.receipt_sha256
 
 
 def _printable(value: str) -> str:
@@ -105,6 +132,21 @@ class PreparationResult(Untrusted):
 Result = TypeVar("Result", TrainingResult, PreparationResult)
 
 
+def read_word(message: str) -> Word | str | None:
+    """What a termination message says, below the line of the peak; what is wrong with it, in a few words; None where it
+    says nothing of a result, as the reason of a failure does."""
+    _, _, line = message.partition("\n")
+    if not line.startswith("{"):
+        return None
+    size = len(message.encode(errors="replace"))
+    if size > MESSAGE_BYTES:
+        return f"has {size} bytes, {MESSAGE_BYTES} are kept of one"
+    try:
+        return Word.model_validate_json(line)
+    except ValidationError as error:
+        return _problem(error)
+
+
 def read_result(kind: type[Result], finished: Finished) -> Result | str:
     """The result of a Job, or what is wrong with it, in one line without the repair."""
     what = f"receipt.json of MLflow run {one_line(finished.run_id, 64)}"
@@ -113,7 +155,11 @@ def read_result(kind: type[Result], finished: Finished) -> Result | str:
     try:
         return kind.model_validate_json(finished.receipt)
     except ValidationError as error:
-        first, *more = error.errors(include_url=False)
+        return one_line(f"{what}: {_problem(error)}")
+
+
+def _problem(error: ValidationError) -> str:
+    first, *more = error.errors(include_url=False)
     at = one_line(dotted(tuple(first["loc"])), 100)
     if first["type"] == "missing":
         text = f"{at} is missing"
@@ -124,4 +170,4 @@ def read_result(kind: type[Result], finished: Finished) -> Result | str:
         rule = rule_of(first).partition(";")[0]
         text = f"{at}: {shown(first['input'])} {rule}".removeprefix(": ")
     others = f", and {len(more)} more faults" if more else ""
-    return one_line(f"{what}: {text}{others}")
+    return one_line(f"{text}{others}")

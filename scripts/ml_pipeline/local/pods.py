@@ -22,7 +22,6 @@ from ml_pipeline.local.state import State, read_json
 
 LOST = "Lost"
 _POLL_SECONDS = 0.1
-_MESSAGE_BYTES = 4096  # as the kubelet reads of a termination message
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,11 @@ class Pods:
         image, python = self.images.resolve(container["image"])
         limits = container["resources"]["limits"]
         cores = cpu_cores(limits["cpu"])
-        declared = {v["name"]: self.local(v["value"], mounts) for v in container.get("env", ())}
+        declared = {
+            v["name"]: self.local(v["value"], mounts)
+            for v in container.get("env", ())
+            if "value" in v
+        }
         environ = {
             **self.state.environ(),
             "OMP_NUM_THREADS": str(max(1, int(cores))),
@@ -126,18 +129,11 @@ class Pods:
 
     def status(self, name: str) -> dict[str, Any] | None:
         """How a pod is doing: phase Running or Ended, then with the message that it has left; None where it was never
-        started. A pod whose shim is gone is lost."""
+        started. A pod whose shim is gone is lost, and its message with it."""
         status = self._status(name)
         if status is None or status["phase"] == "Running":
             return status
-        return {**status, "message": self._message(name)}
-
-    def _message(self, name: str) -> str:
-        path = self.state.pod(name) / "termination-log"
-        if not path.exists():
-            return ""
-        with path.open("rb") as log:
-            return log.read(_MESSAGE_BYTES).decode(errors="replace")
+        return {"message": "", **status}
 
     def _status(self, name: str) -> dict[str, Any] | None:
         shim = self._shims.get(name)

@@ -18,6 +18,10 @@ from ml_pipeline.adapters.files import write_whole
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 POLL_SECONDS, MEMORY_SECONDS = 0.05, 0.5
+TERMINATION_LOG = (
+    "TERMINATION_LOG"  # the variable that tells a container where it says how it ended
+)
+MESSAGE_BYTES = 4096  # of it that are kept, the last ones, as the kubelet does
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -61,9 +65,19 @@ class Container:
             "exit_code": code,
             "reason": self.reason or ("Completed" if code == 0 else "Error"),
             "finished": time.time(),
+            "message": self._message(),
         }
         self.status |= ended
         self._write()
+
+    def _message(self) -> str:
+        """What the container has left to say, taken into the record once, when it ends: nobody writes it afterwards."""
+        path = Path(self.spec["env"].get(TERMINATION_LOG, ""))
+        if not path.is_file():
+            return ""
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - MESSAGE_BYTES))
+            return log.read(MESSAGE_BYTES).decode(errors="replace")
 
     def stop(self) -> None:
         """SIGTERM to the container, SIGKILL after its grace period."""

@@ -181,14 +181,8 @@ def _reconciler(snapshot: Snapshot, path: str, environment: Environment) -> Faul
         )
 
 
-def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
-    folder = path.split("/")[1]
-    if environment.name != folder:
-        yield snapshot.fault(
-            path,
-            "name",
-            f"{environment.name!r} differs from its folder {folder!r}; make them the same",
-        )
+def _runtime(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
+    """What a cluster needs, and what the embedded environment has no use for."""
     if environment.runtime == "kubernetes" and environment.images.trainer.digest is None:
         yield snapshot.fault(
             path, "images.trainer.digest", "is missing; outside the embedded runtime pin the image"
@@ -199,6 +193,21 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
             "source",
             "is missing; outside the embedded runtime name the repository that Flux fetches",
         )
+    if environment.runtime == "embedded" and environment.tracking.secret:
+        yield snapshot.fault(
+            path, "tracking.secret", "has no effect, the embedded MLflow has no login; take it out"
+        )
+
+
+def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
+    folder = path.split("/")[1]
+    if environment.name != folder:
+        yield snapshot.fault(
+            path,
+            "name",
+            f"{environment.name!r} differs from its folder {folder!r}; make them the same",
+        )
+    yield from _runtime(snapshot, path, environment)
     if environment.images.serving.digest is None:
         yield snapshot.fault(
             path,

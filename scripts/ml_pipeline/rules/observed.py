@@ -10,11 +10,12 @@ from ml_pipeline.rules.render import Changes
 
 @dataclass(frozen=True)
 class Hold:
-    """Something that is left alone until it changes: `what` is a path on the branch, or a service; `reason` is one line
-    with the way out."""
+    """Something that is left alone until it changes: `what` is a path on the branch, a service, or a Job; `reason` is one
+    line with the way out. `since` is the time where it is known; else it is that of the commit, or of the first look."""
 
     what: str
     reason: str
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Observed:
     """What one environment shows: results by identity, reasons of failed Jobs by short identity, serving by model; and
     from git the commit of each experiment, and when an overlay was committed by short identity.
 
-    `unknown` are the identities of which MLflow could not be asked: it may hold a result of them.
+    Results are those that a pod has vouched for (`rules/words.py`). `unknown` are the identities of which there may
+    be one, that no pod speaks of any more or MLflow does not show.
     """
 
     environment: str

@@ -23,6 +23,8 @@ LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = (
 _JOB_FOLDER = re.compile(
     rf"(environments/[^/]+/training/([a-z0-9-]+)-([0-9a-f]{{{SHORT}}}))-[0-9a-f]{{{SHORT}}}"
 )
+# What MLflow's client logs in with.
+LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _UP = "../../../../"
 # The workers' Service has the Job's name; only the overlay knows it, after prefix and suffix.
 _WORKERS_FIND_THEIR_JOB = {
@@ -159,14 +161,31 @@ def kustomization(environment: Environment, base: str, components: Iterable[str]
     return body
 
 
-def environment_variables(environment: Environment, extra: dict[str, str]) -> list[dict[str, str]]:
+def environment_variables(environment: Environment, extra: dict[str, str]) -> list[dict[str, Any]]:
     """What a pod of this environment is told by its surroundings; none of it decides the result of a run."""
     values = {
         "MLFLOW_TRACKING_URI": environment.tracking.uri,
         "ARTIFACTS_URI": environment.artifacts.uri,
         **extra,
     }
-    return [{"name": name, "value": value} for name, value in values.items()]
+    variables: list[dict[str, Any]] = [
+        {"name": name, "value": value} for name, value in values.items()
+    ]
+    return variables + login(environment)
+
+
+def login(environment: Environment) -> list[dict[str, Any]]:
+    """What MLflow asks of a pod, from the Secret of its namespace; nothing where MLflow has no login."""
+    secret = environment.tracking.secret
+    if secret is None:
+        return []
+    return [_from_secret(secret, key) for key in LOGIN]
+
+
+def _from_secret(secret: str, key: str) -> dict[str, Any]:
+    """One key of a Secret, which need not have all of them: a login is a name and a password, or a token."""
+    reference = {"name": secret, "key": key, "optional": True}
+    return {"name": key, "valueFrom": {"secretKeyRef": reference}}
 
 
 def resources(

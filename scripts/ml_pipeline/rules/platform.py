@@ -10,7 +10,13 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.rules.overlays import in_namespace, kustomization_file, operation, patch
+from ml_pipeline.rules.overlays import (
+    in_namespace,
+    kustomization_file,
+    login,
+    operation,
+    patch,
+)
 
 _BASE = "../../../../base/platform"
 _RENDERED = ("cluster", "serving", "training")
@@ -153,6 +159,7 @@ def _reconciler(environment: Environment) -> dict[str, dict[str, Any]]:
             operation(f"{container}/args/-", f"{option}={value}", op="add")
             for option, value in where.items()
         ),
+        *(operation(f"{container}/env/-", entry, op="add") for entry in login(environment)),
         operation("/spec/template/spec/volumes/0/secret/secretName", chosen.secret),
     ]
     network = [

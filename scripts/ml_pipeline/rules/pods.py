@@ -9,6 +9,7 @@ from ml_pipeline.documents.fields import SHORT, as_written, memory_bytes, one_li
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.identity import data_identity
 from ml_pipeline.rules.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
+from ml_pipeline.rules.words import PodEnd
 
 Object = Mapping[str, Any]
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -67,6 +68,34 @@ class JobView:
             if any(pod["status"].get("phase") == "Running" for pod in self.pods)
             else "Pending"
         )
+
+    @property
+    def ended(self) -> str:
+        """When it ended, as the API server writes it; empty while it has not."""
+        conditions = _conditions(self.job)
+        ends = (conditions.get(ended, {}) for ended in ("Complete", "Failed"))
+        times = (
+            str(c.get("lastTransitionTime") or "unknown") for c in ends if c.get("status") == "True"
+        )
+        return next(times, "")
+
+
+def pod_ends(view: JobView) -> tuple[PodEnd, ...]:
+    """How the pods of a Job have ended, newest last. Pods that another Job of the same name has left are not its own."""
+    uid = view.job["metadata"].get("uid")
+    own = [pod for pod in view.pods if _owner(pod) == uid]
+    states = (_state(pod, "terminated") for pod in own)
+    return tuple(
+        PodEnd(state.get("exitCode", 0), str(state.get("message") or ""))
+        for state in states
+        if state is not None
+    )
+
+
+def _owner(pod: Object) -> str | None:
+    """Uid of the controller of a pod."""
+    owners = (o for o in pod["metadata"].get("ownerReferences", ()) if o.get("controller"))
+    return next((str(owner["uid"]) for owner in owners), None)
 
 
 def views(

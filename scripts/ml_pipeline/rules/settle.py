@@ -1,6 +1,7 @@
 """From what has finished or failed to its receipt in git.
 
 What a Job left behind is text from outside: where it makes no sense, that is how the run has failed, and the receipt says so.
+Only what the Job's own pod vouches for comes here (`rules/words.py`).
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import API_VERSION, one_line
-from ml_pipeline.documents.reader import read
+from ml_pipeline.documents.reader import read, shown
 from ml_pipeline.documents.receipts import (
     Cost,
     DataVersion,
@@ -37,6 +38,7 @@ from ml_pipeline.rules.observed import Observed
 from ml_pipeline.rules.training import asked_inputs
 
 Receipt = TypeVar("Receipt", DataVersion, Run)
+PREPARATIONS = "data"  # the experiment in MLflow that the trainer makes for them
 _PROBLEM = 300  # characters of a reason that are kept, so that the repair after it has room
 
 
@@ -61,7 +63,7 @@ def settle(
 ) -> Settled | None:
     """The receipt of the data or run that an experiment waits for, None while it has neither finished nor failed.
 
-    A failed Job settles nothing while MLflow cannot be asked: the Job may have failed after it left its result there.
+    A failed Job settles nothing while MLflow does not show what a pod of it has said to be there: that counts, not its end.
     """
     finished = observed.results.get(identity)
     reason = observed.failed.get(identity[:SHORT])
@@ -87,13 +89,14 @@ def _data_receipt(
     path = f"experiments/{experiment.name}/data/{identity[:SHORT]}.yaml"
 
     def failed(problem: str) -> DataVersion:
-        return DataVersion(**head, data=None, reason=_failure(problem), tracking=_tracked(finished))
+        tracking = _tracked(finished, PREPARATIONS)
+        return DataVersion(**head, data=None, reason=_failure(problem), tracking=tracking)
 
-    result = read_result(PreparationResult, finished) if finished else reason
+    result = _prepared(finished) if finished else reason
     document = (
         failed(result)
         if isinstance(result, str)
-        else DataVersion.model_validate({**head, **result.model_dump()})
+        else DataVersion.model_validate({**result.model_dump(), **head})
     )
     document, raw = _as_written(path, document, failed)
     if document.data is None:
@@ -102,6 +105,14 @@ def _data_receipt(
         )
     text = f"{document.rows} rows of {document.source} prepared, sha256 {document.data.sha256}."
     return Settled(path, document, raw, f"Record data {document.id}", text)
+
+
+def _prepared(finished: Finished) -> PreparationResult | str:
+    """What was prepared, or what is wrong with it: prepared data has a folder of its own in the artifact store."""
+    result = read_result(PreparationResult, finished)
+    if isinstance(result, str) or result.data.uri.startswith("data/"):
+        return result
+    return f"receipt.json of MLflow run {finished.run_id}: data.uri: {shown(result.data.uri)} must lie below data/"
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,7 @@ def _run_receipt(ended: _Ended, reason: str) -> Settled:
         "commit": observed.commits.get(f"experiments/{experiment.name}/experiment.yaml", "unknown"),
     }
     finished = observed.results.get(ended.identity)
-    head["tracking"] = _tracked(finished)
+    head["tracking"] = _tracked(finished, experiment.model.name)
     path = f"experiments/{experiment.name}/runs/{short}.yaml"
 
     def failed(problem: str) -> Run:
@@ -195,13 +206,9 @@ def _as_written(
     return document, to_document(path, document)
 
 
-def _tracked(finished: Finished | None) -> Tracked | None:
-    if finished is None:
-        return None
-    return Tracked(
-        run_id=one_line(finished.run_id) or "unknown",
-        experiment=one_line(finished.experiment) or "unknown",
-    )
+def _tracked(finished: Finished | None, experiment: str) -> Tracked | None:
+    """The MLflow run, in the experiment that the trainer makes for a model, or for data."""
+    return Tracked(run_id=finished.run_id, experiment=experiment) if finished else None
 
 
 def _failure(problem: str) -> str:

@@ -241,6 +241,16 @@ def held_on(branch: Branch, environment: str, changes: dict[str, Commit]) -> tup
     return tuple(Held(h.what, h.reason, _committed(changes.get(h.what))) for h in holds)
 
 
+def unsettled(cluster: Cluster, branch: Branch, environment: str) -> tuple[Held, ...]:
+    """Finished Jobs of a cluster whose result is not taken, as a pass of reconciling would find them now."""
+    awaited = branch.awaited(environment)
+    if not awaited:
+        return ()
+    seen = cluster_observe.Observer(cluster, environment, dict).look(branch.snapshot, awaited)
+    now = datetime.now(UTC).isoformat(" ")[:_TO_THE_MINUTE]
+    return tuple(Held(h.what, h.reason, h.since or now) for h in seen.held)
+
+
 def _endless(eyes: Eyes, environment: str) -> int:
     code: dict[str, str] | None = None
     revision = ""
@@ -328,7 +338,12 @@ def _since(eyes: Eyes, holds: Iterable[Hold], revision: str) -> tuple[Held, ...]
         Held(
             hold.what,
             hold.reason,
-            _committed(changes[hold.what]) if hold.what in changes else known.get(hold.what, now),
+            hold.since
+            or (
+                _committed(changes[hold.what])
+                if hold.what in changes
+                else known.get(hold.what, now)
+            ),
         )
         for hold in holds
     )

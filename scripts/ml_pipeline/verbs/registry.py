@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ml_pipeline.adapters.mlflow import NOBODY, Login
 from ml_pipeline.adapters.registry import Registry
 from ml_pipeline.cluster import observe as cluster_observe
 from ml_pipeline.documents.environment import Environment
@@ -26,7 +27,7 @@ def registry(repo: Path, environment: str, action: str, *, remote: str | None = 
     workspace = open_workspace(repo, remote, environment=environment)
     facts = workspace.environment(environment)
     state = local_observe.find_state(repo) if facts.runtime == "embedded" else None
-    server = Registry(tracking_uri(facts, state))
+    server = Registry(tracking_uri(facts, state), _login(facts, state))
     wanted = mirror(workspace.snapshot, environment)
     lines = server.bring(wanted) if action == "rebuild" else server.differences(wanted)
     for line in lines:
@@ -62,9 +63,10 @@ class Follower:
         return [f"MLflow: {line}" for line in lines]
 
     def _at(self, snapshot: Snapshot) -> Registry:
-        uri = tracking_uri(snapshot.environments[self.environment], self.state)
+        facts = snapshot.environments[self.environment]
+        uri = tracking_uri(facts, self.state)
         if self._server is None or self._server.uri != uri:
-            self._server = Registry(uri)
+            self._server = Registry(uri, _login(facts, self.state))
         return self._server
 
     def _once(self, line: str) -> list[str]:
@@ -83,3 +85,8 @@ def tracking_uri(facts: Environment, state: State | None) -> str:
     if state is None:
         return cluster_observe.tracking_uri(facts)
     return local_observe.tracking_uri(state)
+
+
+def _login(facts: Environment, state: State | None) -> Login:
+    """How MLflow is asked; nobody logs in to that of an embedded environment."""
+    return cluster_observe.login(facts) if state is None else NOBODY

@@ -22,7 +22,7 @@ from ml_pipeline.rules.serving import verdict_path
 from ml_pipeline.rules.settled import without_jobs
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.bridge import bridge_folder
-from ml_pipeline.verbs.reconcile import held_on, read_held
+from ml_pipeline.verbs.reconcile import held_on, read_held, unsettled
 from ml_pipeline.verbs.up import missing_bytes, running
 from ml_pipeline.verbs.workspace import open_branch, runtime_of
 
@@ -94,17 +94,18 @@ def _on_cluster(repo: Path, environment: str, cluster: Cluster, selector: str, o
     branch = Branch(workspace.snapshot)
     changes = workspace.repository.last_changes(workspace.revision, READ) if branch.faults else {}
     held = held_on(branch, environment, changes)
-    rows = [asdict(entry) for entry in held]
     if branch.is_held(environment):
+        rows = [asdict(entry) for entry in held]
         console.answer({"held": rows}, "\n".join(map(str, held)), output)
         return console.FINDINGS
+    held += unsettled(cluster, branch, environment)
     shown = look(cluster, branch.snapshot, environment, selector, is_whole=not branch.faults)
     seen = served(State(bridge_folder(repo, environment)))
     rollouts, unknown = _rollouts(workspace.repository, workspace.revision, environment, seen)
     rollouts = _of_the_shown(rollouts, shown.models, selector)
     data = {
         "revision": workspace.revision,
-        "held": rows,
+        "held": [asdict(entry) for entry in held],
         **asdict(shown),
         "rollouts": [asdict(rollout) for rollout in rollouts],
     }

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ml_pipeline.adapters.mlflow import RefusedError, Tracking
+from ml_pipeline.cluster.observe import login as cluster_login
 from ml_pipeline.cluster.observe import tracking_uri as cluster_tracking
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
@@ -22,8 +23,8 @@ _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
 _ID = re.compile(r"(?:data[-/])?([0-9a-f]{10})")
 _FOLLOWS: dict[type[Document] | None, str] = {
     Experiment: "it trains no more; the receipts that it has stay",
-    Run: "it is settled anew: from MLflow where its run has finished there, else it trains again",
-    DataVersion: "it is settled anew: from MLflow where it is prepared, else it is prepared again",
+    Run: "it is settled anew: its Job finds what it has finished and says so again, else it trains again",
+    DataVersion: "it is settled anew: its Job finds what it has prepared and says so again, else it is prepared again",
     None: "nothing else changes",
 }
 
@@ -136,8 +137,12 @@ def _forget(repo: Path, snapshot: Snapshot, environment: str, run_id: str) -> No
     """
     facts = snapshot.environments[environment]
     embedded = facts.runtime == "embedded"
-    uri = local_tracking(find_state(repo)) if embedded else cluster_tracking(facts)
+    tracking = (
+        Tracking(local_tracking(find_state(repo)))
+        if embedded
+        else Tracking(cluster_tracking(facts), cluster_login(facts))
+    )
     try:
-        Tracking(uri).delete(run_id)
+        tracking.delete(run_id)
     except RefusedError:
         console.talk(f"MLflow knows no run {run_id} any more; going on")
