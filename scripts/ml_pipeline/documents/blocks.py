@@ -14,11 +14,12 @@ from typing import Any
 Location = tuple[str | int, ...]
 # What is longer is not kept, so that what is kept stays small.
 _LONGEST = 1024
-_KEY = re.compile(r"^(?=[A-Za-z_][\w.-]*:(?: |$))", re.MULTILINE | re.ASCII)
+_KEY = re.compile(r"[A-Za-z_][\w.-]*:(?: |\Z)", re.ASCII)
+_ROW = re.compile(r"[^\n]*\n|[^\n]+")
 _HEAD = re.compile(r"(?: *(?:#[ -~]*)?\n)*")
 # What a YAML reader takes for the end of a line, beside the one that lines are counted by, and a mark of the order of bytes; and
 # what ends a document, which would hide from a block that more follows.
-_NOT_PLAIN = re.compile("[\r\x85\u2028\u2029\ufeff]|^(?:---|\\.\\.\\.)", re.MULTILINE)
+_NOT_PLAIN = ("\r", "\x85", "\u2028", "\u2029", "\ufeff", "\n---", "\n...")
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ def read_blocks(
     text: str, read: Callable[[str], Block | None]
 ) -> tuple[dict[str, Any], dict[Location, int]] | None:
     """Data and the line of every key; None where the text is not plainly made of blocks. `read` gives one, None where it is none."""
-    if _NOT_PLAIN.search(text):
+    if any(sign in text for sign in _NOT_PLAIN):
         return None
-    head, *pieces = _KEY.split(text)
+    head, pieces = _cut(text)
     if not _HEAD.fullmatch(head):
         return None
     data: dict[str, Any] = {}
@@ -51,3 +52,16 @@ def read_blocks(
             lines[location] = line + above
         above += piece.count("\n")
     return (data, lines) if data else None
+
+
+def _cut(text: str) -> tuple[str, list[str]]:
+    """What stands before the first key at the top, and each piece that begins with one; together they are the text."""
+    rows = _ROW.findall(text)
+    begins = [
+        n for n, row in enumerate(rows) if row[0] not in " #-\n" and _KEY.match(row.rstrip("\n"))
+    ]
+    if not begins:
+        return text, []
+    ends = [*begins[1:], len(rows)]
+    pieces = ["".join(rows[begin:end]) for begin, end in zip(begins, ends, strict=True)]
+    return "".join(rows[: begins[0]]), pieces
