@@ -2,7 +2,9 @@
 
 import yaml
 from hypothesis import strategies as st
+from ml_pipeline.documents.experiment import BUNDLED
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.identity import SHORT, data_identity, digest_of
 from ml_pipeline.rules.render import applied, drift
 
 from tests.conftest import FIXTURES, REPOSITORY, folder
@@ -65,6 +67,71 @@ def many(count: int) -> dict[str, bytes]:
             .encode()
         )
     return rendered(files)
+
+
+def varied(count: int) -> dict[str, bytes]:
+    """A rendered tree with that many experiments that are not alike: four data sets, all prepared, two environments, GPUs, spot
+    nodes, several workers; each waits for its run."""
+    files = valid_tree()
+    for place in ("local", "staging"):
+        path = f"environments/{place}/environment.yaml"
+        facts = yaml.safe_load(files[path])
+        pools = [{**pool, "nodes": 9, "spot_price_per_hour": 3} for pool in ROOMY["pools"]]
+        files[path] = yaml.safe_dump(facts | {"pools": [*facts["pools"], *pools]}).encode()
+    for number in range(count):
+        name = f"v{number:05d}"
+        document = {"name": name, **_one_of_many(number)}
+        files[f"experiments/{name}/experiment.yaml"] = yaml.safe_dump(document).encode()
+    return rendered(files | _prepared(files))
+
+
+def _one_of_many(number: int) -> dict:
+    """An experiment by its number: each fact changes at its own pace."""
+    gpus, workers = (0, 0, 1, 4)[number % 4], (1, 1, 1, 2, 4)[number % 5]
+    options = ["spot"] if number % 3 == 0 else []
+    options += ["distributed"] if workers > 1 else []
+    options += ["gpu-shared"] if gpus == 1 and number % 7 == 0 else []
+    return {
+        "apiVersion": "ml-pipeline/v1",
+        "kind": "Experiment",
+        "owner": ("vision", "speech", "ranking")[number % 3],
+        "environment": ("local", "staging")[number % 2],
+        "model": {"name": f"model-{number % 11}", "type": ("mlp", "cnn", "resnet18")[number % 3]},
+        "dataset": {"uri": f"bundled://{BUNDLED[number // 2 % 4]}"},
+        "image": IMAGE,
+        "parameters": {
+            "epochs": 5 + number % 50,
+            "batch_size": 2 ** (4 + number % 6),
+            "learning_rate": round(0.0001 * (1 + number % 97), 6),
+            "hidden": 16 * (1 + number % 13),
+        },
+        "seed": number,
+        "topology": {"workers": workers},
+        "resources": {"cpu": 1 + number % 6, "memory": f"{1 + number % 9}Gi", "gpus": gpus},
+        "options": options,
+        "budget": {"max_duration": f"{10 + number % 50}m", "max_cost": 10_000},
+    }
+
+
+def _prepared(files) -> dict[str, bytes]:
+    """A receipt of the data of every experiment that has none."""
+    snapshot = load_snapshot(files)
+    like = yaml.safe_load(next(raw for path, raw in files.items() if "/data/" in path))
+    found = {}
+    for name, experiment in snapshot.experiments.items():
+        identity = data_identity(experiment)
+        if identity in found or identity in snapshot.data:
+            continue
+        own = {
+            "id": identity[:SHORT],
+            "identity": identity,
+            "environment": experiment.environment,
+            "source": experiment.dataset.uri,
+            "data": {**like["data"], "sha256": digest_of(identity)},
+        }
+        path = f"experiments/{name}/data/{identity[:SHORT]}.yaml"
+        found[identity] = path, yaml.safe_dump(like | own, sort_keys=False).encode()
+    return dict(found.values())
 
 
 def roomy_tree(**facts) -> dict[str, bytes]:

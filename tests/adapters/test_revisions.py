@@ -320,3 +320,14 @@ def test_folder_that_is_not_there_is_named(tmp_path):
         PipelineError, match="gone is no folder; give --repo a folder of a checkout"
     ):
         find_top(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("path", "differs"), [("scripts/a.py", True), ("requirements.lock", True), ("README.md", False)]
+)
+def test_comparison_says_whether_the_code_differs(team, path, differs):
+    (team / path).parent.mkdir(exist_ok=True)
+    (team / path).write_text("other\n")
+    git(team, "add", "--all")
+    revisions = Revisions(team)
+    assert revisions.comparison(revisions.revision("HEAD")).code_differs is differs

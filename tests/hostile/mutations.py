@@ -38,6 +38,13 @@ CONTENTS = (
     f"{K}configMapGenerator: [{{name: a, literals: [b=c]}}]\n",
     f"{COMPONENT}patches: [{{path: job.yaml}}]\n",
     f"{COMPONENT}labels: [{{pairs: {{a: b}}}}]\n",
+    f"{COMPONENT}resources: [job.yaml]\n",
+    f"{K}resources: [../../../../base/training-job]\npatches: [{{path: job.yaml}}]\n",
+    f"{K}resources: [job.yaml]\npatches:\n- target: {{kind: Job}}\n"
+    "  patch: '[{op: add, path: /spec/parallelism, value: 9}]'\n",
+    f"{K}resources: [job.yaml]\nimages: [{{name: b, newName: c}}]\n",
+    f"{K}namespace: staging-training\nsecretGenerator: [{{name: a, files: [a=job.yaml]}}]\n",
+    f"{K}resources: [extra]\nreplacements: [{{path: job.yaml}}]\n",
     "a: &a [1]\nb: *a\n",
     "\x1b[8mhidden\n",
 )
@@ -59,6 +66,11 @@ FILES = (
     ".sourceignore",
     ".gitattributes",
     "two\nlines.yaml",
+    "\u202elmay.boj",
+    "a\\b.yaml",
+    "kustomization.yaml ",
+    "KUSTOMIZATION.YAML",
+    "kustomization",
     "seldondeployment.yaml",
     "serviceaccount.yaml",
     "experiment.yaml",
@@ -71,10 +83,36 @@ NEW = (
     "a",
     "promotion",
     "cluster",
+    "training",
+    "serving",
     "gone-0123456789",
     "gone-0123456789-0123456789",
     "data-0123456789-0123456789",
 )
+
+
+EXPERIMENT = "experiments/waiting/experiment.yaml"
+# What people rightly do to a document: where, what stands there, and what they may write instead.
+EDITS = (
+    (EXPERIMENT, "memory: 2Gi", ("memory: 3Gi", "memory: 1Gi")),
+    (EXPERIMENT, "cpu: 1", ("cpu: 2",)),
+    (EXPERIMENT, "seed: 7", ("seed: 8", "seed: 9")),
+    (EXPERIMENT, "epochs: 30", ("epochs: 31", "epochs: 5")),
+    (EXPERIMENT, "owner: vision", ("owner: speech",)),
+    (EXPERIMENT, "bundled://digits", ("bundled://wine",)),
+    (EXPERIMENT, "environment: local", ("environment: staging",)),
+    ("environments/local/environment.yaml", "price_per_hour: 0.08", ("price_per_hour: 0.09",)),
+    ("environments/local/environment.yaml", "bbbbbbbb", ("cccccccc",)),
+    ("environments/local/environment.yaml", "local-training", ("local-jobs",)),
+    ("environments/staging/environment.yaml", "monthly: 4000", ("monthly: 5000",)),
+    ("environments/staging/environment.yaml", "nodes: 10", ("nodes: 12",)),
+    ("environments/staging/environment.yaml", "4dc69fae", ("5dc69fae",)),
+    ("environments/local/promotions/digits.yaml", "memory: 2Gi", ("memory: 1Gi",)),
+    ("environments/local/promotions/digits.yaml", "- 10\n", ("- 20\n",)),
+    ("environments/local/promotions/digits.yaml", "better/c39d9a14b0", ("good/31a4e76e1a",)),
+    ("base/training-job/job.yaml", "PeriodSeconds: 60", ("PeriodSeconds: 90",)),
+)
+TEAM = f"{K}namespace: staging-training\nresources:\n- quota.yaml\n"
 
 
 class Mutant:
@@ -85,14 +123,43 @@ class Mutant:
 
     def change(self) -> None:
         weighted = [self._add] * 4 + [self._edit] * 4 + [self._move] * 2 + [self._remove] * 2
-        self._numbers.choice([*weighted, self._mode, self._copy])()
+        self._numbers.choice([*weighted, self._mode, self._copy, self._rename_folder])()
+
+    def by_a_person(self) -> None:
+        """What people rightly do: an edit of a document, one more, one less, or an object in a place of their own."""
+        doing = self._numbers.choice(["edit", "edit", "edit", "add", "remove", "own"])
+        if doing == "add":
+            text = self.files.get(EXPERIMENT, b"").decode()
+            name, seed = f"new{self._numbers.randrange(9)}", self._numbers.choice([7, 8, 9])
+            text = text.replace("name: waiting", f"name: {name}").replace(
+                "seed: 7", f"seed: {seed}"
+            )
+            self._put(f"experiments/{name}/experiment.yaml", text.encode())
+        elif doing == "remove":
+            gone = [EXPERIMENT, "environments/local/promotions/digits.yaml"]
+            gone.append("experiments/broken/runs/970e519fc8.yaml")
+            self.files.pop(self._numbers.choice(gone), None)
+        elif doing == "own":
+            place = "environments/staging/platform/" + self._numbers.choice(["team", "secrets"])
+            self._put(f"{place}/kustomization.yaml", TEAM.encode())
+            quota = QUOTA.replace("9", str(self._numbers.randrange(9)))
+            self._put(f"{place}/quota.yaml", quota.encode())
+        else:
+            path, old, new = self._numbers.choice(EDITS)
+            raw = self.files.get(path, b"").replace(
+                old.encode(), self._numbers.choice(new).encode()
+            )
+            if path in self.files:
+                self.files[path] = raw
 
     def _any(self) -> str:
         return self._numbers.choice(sorted(self.files))
 
     def _place(self) -> str:
         parts = self._any().split("/")[:-1]
-        depth = self._numbers.randint(min(3, len(parts)), len(parts))
+        # At times above the five roots' own folders too: a new environment, or a file beside them.
+        least = self._numbers.choice([1, 2, 3, 3, 3, 3])
+        depth = self._numbers.randint(min(least, len(parts)), len(parts))
         new = [self._numbers.choice(NEW) for _ in range(self._numbers.choice([0, 0, 1, 1, 2, 3]))]
         return "/".join([*parts[:depth], *new])
 
@@ -155,6 +222,16 @@ class Mutant:
         for other in list(self.files):
             if other == gone or (other.startswith(f"{gone}/") and gone.count("/") > 1):
                 del self.files[other]
+
+    def _rename_folder(self) -> None:
+        folder, target = self._any().rpartition("/")[0], self._place()
+        if f"{target}/".startswith(f"{folder}/"):
+            return
+        moved = {path: raw for path, raw in self.files.items() if path.startswith(f"{folder}/")}
+        for path in moved:
+            del self.files[path]
+        for path, raw in moved.items():
+            self._put(f"{target}{path.removeprefix(folder)}", raw)
 
     def _mode(self) -> None:
         path = self._any()

@@ -84,11 +84,17 @@ def differing(old, new) -> set:
 
 
 def mutated(before, numbers: random.Random) -> tuple[dict, dict]:
-    """A tree after one to three changes, and its modes; half of the time rendered anew, where that can be."""
+    """A tree after one to three changes, and its modes. Some of them are what people rightly do, half of the time with a
+    stranger's change beside; those, and half of the others, are rendered anew, where that can be."""
     mutant = Mutant(before, numbers)
-    for _ in range(numbers.choice([1, 1, 1, 2, 3])):
-        mutant.change()
-    if numbers.random() < 0.5:
+    by_a_person = numbers.random() < 0.4
+    if by_a_person:
+        for _ in range(numbers.choice([1, 1, 2])):
+            mutant.by_a_person()
+    if not by_a_person or numbers.random() < 0.5:
+        for _ in range(numbers.choice([1, 1, 1, 2, 3])):
+            mutant.change()
+    if by_a_person or numbers.random() < 0.5:
         try:
             return with_changes(mutant.files, drift(checked(mutant.files))), mutant.modes
         except PipelineError:

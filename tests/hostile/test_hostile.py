@@ -7,6 +7,7 @@ from ml_pipeline.cli import main
 
 from tests.conftest import REPOSITORY, git
 from tests.verbs.test_corpus import committed, script
+from tests.whole import everything, looking_at
 
 COMMITS = sorted(path.parent for path in (REPOSITORY / "tests/hostile").glob("*/change.sh"))
 
@@ -34,4 +35,7 @@ def test_hostile_commit_is_found(rendered_team, commit, capsys, monkeypatch):
     if os.environ.get("UPDATE"):
         (commit / "findings.txt").write_text(found)
     assert (code, said.err) == (1, "")
+    with looking_at(everything):
+        assert main(["review", "--repo", str(team)]) == 1
+    assert capsys.readouterr() == said
     assert found == (commit / "findings.txt").read_text()

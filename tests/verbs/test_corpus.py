@@ -9,6 +9,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.rules.comment import LIMIT
 
 from tests.conftest import REPOSITORY, git
+from tests.whole import everything, looking_at
 
 CORPUS = sorted(path.parent for path in (REPOSITORY / "tests/corpus").glob("*/change.sh"))
 
@@ -58,4 +59,7 @@ def test_corpus_situation_gets_its_comment(team, situation, capsys):
         (situation / "comment.md").write_text(said)
     assert said == (situation / "comment.md").read_text()
     assert len(said) <= LIMIT
+    with looking_at(everything):
+        assert main(["review", "--repo", str(team), "--output", "markdown"]) == code
+    assert capsys.readouterr().out == said
     assert code == (1 if " to mend\n" in said or ": no answer\n" in said else 0)

@@ -16,13 +16,15 @@ from ml_pipeline.cli import main
 from ml_pipeline.rules.render import Changes
 
 from tests.conftest import git
-from tests.many import many, valid_tree
+from tests.many import many, valid_tree, varied
 
 pytestmark = pytest.mark.slow
 SIZES = [int(size) for size in os.environ.get("SIZES", "100").split(",")]
 SOME, CHUNK, MOST_IN_ONE_ROOT = 40, 100, 1000
 ROOT = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
+MOST_VARIED = 1000
 JOB = "base/training-job/job.yaml"
+POLICY = "base/platform/policies/pods-are-contained.yaml"
 LAUNCHER = """
 import os, sys, time
 begun, quiet = time.perf_counter(), [(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
@@ -117,6 +119,28 @@ def test_whole_answer_where_one_experiment_changes(tree, say):
         )
     say(f"{size_of(tree):6d} experiments, one changed, median of 5 processes: {'; '.join(lines)}")
     git(tree, "checkout", "--quiet", ".")
+
+
+def test_review_of_experiments_that_are_not_alike(tmp_path, say):
+    size = max(size for size in SIZES if size <= MOST_VARIED)
+    write_changes(tmp_path, Changes(varied(size)))
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    commit(tmp_path, "Begin")
+    lines = []
+    for what, path, old, new in (
+        ("base/", JOB, "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 90"),
+        ("a policy", POLICY, "failurePolicy: Fail", "failurePolicy: Fail # always"),
+        ("an environment", "environments/staging/environment.yaml", "nodes: 9", "nodes: 8"),
+        ("one experiment", "experiments/v00007/experiment.yaml", "memory: 8Gi", "memory: 7Gi"),
+    ):
+        edit(tmp_path / path, old, new)
+        main(["render", "--repo", str(tmp_path)])
+        found = [pipeline(tmp_path, "review", "--base", "HEAD") for _ in range(3)]
+        seconds, peak = statistics.median(s for s, _ in found), max(p for _, p in found)
+        lines.append(f"{what} changed {seconds:.2f} s, {peak} MiB")
+        git(tmp_path, "checkout", "--quiet", ".")
+        git(tmp_path, "clean", "--quiet", "-d", "--force")
+    say(f"{size:6d} varied experiments, review, median of 3 processes: {'; '.join(lines)}")
 
 
 def test_what_people_use_today(tree, say):

@@ -17,6 +17,8 @@ from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.rules.plain_files import PLAIN, READ, refuse_special, special
 
 _LINK, _SUBMODULE, _UNKNOWN = "120000", "160000", "0"
+# What the package and the versions of what it calls are made of: other code may answer otherwise about the same files.
+CODE = ("scripts", "pyproject.toml", "requirements.lock")
 # Mode and blob id by path, `_UNKNOWN` for what git has no object of; None for a path that is gone.
 Changed = dict[str, tuple[str, str] | None]
 
@@ -178,7 +180,13 @@ class Revisions:
         before = {path: blob for path, (blob, mode) in listed.items() if mode != _SUBMODULE}
         old = [path for path in sorted(changes) if path in before]
         kept = dict(zip(old, self.blobs([before[path] for path in old]), strict=True))
-        return Comparison(Objects(self, before, kept), Objects(self, after), frozenset(changes))
+        sides = Objects(self, before, kept), Objects(self, after)
+        return Comparison(*sides, frozenset(changes), self._differs(revision, CODE))
+
+    def _differs(self, revision: str, paths: Iterable[str]) -> bool:
+        """Whether some files of a revision are others in the working tree."""
+        command = ["git", "diff", "--name-only", "--no-renames", revision, "--", *paths]
+        return bool(processes.run(command, cwd=self.path))
 
     def checkout(self) -> "Objects":
         """The working tree as it would be committed: what is added to the index, and what differs from that on the disk.
@@ -306,11 +314,12 @@ class Objects(Mapping[str, bytes]):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Files before and after, and the paths at which they differ."""
+    """Files before and after, the paths at which they differ, and whether the code that looks at them may differ too."""
 
     before: Files
     after: Files
     changed: frozenset[str]
+    code_differs: bool = True
 
 
 def open_tree(root: Path) -> Files:

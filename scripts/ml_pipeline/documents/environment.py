@@ -73,7 +73,7 @@ class Tracking(Strict):
     uri: Address = Field(description="Address of MLflow as pods reach it; required.")
     secret: Slug | None = added(
         None,
-        "Secret of the training namespace, and of the platform namespace for `reconcile`, with MLflow's login, MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN; default none.",
+        "Secret of the training (and, for `reconcile`, platform) namespace with MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN; default none.",
     )
 
 

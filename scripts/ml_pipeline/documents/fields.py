@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -60,6 +61,7 @@ def _slug(value: str) -> str:
     return value
 
 
+@lru_cache(maxsize=2**10)  # thousands of documents hold the same few
 def memory_bytes(quantity: str) -> int:
     """Bytes of a memory quantity such as `512Mi`, `32Gi`."""
     match = re.fullmatch(r"([1-9][0-9]{0,6})(Mi|Gi|Ti)", quantity)
@@ -68,6 +70,7 @@ def memory_bytes(quantity: str) -> int:
     return int(match[1]) * _MEMORY[match[2]]
 
 
+@lru_cache(maxsize=2**10)  # thousands of documents hold the same few
 def cpu_cores(quantity: str) -> float:
     """Cores of a CPU quantity such as `2` or `500m`."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})(m?)", quantity)
@@ -76,6 +79,7 @@ def cpu_cores(quantity: str) -> float:
     return int(match[1]) / (1000 if match[2] else 1)
 
 
+@lru_cache(maxsize=2**10)  # thousands of documents hold the same few
 def seconds(duration: str) -> int:
     """Seconds of a duration such as `90s`, `30m`, `12h`, `2d`."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", duration)

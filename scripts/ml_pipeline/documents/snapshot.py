@@ -128,6 +128,7 @@ class Snapshot:
     def __init__(self, files: Files) -> None:
         self.files = files
         self._known: dict[str, Document] = {}
+        self._beside: tuple[Snapshot, frozenset[str]] | None = None
 
     def document(self, path: str) -> Document:
         """The document at a path.
@@ -137,11 +138,19 @@ class Snapshot:
             KeyError: there is no such file.
         """
         if path not in self._known:
+            if self._beside and path not in self._beside[1]:
+                return self._beside[0].document(path)
             result = read(path, self.files[path])
             if isinstance(result, list):
                 raise InvalidDocumentsError(result)
             self._known[path] = result[0]
         return self._known[path]
+
+    def beside(self, files: Files, differing: frozenset[str]) -> "Snapshot":
+        """The snapshot of another revision, which differs from this one in some paths at most: what both hold is read once."""
+        found = Snapshot(files)
+        found._beside = self, differing
+        return found
 
     def after(self, write: Mapping[str, bytes], delete: Iterable[str] = ()) -> "Snapshot":
         """The snapshot once some files are written and some deleted. What was read of the others is kept, so that one file
@@ -181,14 +190,15 @@ class Snapshot:
             paths[kind_of(path)].remove(path)
         return paths
 
-    def read_all(self) -> None:
-        """Read every document.
+    def read_all(self, asked: Iterable[str] | None = None) -> None:
+        """Read every document, or of those that are asked every one.
 
         Raises:
             InvalidDocumentsError: with every fault of every file.
         """
         faults: list[Fault] = []
-        for path in sorted(path for paths in self.paths.values() for path in paths):
+        whole = (path for paths in self.paths.values() for path in paths)
+        for path in sorted(whole if asked is None else filter(is_listed, asked)):
             try:
                 self.document(path)
             except InvalidDocumentsError as error:

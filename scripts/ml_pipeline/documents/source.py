@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from ml_pipeline.documents.blocks import Block, read_blocks
 from ml_pipeline.documents.canonical import read_canonical
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.unreadable import unreadable
@@ -130,6 +131,9 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         if canonical:
             return Source(path, *canonical)
         refuse_deep(raw)
+        blocks = read_blocks(text, _block)
+        if blocks:
+            return Source(path, *blocks)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
         if node is None:
             return Fault(path, 1, "", "is empty; write the document or delete the file")
@@ -226,6 +230,28 @@ class _Reader:
             return [self.value(item, (*at, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)
         return _scalar(node, at)
+
+
+@lru_cache(maxsize=2**14)
+def _block(text: str) -> Block | None:
+    """One key at the top of a document with all that is below it; None where it is not that, or is refused."""
+    canonical = read_canonical(text, _plain)
+    if canonical:
+        data, lines = canonical
+    else:
+        reader = _Reader()
+        try:
+            refuse_deep(text.encode())
+            node = yaml.compose(text, Loader=yaml.CSafeLoader)
+            if not isinstance(node, yaml.MappingNode):
+                return None
+            data, lines = reader.mapping(node, ()), reader.lines
+        except (_RefusedError, yaml.YAMLError, RecursionError):
+            return None
+    if len(data) != 1:
+        return None
+    ((key, value),) = data.items()
+    return Block(key, value, tuple((at, line) for at, line in lines.items() if at))
 
 
 def _scalar(node: yaml.ScalarNode, at: Location) -> Any:

@@ -1,17 +1,18 @@
 """What an environment spends in a month: what has been paid, what waits, what serves, and what is left."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.fields import memory_bytes
+from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.cost import hourly, is_spot, money, month_cost, pool_for
 from ml_pipeline.rules.estimate import ENOUGH, History, Price, priced
 from ml_pipeline.rules.identity import data_identity
 from ml_pipeline.rules.serving import state
-from ml_pipeline.rules.training import pending
+from ml_pipeline.rules.waiting import Waiting
 
 _ROOM = 1.3  # how much more memory than any like run has used is asked for
 _WORTH_SAYING = 0.005
@@ -64,20 +65,23 @@ class Month:
         return self.limit - self.expected
 
 
-def months(snapshot: Snapshot, history: History, month: str) -> dict[str, Month]:
-    """Every environment in a month."""
+def months(
+    snapshot: Snapshot, history: History, month: str, known: Waiting | None = None
+) -> dict[str, Month]:
+    """Every environment in a month; `known` is what the snapshot's experiments wait for, where that is known already."""
     waiting: dict[str, dict[str, Price]] = {name: {} for name in snapshot.environments}
     seen: set[str] = set()
-    for name, experiment in snapshot.experiments.items():
-        identity = pending(snapshot, experiment)
-        if identity is None or (identity in seen and identity != data_identity(experiment)):
+    known = known or Waiting(snapshot)
+    for name, identity in known.identities.items():
+        experiment = snapshot.experiments[name]
+        if identity in seen and identity != data_identity(experiment):
             continue
         seen.add(identity)
-        price = priced(snapshot, history, experiment)
+        price = known.price(name, history)
         if price:
             waiting[experiment.environment][name] = price
     spent = dict.fromkeys(snapshot.environments, 0.0)
-    for run in snapshot.runs_by_reference.values():
+    for run in _runs_of(snapshot, month):
         if run.cost and run.environment in spent and (run.started or "").startswith(month):
             spent[run.environment] += run.cost.amount
     return {
@@ -92,6 +96,16 @@ def months(snapshot: Snapshot, history: History, month: str) -> dict[str, Month]
         )
         for name, environment in snapshot.environments.items()
     }
+
+
+def _runs_of(snapshot: Snapshot, month: str) -> Iterator[Run]:
+    """Receipts that may be of a month: the others do not hold its name, nor an escape that could stand for it."""
+    for path in snapshot.paths.get(Run, ()):
+        raw = snapshot.files[path]
+        if month.encode() in raw or b"\\" in raw:
+            run = snapshot.document(path)
+            assert isinstance(run, Run)
+            yield run
 
 
 def over_budget(

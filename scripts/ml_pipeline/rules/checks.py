@@ -1,6 +1,6 @@
 """Rules that hold between documents; each yields every fault it finds."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
@@ -30,21 +30,22 @@ def checked(files: Files) -> Snapshot:
     return snapshot
 
 
-def check_all(snapshot: Snapshot) -> None:
-    """Read every file of a snapshot and hold it against every rule.
+def check_all(snapshot: Snapshot, asked: Collection[str] | None = None) -> None:
+    """Read every file of a snapshot and hold it against every rule; with `asked`, those files alone.
 
     Raises:
         InvalidDocumentsError: with every fault.
     """
-    faults = list(special_faults(snapshot.files))
+    files = snapshot.files if asked is None else {path: snapshot.files[path] for path in asked}
+    faults = list(special_faults(files))
     if faults:
         raise InvalidDocumentsError(faults)
-    faults = list(plain_faults(snapshot.files))
+    faults = list(plain_faults(files))
     try:
-        snapshot.read_all()
+        snapshot.read_all(asked)
     except InvalidDocumentsError as error:
         raise InvalidDocumentsError([*faults, *error.faults]) from error
-    faults += check(snapshot)
+    faults += check(snapshot, asked)
     if faults:
         raise InvalidDocumentsError(faults)
 

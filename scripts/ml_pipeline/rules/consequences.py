@@ -5,7 +5,7 @@ goes cancels it, unless a receipt says that the run has ended.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -98,11 +98,15 @@ class _Side:
 
 def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
     """Everything that follows from going from one revision to another that differs in some paths, the largest first."""
-    old, new, paths = _Side(before), _Side(after), sorted(changed)
+    paths = sorted(changed)
+    old, new = _Side(before), _Side(after)
+    touched = {path.rpartition("/")[0] for path in paths}
     removed = [path for path in paths if path not in after.files and is_automations(path)]
     names = sorted(names_of(paths) | _asked_again(after, removed))
     restarted = [
-        short for short in new.overlays if short in old.overlays and _differs(old, new, short)
+        short
+        for short in new.overlays
+        if short in old.overlays and _differs(old, new, short, touched)
     ]
     found = [
         *_restarted(new, restarted, names),
@@ -168,9 +172,11 @@ def _taken_out(before: Snapshot, after: Snapshot, removed: Iterable[str]) -> Ite
             yield Consequence("traffic", text, path)
 
 
-def _differs(old: _Side, new: _Side, short: str) -> bool:
-    """Whether two sides make the same thing with different Jobs."""
-    return old.overlays[short] != new.overlays[short] or old.job(short) != new.job(short)
+def _differs(old: _Side, new: _Side, short: str, touched: Collection[str]) -> bool:
+    """Whether two sides make the same thing with different Jobs; `touched` are the folders in which a file differs."""
+    if old.overlays[short] != new.overlays[short]:
+        return True
+    return new.overlays[short].path in touched and old.job(short) != new.job(short)
 
 
 def _restarted(new: _Side, restarted: list[str], names: list[str]) -> Iterator[Consequence]:

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
-from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.experiment import Dataset, Experiment
 from ml_pipeline.documents.fields import SHORT as SHORT
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import Identity
@@ -24,10 +25,15 @@ def data_identity(experiment: Experiment) -> str:
     Where its bytes are is part of it, since one environment's store is not another's; the image is not, since most code
     does not touch preparation: what does raises `dataset.preparation`.
     """
+    return _data_identity(experiment.environment, experiment.dataset)
+
+
+@lru_cache(maxsize=2**10)  # thousands of experiments train on a few data sets
+def _data_identity(environment: str, dataset: Dataset) -> str:
     return digest_of(
         {
-            "environment": experiment.environment,
-            "dataset": experiment.dataset.model_dump(mode="json"),
+            "environment": environment,
+            "dataset": dataset.model_dump(mode="json"),
             "entry_point": f"{ENTRY_POINT} prepare",
         }
     )

@@ -1,13 +1,19 @@
 """What the rendered files must be, and how a tree differs from that."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.closed_world import is_renderers
+from ml_pipeline.rules.consequences import names_of
 from ml_pipeline.rules.flux import flux_overlays
+from ml_pipeline.rules.identity import SHORT
+from ml_pipeline.rules.overlays import job_folder
 from ml_pipeline.rules.platform import platform_overlays
+from ml_pipeline.rules.reach import Reach
 from ml_pipeline.rules.serving import serving_overlays
 from ml_pipeline.rules.training import training_overlays
+from ml_pipeline.rules.waiting import Waiting
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,32 @@ def rendered(snapshot: Snapshot) -> dict[str, bytes]:
 
 def drift(snapshot: Snapshot) -> Changes:
     """What has to change so that the tree holds just what follows from its documents; what the renderer never writes stays."""
-    wanted = rendered(snapshot)
-    stale = {path for path in snapshot.files if path not in wanted and is_renderers(path)}
+    return _between(snapshot, rendered(snapshot), filter(is_renderers, snapshot.files))
+
+
+def drift_within(snapshot: Snapshot, reach: Reach, waiting: Waiting, before: Waiting) -> Changes:
+    """The same, of what a change can have made stale. `waiting` is what the snapshot's experiments wait for, `before` what those
+    of the base do."""
+    if reach.everything:
+        return drift(snapshot)
+    names = names_of(reach.changed)
+    asked = {side.identities.get(name, "") for side in (waiting, before) for name in names}
+    shorts = reach.jobs | {identity[:SHORT] for identity in asked if identity}
+    wanted = training_overlays(snapshot, waiting.claimants(shorts))
+    wanted |= platform_overlays(snapshot) | flux_overlays(snapshot)
+    if reach.serving:
+        wanted |= serving_overlays(snapshot)
+
+    def within(path: str) -> bool:
+        folder = job_folder(path.rpartition("/")[0])
+        return folder.short in shorts if folder else reach.serving or path in reach.changed
+
+    return _between(snapshot, wanted, filter(within, filter(is_renderers, snapshot.files)))
+
+
+def _between(snapshot: Snapshot, wanted: dict[str, bytes], there: Iterable[str]) -> Changes:
+    """From the files that are there to those that are wanted."""
+    stale = {path for path in there if path not in wanted}
     return Changes(
         {p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw}, frozenset(stale)
     )

@@ -1,5 +1,6 @@
 """`ml-pipeline policy`: what the API server would refuse, before the merge."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ml_pipeline.adapters.kustomize import Overlays
@@ -8,7 +9,7 @@ from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.rules.checks import checked
 from ml_pipeline.rules.closed_world import own_faults, own_place, own_places
-from ml_pipeline.rules.kustomizations import units
+from ml_pipeline.rules.kustomizations import has_kustomization, units
 from ml_pipeline.rules.objects import Object
 from ml_pipeline.rules.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.policy import Denial, policies_of
@@ -25,9 +26,11 @@ def policy(repo: Path, *, output: str = "text") -> int:
     return console.FINDINGS if faults else console.OK
 
 
-def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
+def policy_faults(
+    snapshot: Snapshot, asked: Collection[str] | None = None
+) -> tuple[list[Fault], int]:
     """What the API server would refuse of what Flux builds, what may not stand in people's own places, and how many objects
-    were looked at.
+    were looked at; with `asked`, of those builds alone.
 
     Raises:
         PipelineError: a policy cannot be evaluated here.
@@ -35,12 +38,15 @@ def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
     """
     faults: list[Fault] = []
     objects = 0
+    judged = _judged(snapshot.files, asked)
+    concerned = {unit.split("/")[1] for unit in judged}
     policies = {
         name: policies_of(snapshot.files, environment)
         for name, environment in snapshot.environments.items()
+        if asked is None or name in concerned
     }
     with Overlays(snapshot.files) as overlays:
-        for unit in _judged(snapshot.files):
+        for unit in judged:
             name = unit.split("/")[1]
             built = overlays.objects(unit) if name in policies else []
             objects += len(built)
@@ -54,10 +60,18 @@ def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
     return sorted(faults), objects
 
 
-def _judged(files: Files) -> list[str]:
+def _judged(files: Files, asked: Collection[str] | None) -> list[str]:
     """Everything that Flux builds of training and serving, and what people keep in places of their own."""
+    if asked is not None:
+        return sorted(unit for unit in asked if _is_judged(files, unit))
     inside = (path for path in files if path.split("/", 3)[2:3] in (["training"], ["serving"]))
     return sorted({*units(files, inside), *own_places(files)})
+
+
+def _is_judged(files: Files, unit: str) -> bool:
+    if unit.split("/")[2] in ("training", "serving"):
+        return True
+    return own_place(f"{unit}/") == unit and has_kustomization(files, unit)
 
 
 def _fault(snapshot: Snapshot, unit: str, thing: Object, denial: Denial) -> Fault:

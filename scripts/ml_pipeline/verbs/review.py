@@ -12,13 +12,16 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineE
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.budget import Month, months, over_budget
 from ml_pipeline.rules.checks import check_all
-from ml_pipeline.rules.closed_world import place_faults
+from ml_pipeline.rules.closed_world import own_place, place_faults
 from ml_pipeline.rules.comment import Check, comment
-from ml_pipeline.rules.consequences import Consequence, gates, in_order
+from ml_pipeline.rules.consequences import Consequence, gates, in_order, names_of
 from ml_pipeline.rules.diff import ObjectChange
 from ml_pipeline.rules.estimate import History
-from ml_pipeline.rules.render import drift
+from ml_pipeline.rules.kustomizations import changed_units
+from ml_pipeline.rules.reach import Reach, reach_of
+from ml_pipeline.rules.render import drift_within
 from ml_pipeline.rules.two_pens import hand_written, is_automations
+from ml_pipeline.rules.waiting import Waiting
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.cost import advice_lines, hints_for, left, this_month
 from ml_pipeline.verbs.diff import as_data, changed_objects, own_consequences, told_of
@@ -63,6 +66,28 @@ class _Review:
         return check.holds
 
 
+@dataclass(frozen=True)
+class _Sides:
+    """Both revisions, what their experiments wait for, and how far the change from one to the other reaches."""
+
+    before: Snapshot
+    after: Snapshot
+    past: Waiting
+    waiting: Waiting
+    reach: Reach
+
+    @classmethod
+    def of(cls, compared: Comparison) -> "_Sides":
+        """Nothing is read yet."""
+        after = Snapshot(compared.after)
+        before = after.beside(compared.before, compared.changed)
+        reach, waiting = reach_of(compared.changed, code=compared.code_differs), Waiting(after)
+        past = Waiting(before)
+        if not reach.everything:
+            past = Waiting(before, waiting, names_of(compared.changed))
+        return cls(before, after, past, waiting, reach)
+
+
 def review(
     repo: Path,
     base: str = "origin/main",
@@ -104,13 +129,14 @@ def _look(found: _Review, repo: Path, base: str) -> None:
     if not found.run("revisions", revisions):
         return
     ((known, compared),) = sides
-    before, after = Snapshot(compared.before), Snapshot(compared.after)
+    both = _Sides.of(compared)
+    before, after = both.before, both.after
     found.run("places", lambda: (place_faults(compared.after), ""))
     found.run("automation's files", lambda: _hand_written(known, base, compared))
-    if found.run("documents", lambda: _documents(after)):
-        found.run("rendered files", lambda: _stale(after))
-        found.run("policies", lambda: _policies(after))
-        found.run("budgets", lambda: _budgets(found, before, after))
+    if found.run("documents", lambda: _documents(both)):
+        found.run("rendered files", lambda: _stale(both))
+        found.run("policies", lambda: _policies(both, compared))
+        found.run("budgets", lambda: _budgets(found, both))
 
     def consequences() -> Answer:
         found.told = told_of(base, before, after, compared.changed)
@@ -137,8 +163,9 @@ def _hand_written(known: Revisions, base: str, compared: Comparison) -> Answer:
     return hand_written(compared.before, compared.after, written, restored), ""
 
 
-def _documents(after: Snapshot) -> Answer:
-    check_all(after)
+def _documents(both: _Sides) -> Answer:
+    after = both.after
+    check_all(after, both.reach.documents(after))
     counts = {
         "experiments": len(after.experiments),
         "promotions": len(after.promotions),
@@ -150,20 +177,24 @@ def _documents(after: Snapshot) -> Answer:
     )
 
 
-def _stale(after: Snapshot) -> Answer:
-    changes = drift(after)
+def _stale(both: _Sides) -> Answer:
+    changes = drift_within(both.after, both.reach, both.waiting, both.past)
     return [f"{path}:1: {_STALE}" for path in sorted({*changes.write, *changes.delete})], "current"
 
 
-def _policies(after: Snapshot) -> Answer:
-    faults, objects = policy_faults(after)
-    return faults, f"{objects} objects"
+def _policies(both: _Sides, compared: Comparison) -> Answer:
+    if both.reach.everything:
+        return policy_faults(both.after)[0], "kept"
+    _, built = changed_units(compared.before, compared.after, compared.changed)
+    own = {place for path in compared.changed if (place := own_place(path))}
+    return policy_faults(both.after, built | own)[0], "kept"
 
 
-def _budgets(found: _Review, before: Snapshot, after: Snapshot) -> Answer:
+def _budgets(found: _Review, both: _Sides) -> Answer:
     """Faults of budgets; what is left of those that are touched, and advice on what is new, go into the comment."""
-    history, month = History(after), this_month()
-    new, old = months(after, history, month), _months_before(before, month)
+    history, month = History(both.after), this_month()
+    new = months(both.after, history, month, both.waiting)
+    old = _months_before(both, history, month)
     found.notes = [
         left(now)
         for name, now in new.items()
@@ -174,14 +205,15 @@ def _budgets(found: _Review, before: Snapshot, after: Snapshot) -> Answer:
         for name, now in new.items()
         for name in now.waiting.keys() - (old[name].waiting.keys() if name in old else set())
     }
-    found.hints = advice_lines(hints_for(after, history, sorted(asked)))
-    return over_budget(after, old, new), "kept"
+    found.hints = advice_lines(hints_for(both.after, history, sorted(asked)))
+    return over_budget(both.after, old, new), "kept"
 
 
-def _months_before(before: Snapshot, month: str) -> Mapping[str, Month]:
+def _months_before(both: _Sides, history: History, month: str) -> Mapping[str, Month]:
     """Budgets of the base; none where it holds a document that cannot be read, which this change may be about to repair."""
+    known = History(both.before) if both.reach.everything else history
     try:
-        return months(before, History(before), month)
+        return months(both.before, known, month, both.past)
     except InvalidDocumentsError:
         return {}
 
