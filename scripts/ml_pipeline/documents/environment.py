@@ -73,7 +73,7 @@ class Tracking(Strict):
     uri: Address = Field(description="Address of MLflow as pods reach it; required.")
     secret: Slug | None = added(
         None,
-        "Secret of the training (and, for `reconcile`, platform) namespace with MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN; default none.",
+        "Secret with MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN, in the namespace of training, and of `reconcile`; default none.",
     )
 
 
