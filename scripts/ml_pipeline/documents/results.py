@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ml_pipeline.documents.fields import LINE, Sha256, Timestamp, one_line
+from ml_pipeline.documents.nodes import dotted
 from ml_pipeline.documents.reader import rule_of, shown
-from ml_pipeline.documents.source import dotted
 
 MAX_BYTES = 1024 * 1024
 _LONGEST_S = 10 * 366 * 86400.0
