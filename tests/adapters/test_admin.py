@@ -47,6 +47,12 @@ def test_another_status_is_no_page(tmp_path, answer):
         admin.get(listening(tmp_path, answer), "/stats", seconds=5)
 
 
+def test_page_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(admin, "MAX_BYTES", 4)
+    with pytest.raises(OSError, match="/stats has more than 4 bytes"):
+        admin.get(listening(tmp_path, predictors.reply(200, b"stats")), "/stats", seconds=5)
+
+
 def test_nonsense_is_no_page(tmp_path):
     with pytest.raises(http.client.HTTPException):
         admin.get(listening(tmp_path, b"\x16\x03\x01 nonsense\r\n"), "/stats", seconds=5)

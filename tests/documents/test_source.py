@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ml_pipeline.documents.faults import Fault
-from ml_pipeline.documents.source import MAX_BYTES, Source, dotted, parse
+from ml_pipeline.documents.nodes import MAX_BYTES, dotted
+from ml_pipeline.documents.source import Source, parse
 
 
 def data(text: str):

@@ -10,7 +10,7 @@ from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.kustomize import Overlays, build
 from ml_pipeline.adapters.processes import ProgramError
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.rules.objects import parse_objects
+from ml_pipeline.rules.objects import parse_built
 from ml_pipeline.rules.render import Changes
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -110,6 +110,6 @@ def really_applied(files, path, tmp_path):
         }
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(body))
     try:
-        return identified(parse_objects(build(folder), exact=False))
+        return identified(parse_built(build(folder)))
     except ProgramError:
         return REFUSED

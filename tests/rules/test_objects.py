@@ -1,5 +1,5 @@
 import pytest
-from ml_pipeline.documents.source import MAX_BYTES
+from ml_pipeline.documents.nodes import MAX_BYTES
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.objects import NotCoveredError, parse_objects
 
@@ -57,7 +57,7 @@ def test_documents_of_a_stream_are_read_and_empty_ones_left_out():
         (b"a: !!binary aGk=\n", "has the tag"),
         (b"<<: {a: 1}\n", "has a key twice"),
         (b"a: \xff", "is not YAML"),
-        (b"a: b\n" * MAX_BYTES, f"more than {MAX_BYTES}"),
+        (b"a: b\n" * MAX_BYTES, f"at most {MAX_BYTES}"),
         (b"[" * 60_000, "nested deeper"),
         (b"- " * 60_000, "nested deeper"),
     ],

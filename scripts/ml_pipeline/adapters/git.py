@@ -4,7 +4,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -216,8 +216,11 @@ class Repository(Revisions):
 
     def log(self, paths: Iterable[str], revision: str, *options: str) -> list[Commit]:
         """Commits that touched some paths, newest first."""
-        raw = self.call("log", "--format=%H%x1f%an%x1f%cI%x1f%s", *options, revision, "--", *paths)
-        return [Commit(*line.split("\x1f", 3)) for line in raw.splitlines() if "\x1f" in line]
+        # Neither names of people nor subjects hold a NUL; anything else they may.
+        form = ("-z", "--format=%H%x00%an%x00%cI%x00%s")
+        command = ["git", "log", *form, *options, revision, "--", *paths]
+        fields = processes.run(command, cwd=self.path).decode(errors="replace").split("\0")
+        return [Commit(*fields[at : at + 4]) for at in range(0, len(fields) - 3, 4)]
 
     def last_changes(
         self, revision: str, roots: Sequence[str], since: str = ""
@@ -248,13 +251,9 @@ class Repository(Revisions):
         squash or a merge.
         """
         branch = ("--first-parent", "-m", "--reverse", "--no-renames", revision, "--", path)
-        form = ("--raw", "--no-abbrev", "--format=%x1e%H%x1f%s")
-        raw = processes.run(["git", "log", *form, *branch], cwd=self.path).decode()
-        rows: list[tuple[str, str, str]] = []
-        for record in raw.split("\x1e")[1:]:
-            head, _, change = record.partition("\n")
-            sha, _, subject = head.partition("\x1f")
-            rows.append((sha, subject, change.split()[3]))
+        form = ("-z", "--raw", "--no-abbrev", "--format=%x00%H%x00%s")
+        raw = processes.run(["git", "log", *form, *branch], cwd=self.path)
+        rows = list(_changes_of_one_file(raw.decode(errors="replace")))
         known = sorted({blob for _, _, blob in rows if blob.strip("0")})
         bodies = dict(zip(known, self.blobs(known), strict=True))
         return [Version(sha, subject, bodies.get(blob)) for sha, subject, blob in rows]
@@ -308,6 +307,14 @@ def clear_stale_locks(repository: Path, older_than: float = LOCK_SECONDS) -> Non
                 lock.unlink()
         except FileNotFoundError:
             continue
+
+
+def _changes_of_one_file(raw: str) -> Iterator[tuple[str, str, str]]:
+    """Sha, subject and the blob's id after it, of each commit that `git log -z --raw` tells of with such a format."""
+    fields = raw.split("\0")
+    for at in range(0, len(fields) - 4, 5):
+        _, sha, subject, change, _ = fields[at : at + 5]
+        yield sha, subject, change.split()[3]
 
 
 def _data(raw: bytes) -> bytes:

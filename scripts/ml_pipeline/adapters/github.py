@@ -3,18 +3,65 @@
 https://docs.github.com/en/rest/issues/comments and /pulls, version 2022-11-28.
 """
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from itertools import count
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.documents.fields import one_line
 
 TIMEOUT_SECONDS = 30
-_PAGE = 100
+MAX_BYTES = 16 * 1024 * 1024  # a hundred comments of 65,536 characters are 7 MB
+_PAGE, _MOST_PAGES = 100, 100
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class _Head(_Part):
+    sha: str
+
+
+class _Pull(_Part):
+    number: int
+    head: _Head
+
+
+class _User(_Part):
+    type: str
+
+
+class _Comment(_Part):
+    id: int
+    user: _User | None  # whose account is gone
+    body: str | None = None
+
+
+Item = TypeVar("Item", _Pull, _Comment)
+
+
+def items(kind: type[Item], raw: bytes, path: str) -> list[Item]:
+    """The items of one page.
+
+    Raises:
+        UnavailableError: it is none, or too large to be read.
+    """
+    try:
+        if len(raw) <= MAX_BYTES:
+            return TypeAdapter(list[kind]).validate_json(raw)  # type: ignore[valid-type]  # mypy takes no variable
+        said = f"has more than {MAX_BYTES} bytes"
+    except ValidationError as error:
+        said = one_line(str(error.errors(include_url=False, include_input=False)[0]["msg"]), 100)
+    raise UnavailableError(
+        f"GitHub's answer to {path} is no list of what it documents ({said}); run the workflow again"
+    )
 
 
 class GitHub:
@@ -25,35 +72,31 @@ class GitHub:
 
     def pull_requests(self, branch: str, head: str) -> list[int]:
         """Numbers of the open pull requests of a branch, `owner:name`, whose newest commit is `head`."""
-        return [
-            int(pull["number"])
-            for pull in self._pages("/pulls", state="open", head=branch)
-            if pull["head"]["sha"] == head
-        ]
+        pulls = self._pages(_Pull, "/pulls", state="open", head=branch)
+        return [pull.number for pull in pulls if pull.head.sha == head]
 
     def put_comment(self, pull_request: int, marker: str, body: str) -> bool:
         """Write the one comment of a pull request that begins with `marker`, in place where it exists; whether it is new.
 
         A comment that a person wrote is left alone, whatever it begins with.
         """
-        for comment in self._pages(f"/issues/{pull_request}/comments"):
-            if comment["user"]["type"] == "Bot" and str(comment["body"]).startswith(marker):
-                self._call("PATCH", f"/issues/comments/{comment['id']}", {"body": body})
+        for comment in self._pages(_Comment, f"/issues/{pull_request}/comments"):
+            is_bot = comment.user is not None and comment.user.type == "Bot"
+            if is_bot and (comment.body or "").startswith(marker):
+                self._call("PATCH", f"/issues/comments/{comment.id}", {"body": body})
                 return False
         self._call("POST", f"/issues/{pull_request}/comments", {"body": body})
         return True
 
-    def _pages(self, path: str, **query: str) -> Iterator[Any]:
-        for page in count(1):
-            found = self._call(
-                "GET",
-                f"{path}?{urllib.parse.urlencode({**query, 'per_page': _PAGE, 'page': page})}",
-            )
+    def _pages(self, kind: type[Item], path: str, **query: str) -> Iterator[Item]:
+        for page in range(1, _MOST_PAGES + 1):
+            parameters = urllib.parse.urlencode({**query, "per_page": _PAGE, "page": page})
+            found = items(kind, self._call("GET", f"{path}?{parameters}"), path)
             yield from found
             if len(found) < _PAGE:
                 return
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
+    def _call(self, method: str, path: str, body: Any = None) -> bytes:
         headers = {
             "Authorization": f"Bearer {self._token}",
             "Accept": "application/vnd.github+json",
@@ -63,13 +106,16 @@ class GitHub:
         request = urllib.request.Request(self._root + path, raw, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-                return json.load(answer)
+                return bytes(answer.read(MAX_BYTES + 1))
         except urllib.error.HTTPError as error:
-            said, what = error.read().decode(errors="replace")[:200], path.partition("?")[0]
+            said, what = (
+                one_line(error.read(2000).decode(errors="replace"), 200),
+                path.partition("?")[0],
+            )
             raise PipelineError(
                 f"GitHub answers {error.code} to {method} {what}: {said}; check GITHUB_TOKEN's rights"
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             raise UnavailableError(
                 f"GitHub does not answer at {self._root}: {error}; run the workflow again"
             ) from error

@@ -14,10 +14,11 @@ from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.rules.bounds import bounds_faults
 from ml_pipeline.rules.build import Builder, has_plain_names
 from ml_pipeline.rules.closed_world import outside_faults
 from ml_pipeline.rules.kustomizations import NAMES, has_kustomization
-from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
+from ml_pipeline.rules.objects import MAX_BUILT, NotCoveredError, Object, parse_built
 from ml_pipeline.rules.overlays import kustomization_file
 
 # Port 9 discards: a proxy that never answers. Without PATH there is no git to clone with.
@@ -26,6 +27,8 @@ _OFFLINE = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
     "NO_PROXY": "",
 }
+# What a build of hundreds of objects takes is a tenth of this.
+_LIMITS = processes.Limits(memory=256 * 2**20, seconds=60, output=MAX_BUILT)
 
 
 def kubectl() -> str:
@@ -41,12 +44,12 @@ def build(folder: Path) -> bytes:
         ProgramError: kustomize refuses the overlay.
     """
     command = [kubectl(), "kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder)]
-    return processes.run(command, env=_OFFLINE)
+    return processes.run_limited(command, _LIMITS, env=_OFFLINE)
 
 
 def build_objects(folder: Path) -> list[Object]:
     """The objects that an overlay on disk stands for, by Kustomize."""
-    return parse_objects(build(folder), exact=False)
+    return parse_built(build(folder))
 
 
 class Overlays:
@@ -76,7 +79,7 @@ class Overlays:
         try:
             return self._builder.build(unit)
         except NotCoveredError:
-            built = parse_objects(self.stream(unit), exact=False)
+            built = parse_built(self.stream(unit))
         if not all(map(has_plain_names, built)):
             text = (
                 "holds an object whose apiVersion, kind, name or namespace is no text; correct it"
@@ -90,7 +93,8 @@ class Overlays:
         Raises:
             InvalidDocumentsError: Kustomize refuses it, or it leads out of the tree.
         """
-        faults = outside_faults(self._files, unit)
+        # In this order: what is told of a folder counts and follows its entries, which `outside_faults` has found to be of this tree.
+        faults = outside_faults(self._files, unit) or bounds_faults(self._files, unit)
         if faults:
             raise InvalidDocumentsError(faults)
         written = self._written(unit)

@@ -19,9 +19,13 @@ from ml_pipeline.rules.latency import Latency
 
 STATS = "answers"  # what the router calls its statistics
 _PAGE = rf"/stats/prometheus?filter=^({STATS}\.|http\.ingress\.downstream_rq_completed$)"
-_LINE = re.compile(r"envoy_(\w+)\{([^}]*)\} (\d+)")
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
+# Bounded, so that no text takes longer than its length; Envoy counts with 64 bits, which are 20 digits at most.
+_LINE = re.compile(
+    r"^envoy_(\w{1,200})\{([^}\n]{0,2000})\} ([0-9]{1,20})(?![0-9])", re.MULTILINE | re.ASCII
+)
+_LABEL = re.compile(r'(\w{1,200})="([^"]*)"', re.ASCII)
 _RECEIVED = "http_downstream_rq_completed"
+_STATUS = re.compile("[0-9]{3}")
 # Of the statuses below 500, those that a predictor gives and not the caller: the model is not there, or overloaded.
 _FAILURES = {404, 429}
 
@@ -99,7 +103,7 @@ def parse(text: str) -> dict[str, Counters]:
             kind = _kind(_label(labels, "code"), _label(labels, "flags"))
             predictor[kind] = predictor.get(kind, 0) + value
         elif name == f"{STATS}_milliseconds_bucket":
-            bound = float(_label(labels, "le").replace("+Inf", "inf"))
+            bound = _bound(_label(labels, "le"))
             buckets.setdefault(_label(labels, "predictor"), {})[bound] = value
     if received is None or (received and not counts):
         raise UnavailableError(
@@ -112,8 +116,18 @@ def parse(text: str) -> dict[str, Counters]:
 
 
 def _series(text: str) -> Iterator[tuple[str, dict[str, str], int]]:
-    for name, labels, value in _LINE.findall(text):
-        yield name, dict(_LABEL.findall(labels)), int(value)
+    for line in _LINE.finditer(text):
+        yield line[1], dict(_LABEL.findall(line[2])), int(line[3])
+
+
+def _bound(text: str) -> float:
+    """The upper end of a bucket, in milliseconds."""
+    try:
+        return float(text.replace("+Inf", "inf"))
+    except ValueError as error:
+        raise UnavailableError(
+            f"Envoy's statistics have the bucket {text[:40]!r}, which is no number; see `ml-pipeline logs envoy`"
+        ) from error
 
 
 def _label(labels: dict[str, str], name: str) -> str:
@@ -127,7 +141,7 @@ def _label(labels: dict[str, str], name: str) -> str:
 def _kind(code: str, flags: str) -> str:
     """Which counter a request belongs to. Flags are set where the answer, whatever its status, did not get through:
     the connection broke, time ran out, the caller was gone."""
-    status = int(code) if code.isdigit() else 0
+    status = int(code) if _STATUS.fullmatch(code) else 0
     if flags != "-" or not 200 <= status < 500 or status in _FAILURES:
         return "failed"
     return "answered" if status < 400 else "refused"

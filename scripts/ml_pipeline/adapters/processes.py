@@ -1,15 +1,19 @@
 """Running other programs and looking at processes; no other module does either."""
 
 import os
+import resource
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ml_pipeline.documents.faults import PipelineError
 
 Started = subprocess.Popen[bytes]
+_MOST_SAID = 64 * 1024
 
 
 class ProgramError(PipelineError):
@@ -19,6 +23,40 @@ class ProgramError(PipelineError):
         self.command, self.code, self.stderr = tuple(command), code, stderr
         last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
         super().__init__(f"`{' '.join(command[:4])}` ended with {code}: {last}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a program that reads a stranger's files may use: bytes of memory, seconds of processor and of waiting, bytes of output."""
+
+    memory: int
+    seconds: int
+    output: int
+
+
+def run_limited(command: Sequence[str], limits: Limits, *, env: Mapping[str, str]) -> bytes:
+    """Standard output of a program that is held to limits; memory and output only on Linux.
+
+    Raises:
+        ProgramError: it is not there, it ended with another code than 0, or it passed a limit.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
+        process = _popen(
+            command, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=said
+        )
+        _hold(process.pid, limits)
+        try:
+            code = process.wait(limits.seconds)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            text = f"is not done after {limits.seconds} seconds"
+            raise ProgramError(command, 124, text) from error
+        for stream in (out, said):
+            stream.seek(0)
+        if code == 0:
+            return out.read()
+        raise ProgramError(command, code, _passed(code, limits) or _told(said.read(), limits))
 
 
 def run(
@@ -64,6 +102,53 @@ def run(
     if process.returncode:
         raise ProgramError(command, process.returncode, errors.decode(errors="replace"))
     return output
+
+
+def _popen(command: Sequence[str], **options: Any) -> Started:
+    try:
+        return subprocess.Popen(command, **options)
+    except FileNotFoundError as error:
+        raise ProgramError(
+            command, 127, f"{error.filename or command[0]} is not there; run `make setup`"
+        ) from error
+
+
+def _hold(pid: int, limits: Limits) -> None:
+    """Limit a program that has just been started: a function that runs between fork and exec would be in the way of threads."""
+    if not hasattr(resource, "prlimit"):
+        return
+    amounts = {
+        # The heap, and not the addresses: Go reserves more of those than it ever uses.
+        resource.RLIMIT_DATA: limits.memory,
+        resource.RLIMIT_CPU: limits.seconds,
+        resource.RLIMIT_FSIZE: limits.output,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, amount in amounts.items():
+        try:
+            resource.prlimit(pid, kind, (amount, amount))
+        except ProcessLookupError:
+            return
+
+
+def _passed(code: int, limits: Limits) -> str:
+    """Which limit a signal tells of."""
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return f"is not done after {limits.seconds} seconds"
+    if code == -signal.SIGXFSZ:
+        return f"prints more than {limits.output // 2**20} MiB"
+    return ""
+
+
+def _told(raw: bytes, limits: Limits) -> str:
+    """What a program says at its end, in its own words unless it lacked memory or room for its output."""
+    said = raw[:_MOST_SAID].decode(errors="replace")
+    lowered = said.lower()
+    if "out of memory" in lowered or "cannot allocate memory" in lowered:
+        return f"needs more than {limits.memory // 2**20} MiB of memory"
+    if "file too large" in lowered:
+        return f"prints more than {limits.output // 2**20} MiB"
+    return said
 
 
 def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Started:

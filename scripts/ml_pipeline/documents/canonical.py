@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 Location = tuple[str | int, ...]
 MAX_DEPTH = 10
+_LONGEST = 1000  # characters of a line: lines are kept
 _PLAIN = r"(?:\w|[-+.](?=\d))(?:[\w./+%()@^~,=\[\]-]|:(?=\S)| (?=[\w./+%()@^~,=\[\]-]))*"
 _VALUE = rf"{_PLAIN}|'[ -&(-~]*'|\{{\}}|\[\]"
 _LINE = re.compile(rf"( *)(- )?(?:([A-Za-z_][\w.-]{{0,99}}):(?: ({_VALUE}))?|({_VALUE}))", re.ASCII)
@@ -44,9 +45,15 @@ def read_canonical(
     return (data, block.lines) if data and block.at_end() else None
 
 
-@lru_cache(maxsize=2**14)
 def _line(raw: str) -> _Line | None:
     """A line of text; None where it has no content."""
+    if len(raw) > _LONGEST:
+        raise _OtherYamlError
+    return _matched(raw)
+
+
+@lru_cache(maxsize=2**14)
+def _matched(raw: str) -> _Line | None:
     match = _LINE.fullmatch(raw)
     if match:
         indent, item, key, value, alone = match.groups()

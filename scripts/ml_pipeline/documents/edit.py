@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from ml_pipeline.documents import nodes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.documents.unreadable import LINE_BREAK
@@ -93,7 +94,7 @@ def _spliced(text: str, setting: Setting, order: Sequence[str]) -> str:
     Raises:
         yaml.YAMLError: the reader in Python, whose positions are needed, does not read what the one in C reads.
     """
-    mapping = yaml.compose(text, Loader=yaml.SafeLoader)
+    mapping = nodes.compose(text, yaml.SafeLoader)
     if not isinstance(mapping, yaml.MappingNode):
         raise yaml.YAMLError("holds no keys")
     for depth, key in enumerate(setting.keys):

@@ -19,7 +19,7 @@ from ml_pipeline.documents.fields import (
 Address = Annotated[
     str,
     matching(
-        r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/.*)?",
+        r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?",
         "must be an address such as http://mlflow.platform.svc:5000; add the scheme",
     ),
 ]
@@ -35,7 +35,7 @@ ArtifactUri = Annotated[
 GitUrl = Annotated[
     str,
     matching(
-        r"(https?|ssh)://[A-Za-z0-9@._:/~-]+",
+        r"(https?://|ssh://([A-Za-z0-9._-]+@)?)[A-Za-z0-9._:/~-]+",
         "must be an address that Flux can fetch, https://... or ssh://...; add the scheme",
     ),
 ]

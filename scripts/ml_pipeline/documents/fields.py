@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -22,11 +21,19 @@ API_VERSION: ApiVersion = "ml-pipeline/v1"
 SHORT = 10  # digits of an identity in the names of files, folders and Jobs
 LINE = 500  # most characters of a text in a document
 
-_SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+_SLUG = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_MEMORY_PATTERN = r"([1-9][0-9]{0,6})(Mi|Gi|Ti)"
+_CPU_PATTERN = r"([1-9][0-9]{0,5})(m?)"
+_DURATION_PATTERN = r"([1-9][0-9]{0,5})([smhd])"
 _MEMORY = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+_TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_ONE_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
 _SCHEMES = ("bundled", "file", "s3", "https")
+_URI = rf"(?:{'|'.join(_SCHEMES)})://[^\s\x00-\x1f\x7f-\x9f\x22\x27`$;|&<>\\]+"
+# User and password in an address. A user alone is none to hide where ssh needs one: ssh://git@host.
+_CREDENTIALS = re.compile(r"://([^/?#\s]*)@")
+_SSH_USER = re.compile(r"ssh://[^/?#\s:@]*@")
 
 
 class Strict(BaseModel):
@@ -51,8 +58,30 @@ def as_written(value: Any) -> Any:
     return getattr(value, "text", value)
 
 
+def anchored(pattern: str) -> str:
+    """A pattern of a JSON Schema that a whole value matches. `$` alone lets a newline follow where Python reads the schema; in
+    the dialect that the standard names (ECMA-262) the end of it is always true."""
+    return f"^({pattern})$(?!\\n)"
+
+
+def has_credentials(text: str) -> bool:
+    """Whether a text holds an address with a password, or with a user for another protocol than ssh."""
+    return without_credentials(text) != text
+
+
+def without_credentials(text: str) -> str:
+    """The text with `***` in place of users and passwords in addresses."""
+    return _CREDENTIALS.sub(lambda found: _hidden(text, found), text)
+
+
+def _hidden(text: str, found: re.Match[str]) -> str:
+    begin = found.start() - len("ssh")
+    is_ssh_user = begin >= 0 and _SSH_USER.fullmatch(text, begin, found.end())
+    return found[0] if is_ssh_user else "://***@"
+
+
 def _slug(value: str) -> str:
-    if not re.match(_SLUG, value):
+    if not re.fullmatch(_SLUG, value):
         raise ValueError("must be lower-case letters, digits and '-'; rename it")
     if len(value) > 40:
         raise ValueError(
@@ -61,10 +90,15 @@ def _slug(value: str) -> str:
     return value
 
 
+def _single_line(value: str) -> None:
+    if not re.fullmatch(_ONE_LINE, value):
+        raise ValueError("must be one line without control characters; write it in plain text")
+
+
 @lru_cache(maxsize=2**10)  # thousands of documents hold the same few
 def memory_bytes(quantity: str) -> int:
     """Bytes of a memory quantity such as `512Mi`, `32Gi`."""
-    match = re.fullmatch(r"([1-9][0-9]{0,6})(Mi|Gi|Ti)", quantity)
+    match = re.fullmatch(_MEMORY_PATTERN, quantity)
     if not match:
         raise ValueError("must be a whole number and Mi, Gi or Ti, such as 512Mi or 32Gi")
     return int(match[1]) * _MEMORY[match[2]]
@@ -73,7 +107,7 @@ def memory_bytes(quantity: str) -> int:
 @lru_cache(maxsize=2**10)  # thousands of documents hold the same few
 def cpu_cores(quantity: str) -> float:
     """Cores of a CPU quantity such as `2` or `500m`."""
-    match = re.fullmatch(r"([1-9][0-9]{0,5})(m?)", quantity)
+    match = re.fullmatch(_CPU_PATTERN, quantity)
     if not match:
         raise ValueError("must be whole cores or millicores, such as 2 or 500m")
     return int(match[1]) / (1000 if match[2] else 1)
@@ -82,7 +116,7 @@ def cpu_cores(quantity: str) -> float:
 @lru_cache(maxsize=2**10)  # thousands of documents hold the same few
 def seconds(duration: str) -> int:
     """Seconds of a duration such as `90s`, `30m`, `12h`, `2d`."""
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", duration)
+    match = re.fullmatch(_DURATION_PATTERN, duration)
     if not match:
         raise ValueError("must be a whole number and s, m, h or d, such as 30m or 12h")
     return int(match[1]) * _SECONDS[match[2]]
@@ -93,7 +127,7 @@ def one_line(text: str, limit: int = LINE) -> str:
     shown = "".join(
         c if c.isprintable() else " " if c.isspace() else "?" for c in text[: 4 * limit]
     )
-    line = " ".join(shown.split())
+    line = without_credentials(" ".join(shown.split()))
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
@@ -118,7 +152,7 @@ def _uri(value: str) -> str:
         raise ValueError("names no path after the scheme; give the whole address")
     if ".." in rest.split("/"):
         raise ValueError("leaves its folder with '..'; write the path without it")
-    if re.search(r"[\s\x00-\x1f\"'`$;|&<>\\]", rest):
+    if not re.fullmatch(_URI, value):
         raise ValueError("holds a space, quote or shell character; rename the file")
     return value
 
@@ -155,11 +189,20 @@ def matching(pattern: str, rule: str) -> Written:
         if not re.fullmatch(pattern, value):
             raise ValueError(rule)
 
-    return Written(check, {"type": "string", "pattern": f"^({pattern})$"})
+    return Written(check, {"type": "string", "pattern": anchored(pattern)})
 
 
-Slug = Annotated[str, Written(_slug, {"type": "string", "pattern": _SLUG, "maxLength": 40})]
-Text = Annotated[str, Field(min_length=1, max_length=LINE), BeforeValidator(as_written)]
+Slug = Annotated[
+    str, Written(_slug, {"type": "string", "pattern": anchored(_SLUG), "maxLength": 40})
+]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=LINE),
+    Written(
+        _single_line,
+        {"type": "string", "minLength": 1, "maxLength": LINE, "pattern": anchored(_ONE_LINE)},
+    ),
+]
 Digest = Annotated[
     str,
     matching(
@@ -174,13 +217,15 @@ ShortId = Annotated[
     str, matching(r"[0-9a-f]{10}", "must be ten hex digits; restore the file from git")
 ]
 Memory = Annotated[
-    str, Written(memory_bytes, {"type": "string", "pattern": "^[1-9][0-9]*(Mi|Gi|Ti)$"})
+    str, Written(memory_bytes, {"type": "string", "pattern": anchored(_MEMORY_PATTERN)})
 ]
 Cpu = Annotated[
-    str, Written(cpu_cores, {"type": ["string", "integer"], "pattern": "^[1-9][0-9]*m?$"})
+    str, Written(cpu_cores, {"type": ["string", "integer"], "pattern": anchored(_CPU_PATTERN)})
 ]
-Duration = Annotated[str, Written(seconds, {"type": "string", "pattern": "^[1-9][0-9]*[smhd]$"})]
-Uri = Annotated[str, Written(_uri, {"type": "string", "format": "uri"})]
+Duration = Annotated[
+    str, Written(seconds, {"type": "string", "pattern": anchored(_DURATION_PATTERN)})
+]
+Uri = Annotated[str, Written(_uri, {"type": "string", "format": "uri", "pattern": anchored(_URI)})]
 RunReference = Annotated[
     str,
     matching(
@@ -188,4 +233,4 @@ RunReference = Annotated[
         "must be experiment/id; copy it from the path of the receipt",
     ),
 ]
-Timestamp = Annotated[str, Written(_timestamp, {"type": "string", "pattern": f"^({_TIMESTAMP})$"})]
+Timestamp = Annotated[str, Written(_timestamp, {"type": "string", "pattern": anchored(_TIMESTAMP)})]

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -10,9 +11,11 @@ from pydantic_core import ErrorDetails
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
+from ml_pipeline.documents.fields import has_credentials, without_credentials
+from ml_pipeline.documents.nodes import Location, dotted
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
-from ml_pipeline.documents.source import Location, Source, Special, dotted, parse
+from ml_pipeline.documents.source import Source, Special, parse
 from ml_pipeline.documents.unreadable import glued
 
 Part = TypeVar("Part", bound=BaseModel)
@@ -79,10 +82,26 @@ def interpret(kind: type[Document], source: Source) -> tuple[Document, Source] |
     if source.data.get("kind") not in (kind.__name__, None):
         text = f"{shown(source.data['kind'])} is not the kind that belongs here, {kind.__name__}; move the file or change kind"
         return [source.fault("kind", text)]
+    secrets = list(_credentials(source, (), source.data))
     try:
-        return part(kind, source), source
+        document = part(kind, source)
     except InvalidDocumentsError as error:
-        return list(error.faults)
+        told = {fault.key for fault in secrets}
+        return [*secrets, *(fault for fault in error.faults if fault.key not in told)]
+    return secrets or (document, source)
+
+
+def _credentials(source: Source, at: Location, value: Any) -> Iterator[Fault]:
+    """Every address with a user or password: whoever can read the repository could use it."""
+    if isinstance(value, str) and has_credentials(value):
+        text = f"{shown(value)} holds a user or password; keep it in a Secret, and renew it"
+        yield source.fault(at, text)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _credentials(source, (*at, key), item)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _credentials(source, (*at, number), item)
 
 
 def part(kind: type[Part], source: Source) -> Part:
@@ -100,12 +119,13 @@ def part(kind: type[Part], source: Source) -> Part:
 
 
 def shown(value: Any) -> str:
-    """A value as a fault quotes it, at most 60 characters."""
+    """A value as a fault quotes it, at most 60 characters, without users and passwords in addresses."""
     text = (
         repr(str(value))
         if isinstance(value, str | int | float) and not isinstance(value, bool)
         else repr(value)
     )
+    text = without_credentials(text)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -130,7 +150,7 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
         known = details.get("ctx", {}).get("expected", "'ml-pipeline/v1'")
         text = f"is no version that this code reads; write {known}, or update this clone"
         return source.fault(at, f"{shown(details['input'])} {text}")
-    text = rule_of(details)
+    text = without_credentials(rule_of(details))
     key = re.match(r"([a-z0-9_]+): ", text) if name == "value_error" else None
     if key:
         return source.fault((*at, key[1]), text[key.end() :])

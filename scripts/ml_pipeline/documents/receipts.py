@@ -84,7 +84,7 @@ class DataVersion(Strict):
 Line = Annotated[
     str,
     matching(
-        r"[^\x00-\x1f\x7f]{1,500}",
+        r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,500}",
         "must be one line of at most 500 characters; restore it from git",
     ),
 ]

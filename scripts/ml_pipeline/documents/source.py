@@ -12,12 +12,13 @@ from typing import Any
 
 import yaml
 
+from ml_pipeline.documents import nodes
 from ml_pipeline.documents.blocks import Block, read_blocks
 from ml_pipeline.documents.canonical import read_canonical
 from ml_pipeline.documents.faults import Fault
+from ml_pipeline.documents.nodes import MAX_BYTES, Location, dotted
 from ml_pipeline.documents.unreadable import unreadable
 
-MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
 # Python writes a float with at most 17 digits that count, which are up to 21 decimals where it begins with 0.000.
@@ -25,11 +26,8 @@ _FLOAT = re.compile(r"[-+]?[0-9]{1,17}(\.[0-9]{0,21})?([eE][-+]?[0-9]{1,3})?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
 _IMPLICIT_TAGS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
-_NEVER_DEEPER, _MOST_COMPACT = 500, 50
-_BRACKET, _COMPACT = re.compile(rb"[\[\]{}]"), re.compile(rb"(?:[-?:][ \t]+){50}")
+_LONGEST_WORD = 64  # of a text that may stand for a number
 _CONFLICT_MARKER = re.compile(rb"^(<<<<<<< |>>>>>>> )", re.MULTILINE)
-
-Location = tuple[str | int, ...]
 
 
 class Special(bytes):
@@ -85,42 +83,6 @@ class _RefusedError(Exception):
         self.line, self.key, self.text = line, key, text
 
 
-def dotted(location: Location) -> str:
-    """`("steps", 0)` as people write it: `steps[0]`."""
-    out = ""
-    for part in location:
-        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
-    return out
-
-
-class TooDeepError(yaml.YAMLError):
-    """YAML so deeply nested that libyaml's recursion would end the process; `line` is where."""
-
-    def __init__(self, line: int, levels: int) -> None:
-        self.line = line
-        super().__init__(f"line {line} is nested deeper than {levels} levels")
-
-
-def refuse_deep(raw: bytes) -> None:
-    """Refuse bytes that would end the process, before any YAML reader sees them.
-
-    PyYAML composes in C, one stack frame a level: some ten thousand brackets are a segmentation fault. Blocks nested by
-    indentation cannot be that deep in a file of MAX_BYTES; flow collections and `- - -` can.
-
-    Raises:
-        TooDeepError: with the line.
-    """
-    depth = 0
-    if raw.count(b"[") + raw.count(b"{") > _NEVER_DEEPER:
-        for bracket in _BRACKET.finditer(raw):
-            depth += 1 if bracket[0] in b"[{" else -1
-            if depth > _NEVER_DEEPER:
-                raise TooDeepError(raw.count(b"\n", 0, bracket.start()) + 1, _NEVER_DEEPER)
-    compact = _COMPACT.search(raw)
-    if compact:
-        raise TooDeepError(raw.count(b"\n", 0, compact.start()) + 1, _MOST_COMPACT)
-
-
 def parse(path: str, raw: bytes) -> Source | Fault:
     """The document in `raw`, or the first thing that makes it unreadable."""
     try:
@@ -130,11 +92,10 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         canonical = read_canonical(text, _plain)
         if canonical:
             return Source(path, *canonical)
-        refuse_deep(raw)
         blocks = read_blocks(text, _block)
         if blocks:
             return Source(path, *blocks)
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        node = nodes.compose(text)
         if node is None:
             return Fault(path, 1, "", "is empty; write the document or delete the file")
         if not isinstance(node, yaml.MappingNode):
@@ -150,9 +111,9 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         return Fault(path, refused.line, refused.key, refused.text)
     except yaml.MarkedYAMLError as error:
         return unreadable(path, raw.decode(), error)
-    except TooDeepError as error:
-        return Fault(path, error.line, "", f"{error}; flatten it")
-    except (yaml.YAMLError, RecursionError) as error:
+    except nodes.RefusedYamlError as error:
+        return error.fault(path)
+    except yaml.YAMLError as error:
         return Fault(
             path,
             1,
@@ -163,12 +124,7 @@ def parse(path: str, raw: bytes) -> Source | Fault:
 
 def _decode(path: str, raw: bytes) -> str | Fault:
     if len(raw) > MAX_BYTES:
-        return Fault(
-            path,
-            1,
-            "",
-            f"has {len(raw)} bytes, at most {MAX_BYTES} are read; keep data out of documents",
-        )
+        return Fault(path, 1, "", "; ".join(nodes.too_large(raw)))
     marker = _CONFLICT_MARKER.search(raw)
     if marker:
         line = raw.count(b"\n", 0, marker.start()) + 1
@@ -193,7 +149,6 @@ class _Reader:
 
     def __init__(self) -> None:
         self.lines: dict[Location, int] = {(): 1}
-        self._seen: set[int] = set()
 
     def mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -217,11 +172,8 @@ class _Reader:
             raise _RefusedError(
                 line, dotted(at[:3]), f"is nested deeper than {MAX_DEPTH} levels; flatten it"
             )
-        if id(node) in self._seen:
-            raise _RefusedError(
-                line, dotted(at), "uses an alias (*); write the value out in each place"
-            )
-        self._seen.add(id(node))
+        if isinstance(node, yaml.CollectionNode) and not nodes.is_untagged(node):
+            raise _RefusedError(line, dotted(at), f"has the tag {node.tag}; remove it")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, at)
         if isinstance(node, yaml.SequenceNode):
@@ -241,12 +193,11 @@ def _block(text: str) -> Block | None:
     else:
         reader = _Reader()
         try:
-            refuse_deep(text.encode())
-            node = yaml.compose(text, Loader=yaml.CSafeLoader)
+            node = nodes.compose(text)
             if not isinstance(node, yaml.MappingNode):
                 return None
             data, lines = reader.mapping(node, ()), reader.lines
-        except (_RefusedError, yaml.YAMLError, RecursionError):
+        except (_RefusedError, yaml.YAMLError):
             return None
     if len(data) != 1:
         return None
@@ -263,9 +214,14 @@ def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
     return text if node.style in ("'", '"', "|", ">") else _plain(text)
 
 
-@lru_cache(maxsize=2**14)  # receipts hold the same values again and again
 def _plain(text: str) -> Any:
     """The value of a text that stands without quotes."""
+    return _short(text) if len(text) <= _LONGEST_WORD else text
+
+
+# Receipts hold the same values again and again; long ones would fill the memory.
+@lru_cache(maxsize=2**14)
+def _short(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     for pattern, kind in ((_INTEGER, Integer), (_FLOAT, Number)):
@@ -280,13 +236,10 @@ def load_plain(raw: bytes) -> Any:
     """The one document of a file that is no document of ours, such as a patch, as plain data.
 
     Raises:
-        yaml.YAMLError: it is not YAML, or too large or deep to be read.
+        yaml.YAMLError: it is not YAML, or too large or deep to be read, or uses an alias.
     """
-    if len(raw) > MAX_BYTES:
-        raise yaml.YAMLError(f"{len(raw)} bytes, at most {MAX_BYTES} are read")
-    refuse_deep(raw)
     try:
-        found = yaml.load(raw, Loader=yaml.CSafeLoader)
+        found = nodes.plain(raw)
         json.dumps(found, sort_keys=True)
     except (RecursionError, TypeError, ValueError) as error:
         raise yaml.YAMLError(f"holds more than text, numbers, lists and keys: {error}") from error

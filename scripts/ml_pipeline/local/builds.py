@@ -72,7 +72,11 @@ class Builds:
         model = overlay.rpartition("/")[2]
         roots = ("base/", f"{overlay}/", rollouts_folder(self.environment, model))
         return digest_of(
-            {path: raw.decode() for path, raw in files.items() if path.startswith(roots)}
+            {
+                path: raw.decode(errors="backslashreplace")
+                for path, raw in files.items()
+                if path.startswith(roots)
+            }
         )
 
     def _write(self, files: Files) -> Path:

@@ -52,6 +52,7 @@ _FIELDS = {
     "replacements",
 }
 _MOST_FOLDERS_DEEP = 20
+_MOST_WORK = 100_000  # entries that are followed, and objects that are looked at for a patch
 
 
 class Builder:
@@ -61,6 +62,7 @@ class Builder:
         self._files = files
         self._kept: dict[str, list[Object]] = {}
         self._read: dict[str, list[Any]] = {}
+        self._work = 0
 
     def build(self, folder: str) -> list[Object]:
         """The objects of a folder with a kustomization, or of a manifest, none shared with a later call that may change it.
@@ -68,6 +70,7 @@ class Builder:
         Raises:
             NotCoveredError: with the field or file that stands in the way.
         """
+        self._work = 0
         try:
             return self._entry(folder, ())
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, re.error) as error:
@@ -90,16 +93,18 @@ class Builder:
         self, folder: str, body: Mapping[str, Any], objects: list[Object], inside: tuple[str, ...]
     ) -> list[Object]:
         """The objects after everything that one kustomization says: its own resources, its components, its transformers."""
+        objects = list(objects)
         for entry in body.get("resources", ()):
-            objects = objects + self._entry(
-                posixpath.normpath(f"{folder}/{entry}"), (*inside, folder)
-            )
+            more = self._entry(posixpath.normpath(f"{folder}/{entry}"), (*inside, folder))
+            self._spend(folder, len(more))
+            objects += more
         _distinct(folder, objects)
         for entry in body.get("components", ()):
             path = posixpath.normpath(f"{folder}/{entry}")
             component = self._kustomization(path, "Component", (*inside, folder))
             objects = self._applied(path, component, objects, (*inside, folder))
         for patch in body.get("patches", ()):
+            self._spend(folder, len(objects))
             objects = self._patched(folder, patch, objects)
         objects = _named(folder, body, _in_namespace(folder, body.get("namespace"), objects))
         for labels in body.get("labels", ()):
@@ -108,15 +113,21 @@ class Builder:
                 merged(thing, {"metadata": {"labels": labels["pairs"]}}) for thing in objects
             ]
         for replacement in body.get("replacements", ()):
+            self._spend(folder, len(objects))
             objects = _replaced(folder, replacement, objects)
         return objects
 
     def _entry(self, path: str, inside: tuple[str, ...]) -> list[Object]:
-        return (
-            whole(path, self._documents(path))
-            if path in self._files
-            else self._resources(path, inside)
-        )
+        if path not in self._files:
+            return self._resources(path, inside)
+        self._spend(path, 1)
+        return whole(path, self._documents(path))
+
+    def _spend(self, path: str, work: int) -> None:
+        """Count work: folders that name each other twice double with every level."""
+        self._work += work + 1
+        if self._work > _MOST_WORK:
+            raise NotCoveredError(f"{path}: takes more than {_MOST_WORK} steps")
 
     def _documents(self, path: str) -> list[Any]:
         """What a file holds."""
@@ -130,6 +141,7 @@ class Builder:
         return found
 
     def _kustomization(self, folder: str, kind: str, inside: tuple[str, ...]) -> Mapping[str, Any]:
+        self._spend(folder, 1)
         if folder in inside or len(inside) > _MOST_FOLDERS_DEEP:
             raise NotCoveredError(f"{folder}: includes itself")
         found = self._documents(f"{folder}/kustomization.yaml")

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ml_pipeline.documents.faults import Fault
+from ml_pipeline.documents.nodes import Location
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.documents.source import Location, Source, parse
+from ml_pipeline.documents.source import Source, parse
 
 # In the order in which they are looked for (kustomize, `RecognizedKustomizationFileNames`).
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")

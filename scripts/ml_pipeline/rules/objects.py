@@ -9,9 +9,17 @@ from typing import Any
 import yaml
 
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.source import MAX_BYTES, refuse_deep
+from ml_pipeline.documents.nodes import (
+    MAX_BYTES,
+    RefusedYamlError,
+    compose_all,
+    is_untagged,
+    too_large,
+)
 
 Object = Mapping[str, Any]
+MAX_BUILT = 8 * 1024 * 1024  # bytes of one build
+_MOST_DIGITS = 400  # Python refuses to read some thousands
 _TAG = "tag:yaml.org,2002:"
 _BOOL, _INT = (
     re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
@@ -44,34 +52,45 @@ for _name, _pattern, _first in (
     _Loader.add_implicit_resolver(_TAG + _name, _pattern, list(_first))
 
 
-def parse_objects(raw: bytes, *, exact: bool = True) -> list[Any]:
-    """The documents of a YAML stream, empty ones left out; where it need not be `exact`, unclear words are text.
+def parse_objects(raw: bytes, *, exact: bool = True, most: int = MAX_BYTES) -> list[Any]:
+    """The documents of a YAML stream of at most `most` bytes, empty ones left out; where it need not be `exact`, unclear words are
+    text.
 
     Raises:
-        NotCoveredError: it is not YAML, uses an alias or a tag, has a key twice or an unclear word.
+        NotCoveredError: it is not YAML, is too large or deep, uses an alias or a tag, has a key twice or an unclear word.
     """
-    if exact and len(raw) > MAX_BYTES:
-        raise NotCoveredError(f"has {len(raw)} bytes, more than {MAX_BYTES}")
+    if len(raw) > most:
+        raise NotCoveredError(too_large(raw, most)[0])
     try:
-        refuse_deep(raw)
-        found = [_plain(node, set(), exact) for node in yaml.compose_all(raw, Loader=_Loader)]
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        found = [_plain(node, exact) for node in compose_all(raw, _Loader)]
+    except RefusedYamlError as error:
+        raise NotCoveredError(f"line {error.line} {error.rule}; {error.repair}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise NotCoveredError(f"is not YAML: {str(error).splitlines()[0]}") from error
     return [document for document in found if document is not None]
 
 
-def _plain(node: yaml.Node, seen: set[int], exact: bool) -> Any:
+def parse_built(raw: bytes) -> list[Any]:
+    """What Kustomize has printed, of at most MAX_BUILT bytes.
+
+    Raises:
+        NotCoveredError: as above.
+    """
+    return parse_objects(raw, exact=False, most=MAX_BUILT)
+
+
+def _plain(node: yaml.Node, exact: bool) -> Any:
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node.tag, node.value, exact)
-    if id(node) in seen:
-        raise NotCoveredError("uses an alias")
-    seen.add(id(node))
+    assert isinstance(node, yaml.CollectionNode)
+    if not is_untagged(node):
+        raise NotCoveredError(f"has the tag {node.tag}")
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, seen, exact) for item in node.value]
+        return [_plain(item, exact) for item in node.value]
     assert isinstance(node, yaml.MappingNode)
     if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
         raise NotCoveredError("has a key that is not text")
-    out = {key.value: _plain(value, seen, exact) for key, value in node.value}
+    out = {key.value: _plain(value, exact) for key, value in node.value}
     if len(out) != len(node.value) or "<<" in out:
         raise NotCoveredError("has a key twice")
     return out
@@ -84,6 +103,8 @@ def _scalar(tag: str, text: str, exact: bool) -> Any:
     if kind == "bool":
         return text[0] in "tT"
     if kind == "int":
+        if len(text) > _MOST_DIGITS:
+            raise NotCoveredError(f"has a number of {len(text)} digits")
         return int(text)
     if kind == "float":
         return (

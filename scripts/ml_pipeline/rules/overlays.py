@@ -9,6 +9,7 @@ import yaml
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
+from ml_pipeline.documents.nodes import RefusedYamlError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Special, load_plain
 from ml_pipeline.documents.writer import to_marked_yaml, to_yaml
@@ -92,6 +93,8 @@ class Bases:
             raise InvalidDocumentsError([raw.fault(path)])
         try:
             return load_plain(raw)
+        except RefusedYamlError as error:
+            raise InvalidDocumentsError([error.fault(path)]) from error
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             text = (

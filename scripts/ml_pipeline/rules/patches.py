@@ -28,6 +28,9 @@ _MERGE_KEYS = {
     "volumeMounts": "mountPath",
     "volumes": "name",
 }
+# Of regular expressions, what takes no longer here than in Go, where none takes exponential time.
+_LONGEST_TARGET = 253
+_LINEAR = re.compile(r"[\w.-]*(?:\.\*)?[\w.-]*(?:\|[\w.-]+)*")
 _MORE_THAN_ONE_KEY = {
     "hostAliases",
     "ports",
@@ -47,8 +50,11 @@ def selected(thing: Object, target: Target) -> bool:
         "kind": thing["kind"],
         "name": thing["metadata"]["name"],
     }
-    if not all(re.fullmatch(target[key], have[key]) for key in have if key in target):
-        return False
+    for key in have.keys() & target.keys():
+        if len(target[key]) > _LONGEST_TARGET or not _LINEAR.fullmatch(target[key]):
+            raise NotCoveredError(f"the {key} {target[key]!r} is more than a name with .*")
+        if not re.fullmatch(target[key], have[key]):
+            return False
     for selector, field in (("annotationSelector", "annotations"), ("labelSelector", "labels")):
         if selector in target:
             key, _, value = target[selector].partition("=")

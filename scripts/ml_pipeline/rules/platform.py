@@ -180,7 +180,7 @@ def _reconciler(environment: Environment) -> dict[str, dict[str, Any]]:
 def _port(address: str) -> int:
     """The TCP port of an address, the usual one of its scheme where it names none."""
     scheme, _, rest = address.partition("://")
-    named = re.search(r":([0-9]+)$", rest.partition("/")[0])
+    named = re.search(r":([0-9]+)\Z", rest.partition("/")[0])
     return int(named[1]) if named else _PORTS[scheme]
 
 

@@ -12,7 +12,7 @@ from ml_pipeline.rules.serving import model_uri, stable_run, state
 
 # MLflow's own names: the text on top of a run's page, and the commit that its table of runs shows.
 NOTE, GIT_COMMIT = "mlflow.note.content", "mlflow.source.git.commit"
-_LOGGED_MODEL = re.compile(r"/(m-[0-9a-f]+)/artifacts$")
+_LOGGED_MODEL = re.compile(r"/(m-[0-9a-f]+)/artifacts\Z")
 Tags = tuple[tuple[str, str], ...]
 
 
