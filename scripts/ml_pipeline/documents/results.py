@@ -8,8 +8,9 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.fields import LINE, Sha256, Timestamp, one_line
-from ml_pipeline.documents.reader import rule_of, shown
+from ml_pipeline.documents.reader import rule_of
 from ml_pipeline.documents.source import dotted
 
 MAX_BYTES = 1024 * 1024

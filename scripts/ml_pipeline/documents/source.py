@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ml_pipeline.documents.canonical import read_canonical
+from ml_pipeline.documents.escape import shown, shown_key
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.unreadable import unreadable
 
@@ -85,10 +86,13 @@ class _RefusedError(Exception):
 
 
 def dotted(location: Location) -> str:
-    """`("steps", 0)` as people write it: `steps[0]`."""
+    """`("steps", 0)` as people write it: `steps[0]`; a key that is no plain word is quoted and cut."""
     out = ""
     for part in location:
-        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+        if isinstance(part, int):
+            out += f"[{part}]"
+        else:
+            out += f".{shown_key(part)}" if out else shown_key(part)
     return out
 
 
@@ -232,7 +236,7 @@ def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
     text = node.value
     if node.tag.removeprefix("tag:yaml.org,2002:") not in _IMPLICIT_TAGS:
         raise _RefusedError(
-            node.start_mark.line + 1, dotted(at), f"has the tag {node.tag}; remove it"
+            node.start_mark.line + 1, dotted(at), f"has the tag {shown(node.tag)}; remove it"
         )
     return text if node.style in ("'", '"', "|", ">") else _plain(text)
 

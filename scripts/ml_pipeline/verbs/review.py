@@ -2,12 +2,13 @@
 
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.adapters.revisions import Comparison, Revisions
+from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.budget import Month, months, over_budget
@@ -80,8 +81,7 @@ def review(
     if comment_file:
         write_whole(comment_file.absolute(), markdown.encode())
     if annotations:
-        for line in _annotations(found.checks):
-            console.talk(line)
+        _annotate(found.checks)
     data = {
         "checks": [asdict(check) for check in found.checks],
         **as_data(found.told, found.changes),
@@ -188,7 +188,7 @@ def _months_before(before: Snapshot, month: str) -> Mapping[str, Month]:
 
 def _text(found: _Review) -> str:
     findings = [finding for check in found.checks for finding in check.all_findings]
-    lines = [console.coloured(finding, "red") for finding in findings]
+    lines = [console.coloured(line(finding), "red") for finding in findings]
     known = found.told or found.changes
     if lines:
         lines.append("")
@@ -196,20 +196,14 @@ def _text(found: _Review) -> str:
         lines.append("what it changes is not known until that is mended")
     else:
         lines.append(diff_text(found.told, found.changes))
-    return "\n".join([*lines, *found.notes, *found.hints])
+    return "\n".join([*lines, *map(line, found.notes), *map(line, found.hints)])
 
 
-def _annotations(checks: Iterable[Check]) -> Iterator[str]:
-    """Workflow commands that GitHub shows on the lines that they name."""
+def _annotate(checks: Iterable[Check]) -> None:
+    """Show each finding beside the line that it names."""
     for check in checks:
         for finding in check.all_findings:
             place = _PLACE.match(finding)
-            where = f"file={_escaped(place['path'])},line={place['line']}," if place else ""
-            yield f"::error {where}title={check.name}::{_escaped(finding[place.end() :] if place else finding, '')}"
-
-
-def _escaped(text: str, more: str = ":,") -> str:
-    """Text as a workflow command takes it (https://github.com/actions/toolkit, `command.ts`)."""
-    for sign in ("%", "\r", "\n", *more):
-        text = text.replace(sign, f"%{ord(sign):02X}")
-    return text
+            where = {"file": place["path"], "line": int(place["line"])} if place else {}
+            message = finding[place.end() :] if place else finding
+            console.annotate(message, **where, title=check.name)
