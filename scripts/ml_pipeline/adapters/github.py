@@ -23,13 +23,10 @@ class GitHub:
     def __init__(self, repository: str, token: str, api: str = "https://api.github.com") -> None:
         self._root, self._token = f"{api.rstrip('/')}/repos/{repository}", token
 
-    def pull_requests(self, branch: str, head: str) -> list[int]:
-        """Numbers of the open pull requests of a branch, `owner:name`, whose newest commit is `head`."""
-        return [
-            int(pull["number"])
-            for pull in self._pages("/pulls", state="open", head=branch)
-            if pull["head"]["sha"] == head
-        ]
+    def head(self, pull_request: int) -> str | None:
+        """The newest commit of an open pull request; None where it is closed."""
+        found = self._call("GET", f"/pulls/{pull_request}")
+        return str(found["head"]["sha"]) if found["state"] == "open" else None
 
     def put_comment(self, pull_request: int, marker: str, body: str) -> bool:
         """Write the one comment of a pull request that begins with `marker`, in place where it exists; whether it is new.

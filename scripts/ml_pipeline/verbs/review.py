@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.adapters.files import refuse_no_file, write_answer
 from ml_pipeline.adapters.revisions import Comparison, Revisions
 from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
@@ -29,6 +29,14 @@ from ml_pipeline.verbs.policy import policy_faults
 _PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
 _STALE = "is stale; run `ml-pipeline render` and commit what it writes"
 Answer = tuple[Iterable[Fault | str], str]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What is looked at before it is done: a head, or without one the working tree, merged into a base."""
+
+    base: str = "origin/main"
+    head: str | None = None
 
 
 @dataclass
@@ -66,20 +74,28 @@ class _Review:
 
 def review(
     repo: Path,
-    base: str = "origin/main",
+    merge: Merge,
     *,
     comment_file: Path | None = None,
     annotations: bool = False,
     output: str = "text",
 ) -> int:
-    """Check everything that a merge into a base would change; 1 with findings, 3 where a check crashed."""
+    """Check everything that a merge would change; 1 with findings, 3 where a check crashed.
+
+    With a head both sides are read from git's objects alone, and the working tree may hold whatever it does.
+
+    Raises:
+        PipelineError: `comment_file` is something else than a file.
+    """
+    if comment_file:
+        refuse_no_file(comment_file)  # what takes minutes to find out should not be lost then
     found = _Review()
-    _look(found, repo, base)
+    _look(found, repo, merge)
     markdown = comment(
         found.told, found.changes, found.checks, notes=found.notes, hints=found.hints
     )
     if comment_file:
-        write_whole(comment_file.absolute(), markdown.encode())
+        write_answer(comment_file, markdown.encode())
     if annotations:
         _annotate(found.checks)
     data = {
@@ -92,13 +108,18 @@ def review(
     return console.OK if all(check.holds for check in found.checks) else console.FINDINGS
 
 
-def _look(found: _Review, repo: Path, base: str) -> None:
+def _look(found: _Review, repo: Path, merge: Merge) -> None:
     """Run every check that can be run; without valid documents there is nothing to render, to judge, or to pay."""
+    base, head = merge.base, merge.head
     sides: list[tuple[Revisions, Comparison]] = []
 
     def revisions() -> Answer:
-        known = Revisions(repo)
-        sides.append((known, known.comparison(known.fork_point(base))))
+        known = Revisions(repo, alone=head is not None)
+        if head is None:
+            compared = known.comparison(known.fork_point(base))
+        else:
+            compared = known.between(known.fork_point(base, head), known.revision(head))
+        sides.append((known, compared))
         return (), ""
 
     if not found.run("revisions", revisions):
