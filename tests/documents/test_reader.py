@@ -1,6 +1,7 @@
 import pytest
+from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.experiment import Experiment
-from ml_pipeline.documents.reader import kind_of, read, shown
+from ml_pipeline.documents.reader import kind_of, read
 
 PATH = "experiments/waiting/experiment.yaml"
 

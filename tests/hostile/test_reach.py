@@ -127,8 +127,8 @@ def answer(before, after) -> tuple:
     """The comment, and all that it is made of."""
     found = review._Review()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(review, "Revisions", lambda _: Known(before, after))
-        review._look(found, None, "main")
+        patch.setattr(review, "Revisions", lambda *_, **__: Known(before, after))
+        review._look(found, None, review.Merge("main"))
     text = comment(found.told, found.changes, found.checks, notes=found.notes, hints=found.hints)
     return text, found.checks, found.told, found.changes, found.notes, found.hints
 

@@ -1,4 +1,4 @@
-from ml_pipeline.rules.comment import LIMIT, Check, comment
+from ml_pipeline.rules.comment import ROOM, Check, comment
 from ml_pipeline.rules.consequences import Consequence
 from ml_pipeline.rules.diff import ABSENT, FieldChange, ObjectChange
 
@@ -17,9 +17,9 @@ def test_comment_fits_at_ten_thousand_objects_and_counts_what_it_leaves_out():
         ObjectChange("create", "Job", "training", f"job-number-{n:05d}") for n in range(10_000)
     ]
     said = comment(told, changes, [Check("documents", tuple(f"{n}: wrong" for n in range(10_000)))])
-    assert LIMIT - 200 < len(said) <= LIMIT
-    assert "- cancels e0 (`experiments/e0/experiment.yaml`)" in said
-    assert "- and 9950 more: trains 9940, cancels 10" in said
+    assert ROOM - 200 < len(said) <= ROOM
+    assert "- `cancels e0` (`experiments/e0/experiment.yaml`)" in said
+    assert "- and 9950 more: `trains 9940, cancels 10`" in said
     assert "- and 9950 more\n" in said
     shown = said.count("+ Job")
     assert f"# and {10_000 - shown} more; see them with `ml-pipeline diff`" in said
@@ -27,7 +27,9 @@ def test_comment_fits_at_ten_thousand_objects_and_counts_what_it_leaves_out():
 
 
 def test_money_is_summed():
-    assert "**3.00 USD expected, 6.00 at p90.**" in comment([consequence(n) for n in range(3)], [])
+    assert "**`3.00 USD` expected, `6.00` at p90.**" in comment(
+        [consequence(n) for n in range(3)], []
+    )
 
 
 def test_hostile_text_has_no_meaning():

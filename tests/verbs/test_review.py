@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from ml_pipeline.cli import main
@@ -224,7 +225,7 @@ def test_check_that_crashes_takes_nothing_from_the_others(team, capsys, monkeypa
         "### The check of policies crashed\n\n`ZeroDivisionError: 'surprise'`; its lines are in the log of the run."
         in said
     )
-    assert "Checked: documents (5 experiments" in said
+    assert "Checked: `documents (5 experiments" in said
     assert "please report it with these lines" in capsys.readouterr().err
 
 
@@ -235,6 +236,33 @@ def test_findings_are_annotations_on_their_lines(team, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     start = "::error file=experiments/waiting/experiment.yaml,line=13,title=documents::resources.memory: '2%25,:' must be"
     assert line.startswith(start)
+
+
+def test_nothing_that_a_review_prints_is_a_command_to_github_actions(team, capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    path = team / "experiments/waiting/experiment.yaml"
+    path.write_text(path.read_text() + "'::add-mask::x': 1\n'##[add-mask]y': 1\n")
+    for output in ("text", "markdown", "json"):
+        review(team, capsys, "--output", output)
+        said = capsys.readouterr()
+        assert "add-mask" in said.out
+        assert "##[" not in said.out + said.err
+        assert not re.search(r"(?m)^\s*::", said.out + said.err)
+        if output == "json":
+            assert "##[add-mask]y" in json.dumps(json.loads(said.out))
+
+
+def test_key_that_is_not_known_is_quoted_and_cut_everywhere(team, capsys):
+    path = team / "experiments/waiting/experiment.yaml"
+    path.write_text(path.read_text() + f'"@team\\e[31m\\n![x](https://x.y)": 1\n{"k" * 900}: 1\n')
+    code, said = review(team, capsys)
+    out = capsys.readouterr().out
+    where = r"experiments/waiting/experiment.yaml:16: '@team\x1b[31m\n![x](https://x.y)': is not a known key"
+    assert code == 1
+    assert f"- `{where}" in said
+    assert where in out
+    assert f": '{'k' * 56}...: is not a known key" in out
+    assert "\x1b" not in out
 
 
 def test_finding_of_a_hostile_name_stays_one_annotation(team, capsys):

@@ -6,11 +6,20 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import ROOTS
 from ml_pipeline.rules.plain_files import READ, refuse_special
 from ml_pipeline.rules.render import Changes
 
 _NO_FILE = "000000"
+_NO_FILES = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
 _USUAL = 2**16  # bytes; a file of a tree is smaller, and is read by one call
 
 
@@ -97,6 +106,33 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_no_file(path: Path) -> None:
+    """Refuse a place to write an answer to that is there and no regular file, or that a link below this folder leads to.
+
+    Raises:
+        PipelineError: with what it is.
+    """
+    here = Path.cwd()
+    below = [folder for folder in path.absolute().parents if here in folder.parents]
+    for place in (*below, path.absolute()):
+        found = place.lstat().st_mode if os.path.lexists(place) else None
+        is_folder = place in below
+        if found is None or (stat.S_ISDIR(found) if is_folder else stat.S_ISREG(found)):
+            continue
+        kind = next((name for test, name in _NO_FILES if test(found)), "a file")
+        raise PipelineError(f"{str(place)!r} is {kind}; name a new file, or a regular one")
+
+
+def write_answer(path: Path, content: bytes) -> None:
+    """Replace a regular file, or make a new one, in one step; nothing else is written to, and no link is followed.
+
+    Raises:
+        PipelineError: something else is there.
+    """
+    refuse_no_file(path)
+    write_whole(path.absolute(), content)
 
 
 def write_changes(root: Path, changes: Changes) -> None:

@@ -30,7 +30,7 @@ class _Head(_Part):
 
 
 class _Pull(_Part):
-    number: int
+    state: str
     head: _Head
 
 
@@ -44,23 +44,24 @@ class _Comment(_Part):
     body: str | None = None
 
 
-Item = TypeVar("Item", _Pull, _Comment)
+Answer = TypeVar("Answer")
+_PULL, _COMMENTS = TypeAdapter(_Pull), TypeAdapter(list[_Comment])
 
 
-def items(kind: type[Item], raw: bytes, path: str) -> list[Item]:
-    """The items of one page.
+def answered(shape: TypeAdapter[Answer], raw: bytes, path: str) -> Answer:
+    """What GitHub says, held to what it documents.
 
     Raises:
-        UnavailableError: it is none, or too large to be read.
+        UnavailableError: it is not that, or too large to be read.
     """
     try:
         if len(raw) <= MAX_BYTES:
-            return TypeAdapter(list[kind]).validate_json(raw)  # type: ignore[valid-type]  # mypy takes no variable
+            return shape.validate_json(raw)
         said = f"has more than {MAX_BYTES} bytes"
     except ValidationError as error:
         said = one_line(str(error.errors(include_url=False, include_input=False)[0]["msg"]), 100)
     raise UnavailableError(
-        f"GitHub's answer to {path} is no list of what it documents ({said}); run the workflow again"
+        f"GitHub's answer to {path} is not what it documents ({said}); run the workflow again"
     )
 
 
@@ -70,17 +71,18 @@ class GitHub:
     def __init__(self, repository: str, token: str, api: str = "https://api.github.com") -> None:
         self._root, self._token = f"{api.rstrip('/')}/repos/{repository}", token
 
-    def pull_requests(self, branch: str, head: str) -> list[int]:
-        """Numbers of the open pull requests of a branch, `owner:name`, whose newest commit is `head`."""
-        pulls = self._pages(_Pull, "/pulls", state="open", head=branch)
-        return [pull.number for pull in pulls if pull.head.sha == head]
+    def head(self, pull_request: int) -> str | None:
+        """The newest commit of an open pull request; None where it is closed."""
+        path = f"/pulls/{pull_request}"
+        pull = answered(_PULL, self._call("GET", path), path)
+        return pull.head.sha if pull.state == "open" else None
 
     def put_comment(self, pull_request: int, marker: str, body: str) -> bool:
         """Write the one comment of a pull request that begins with `marker`, in place where it exists; whether it is new.
 
         A comment that a person wrote is left alone, whatever it begins with.
         """
-        for comment in self._pages(_Comment, f"/issues/{pull_request}/comments"):
+        for comment in self._comments(f"/issues/{pull_request}/comments"):
             is_bot = comment.user is not None and comment.user.type == "Bot"
             if is_bot and (comment.body or "").startswith(marker):
                 self._call("PATCH", f"/issues/comments/{comment.id}", {"body": body})
@@ -88,10 +90,10 @@ class GitHub:
         self._call("POST", f"/issues/{pull_request}/comments", {"body": body})
         return True
 
-    def _pages(self, kind: type[Item], path: str, **query: str) -> Iterator[Item]:
+    def _comments(self, path: str) -> Iterator[_Comment]:
         for page in range(1, _MOST_PAGES + 1):
-            parameters = urllib.parse.urlencode({**query, "per_page": _PAGE, "page": page})
-            found = items(kind, self._call("GET", f"{path}?{parameters}"), path)
+            query = urllib.parse.urlencode({"per_page": _PAGE, "page": page})
+            found = answered(_COMMENTS, self._call("GET", f"{path}?{query}"), path)
             yield from found
             if len(found) < _PAGE:
                 return

@@ -16,6 +16,7 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.rules.plain_files import PLAIN, READ, refuse_special, special
 
+_ALONE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
 _LINK, _SUBMODULE, _UNKNOWN = "120000", "160000", "0"
 # What the package and the versions of what it calls are made of: other code may answer otherwise about the same files.
 CODE = ("scripts", "pyproject.toml", "requirements.lock")
@@ -41,10 +42,10 @@ def find_top(folder: Path) -> Path:
 
 
 class Revisions:
-    """What a clone knows of the past."""
+    """What a clone knows of the past. With `alone`, only what is in it: a partial clone fetches nothing, no object is replaced."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
+        self.path, self._environ = path, _ALONE if alone else None
         for place in (
             "--show-toplevel",
             "--absolute-git-dir",
@@ -71,17 +72,18 @@ class Revisions:
                 f"{name!r} is not a revision of this repository{self._shallow()}; fetch it, or correct the name"
             ) from error
 
-    def fork_point(self, base: str) -> str:
-        """Where HEAD left a base: what merging HEAD into it changes is what differs from there.
+    def fork_point(self, base: str, head: str = "HEAD") -> str:
+        """Where a head left a base: what merging the head into it changes is what differs from there.
 
         Raises:
             PipelineError: there is no such revision, or this clone does not know what both come from.
         """
         try:
-            return self._line("merge-base", "--end-of-options", base, "HEAD")
+            return self._line("merge-base", "--end-of-options", base, head)
         except processes.ProgramError as error:
             self.revision(base)
-            text = f"{base!r} and HEAD have no commit in common{self._shallow()}; fetch the history, `git fetch --unshallow`"
+            self.revision(head)
+            text = f"{base!r} and {head} have no commit in common{self._shallow()}; fetch the history, `git fetch --unshallow`"
             raise PipelineError(text) from error
 
     def read(self, revision: str, roots: Iterable[str] = READ) -> dict[str, bytes]:
@@ -104,7 +106,7 @@ class Revisions:
             ProgramError: one of the revisions is not there.
         """
         command = ["git", "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev"]
-        raw = processes.run([*command, old, new, "--", *roots], cwd=self.path)
+        raw = processes.run([*command, old, new, "--", *roots], cwd=self.path, env=self._environ)
         listed: dict[str, tuple[str, str]] = {}
         gone: set[str] = set()
         for fields, path in _pairs(os.fsdecode(raw)):
@@ -127,7 +129,9 @@ class Revisions:
         """Blob id and mode of every file below some folders or files, by path."""
         raw = os.fsdecode(
             processes.run(
-                ["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots], cwd=self.path
+                ["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots],
+                cwd=self.path,
+                env=self._environ,
             )
         )
         rows = (row.partition("\t") for row in raw.split("\0") if row)
@@ -135,7 +139,9 @@ class Revisions:
 
     def staged(self, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file that the index has there, by path; one side of it in an unfinished merge."""
-        raw = processes.run(["git", "ls-files", "--stage", "-z", "--", *roots], cwd=self.path)
+        raw = processes.run(
+            ["git", "ls-files", "--stage", "-z", "--", *roots], cwd=self.path, env=self._environ
+        )
         rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
         return {path: (meta.split()[1], meta.split()[0]) for meta, _, path in rows}
 
@@ -150,6 +156,7 @@ class Revisions:
         raw = processes.run(
             ["git", "cat-file", "--batch"],
             cwd=self.path,
+            env=self._environ,
             stdin="".join(f"{n}\n" for n in names).encode(),
         )
         found: list[bytes | None] = []
@@ -188,6 +195,25 @@ class Revisions:
         command = ["git", "diff", "--name-only", "--no-renames", revision, "--", *paths]
         return bool(processes.run(command, cwd=self.path))
 
+    def between(self, old: str, new: str) -> "Comparison":
+        """Two revisions side by side, by git's objects alone: no file of the disk is looked at.
+
+        Raises:
+            InvalidDocumentsError: the new one holds what is no plain file; the old one may, so that this can repair it.
+        """
+        before, after = self.listing(old, READ), self.listing(new, READ)
+        refuse_special((path, mode) for path, (_, mode) in after.items())
+        changed = {
+            path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+        }
+        sides = []
+        for listed in (before, after):
+            blobs = {p: blob for p, (blob, mode) in listed.items() if mode != _SUBMODULE}
+            at = [path for path in sorted(changed) if path in blobs]
+            kept = dict(zip(at, self.blobs([blobs[path] for path in at]), strict=True))
+            sides.append(Objects(self, blobs, kept, disk=False))
+        return Comparison(sides[0], sides[1], frozenset(changed))
+
     def checkout(self) -> "Objects":
         """The working tree as it would be committed: what is added to the index, and what differs from that on the disk.
 
@@ -206,7 +232,9 @@ class Revisions:
             return frozenset()
         told = ["--raw", "-z", "-m", "--no-renames", "--no-abbrev", "--format="]
         raw = processes.run(
-            ["git", "log", *told, "--end-of-options", revision, "--", *contents], cwd=self.path
+            ["git", "log", *told, "--end-of-options", revision, "--", *contents],
+            cwd=self.path,
+            env=self._environ,
         )
         had: set[tuple[str, str]] = set()
         for fields, path in _pairs(os.fsdecode(raw)):
@@ -230,6 +258,7 @@ class Revisions:
         raw = processes.run(
             ["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", *revision, "--", *READ],
             cwd=self.path,
+            env=self._environ,
         )
         found: Changed = {}
         for fields, path in _pairs(os.fsdecode(raw)):
@@ -241,7 +270,9 @@ class Revisions:
             else:
                 found[path] = None if what == "D" else (mode, blob if blob.strip("0") else _UNKNOWN)
         new = processes.run(
-            ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *READ], cwd=self.path
+            ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *READ],
+            cwd=self.path,
+            env=self._environ,
         )
         for path in os.fsdecode(new).split("\0")[:-1]:
             # A repository inside this one is listed as its folder; committed it is a submodule.
@@ -254,7 +285,7 @@ class Revisions:
         return os.path.lexists(self.path / path)
 
     def _line(self, *arguments: str) -> str:
-        return processes.run(["git", *arguments], cwd=self.path).decode().strip()
+        return processes.run(["git", *arguments], cwd=self.path, env=self._environ).decode().strip()
 
     def _shallow(self) -> str:
         return (
@@ -268,12 +299,18 @@ class Objects(Mapping[str, bytes]):
     """Files by their path, each read when it is asked for: the bytes of its git object, or of the disk where git has none.
 
     An object is read from the disk where the file there hashes to its id, which takes a tenth of the time; at the first that does
-    not, all come from git. `kept` are contents that are known.
+    not, or without `disk` at once, all come from git. `kept` are contents that are known.
     """
 
     def __init__(
-        self, revisions: Revisions, blobs: Mapping[str, str], kept: Files | None = None
+        self,
+        revisions: Revisions,
+        blobs: Mapping[str, str],
+        kept: Files | None = None,
+        *,
+        disk: bool = True,
     ) -> None:
+        self._disk = disk
         self._revisions, self._blobs = revisions, dict(sorted(blobs.items()))
         self._kept = dict(kept or {})
 
@@ -286,7 +323,7 @@ class Objects(Mapping[str, bytes]):
         if blob == _UNKNOWN:
             return read_plain(place)
         try:
-            raw = read_plain(place)
+            raw = read_plain(place) if self._disk else None
         except OSError:
             raw = None
         if raw is None or blob_id(raw, blob) != blob:

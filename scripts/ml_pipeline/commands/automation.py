@@ -113,13 +113,13 @@ def _comment_arguments(arguments: Arguments) -> None:
         "--repository", required=True, metavar="OWNER/NAME", help="repository on GitHub"
     )
     arguments.add_argument(
-        "--branch", required=True, metavar="OWNER:NAME", help="branch of the pull request"
+        "--pull-request", required=True, type=int, metavar="NUMBER", help="its number"
     )
     arguments.add_argument(
         "--head",
         required=True,
         metavar="SHA",
-        help="commit that was checked; another one gets no comment",
+        help="commit that was reviewed; any other gets no comment",
     )
     arguments.add_argument(
         "--run", default="", metavar="URL", help="where the log of the checks is"
@@ -132,7 +132,7 @@ def _comment(options: Options) -> int:
     return comment(
         options.file,
         repository=options.repository,
-        branch=options.branch,
+        pull_request=options.pull_request,
         head=options.head,
         run=options.run,
     )
@@ -196,7 +196,7 @@ GROUP = Group(
             "post the comment that review wrote on its pull request",
             _comment_arguments,
             _comment,
-            example="comment review.md --repository you/models --branch you:seed-3 --head $SHA",
+            example="comment review.md --repository you/models --pull-request 7 --head $SHA",
             prints="where the comment is",
         ),
         Command(

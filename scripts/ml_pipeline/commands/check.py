@@ -99,6 +99,11 @@ def _policy(options: Options) -> int:
 def _review_arguments(arguments: Arguments) -> None:
     _base(arguments)
     arguments.add_argument(
+        "--head",
+        metavar="REV",
+        help="review this revision by git's objects alone (default: the working tree)",
+    )
+    arguments.add_argument(
         "--comment", type=Path, metavar="FILE", help="write the comment there too"
     )
     arguments.add_argument(
@@ -110,11 +115,11 @@ def _review_arguments(arguments: Arguments) -> None:
 
 
 def _review(options: Options) -> int:
-    from ml_pipeline.verbs.review import review
+    from ml_pipeline.verbs.review import Merge, review
 
     return review(
         options.repo,
-        options.base,
+        Merge(options.base, options.head),
         comment_file=options.comment,
         annotations=options.annotations,
         output=options.output,
@@ -166,7 +171,7 @@ GROUP = Group(
         ),
         Command(
             "review",
-            "check everything that merging the working tree would change, for one comment",
+            "check everything that a merge would change, for one comment",
             _review_arguments,
             _review,
             example="review --output markdown",

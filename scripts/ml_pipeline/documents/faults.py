@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ml_pipeline.documents.escape import LONGEST, line
+
 
 class PipelineError(Exception):
     """Root of every error that a person can cause; its text is one line that names the cause and the repair."""
@@ -20,7 +22,8 @@ class Fault:
     def __str__(self) -> str:
         """One line, the place first."""
         where = f"{self.path}:{self.line}"
-        return f"{where}: {self.key}: {self.text}" if self.key else f"{where}: {self.text}"
+        text = f"{where}: {self.key}: {self.text}" if self.key else f"{where}: {self.text}"
+        return line(text, LONGEST)
 
 
 class InvalidDocumentsError(PipelineError):

@@ -16,6 +16,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from ml_pipeline.documents.escape import without_credentials
+
 ApiVersion = Literal["ml-pipeline/v1"]
 API_VERSION: ApiVersion = "ml-pipeline/v1"
 SHORT = 10  # digits of an identity in the names of files, folders and Jobs
@@ -31,9 +33,6 @@ _TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 _ONE_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
 _SCHEMES = ("bundled", "file", "s3", "https")
 _URI = rf"(?:{'|'.join(_SCHEMES)})://[^\s\x00-\x1f\x7f-\x9f\x22\x27`$;|&<>\\]+"
-# User and password in an address. A user alone is none to hide where ssh needs one: ssh://git@host.
-_CREDENTIALS = re.compile(r"://([^/?#\s]*)@")
-_SSH_USER = re.compile(r"ssh://[^/?#\s:@]*@")
 
 
 class Strict(BaseModel):
@@ -62,22 +61,6 @@ def anchored(pattern: str) -> str:
     """A pattern of a JSON Schema that a whole value matches. `$` alone lets a newline follow where Python reads the schema; in
     the dialect that the standard names (ECMA-262) the end of it is always true."""
     return f"^({pattern})$(?!\\n)"
-
-
-def has_credentials(text: str) -> bool:
-    """Whether a text holds an address with a password, or with a user for another protocol than ssh."""
-    return without_credentials(text) != text
-
-
-def without_credentials(text: str) -> str:
-    """The text with `***` in place of users and passwords in addresses."""
-    return _CREDENTIALS.sub(lambda found: _hidden(text, found), text)
-
-
-def _hidden(text: str, found: re.Match[str]) -> str:
-    begin = found.start() - len("ssh")
-    is_ssh_user = begin >= 0 and _SSH_USER.fullmatch(text, begin, found.end())
-    return found[0] if is_ssh_user else "://***@"
 
 
 def _slug(value: str) -> str:

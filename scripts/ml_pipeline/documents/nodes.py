@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ml_pipeline.documents.escape import shown_key
 from ml_pipeline.documents.faults import Fault
 
 MAX_BYTES = 256 * 1024  # of a file
@@ -33,10 +34,13 @@ class RefusedYamlError(yaml.YAMLError):
 
 
 def dotted(location: Location) -> str:
-    """`("steps", 0)` as people write it: `steps[0]`."""
+    """`("steps", 0)` as people write it: `steps[0]`; a key that is no plain word is quoted and cut."""
     out = ""
     for part in location:
-        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+        if isinstance(part, int):
+            out += f"[{part}]"
+        else:
+            out += f".{shown_key(part)}" if out else shown_key(part)
     return out
 
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.escape import has_credentials, shown, without_credentials
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
-from ml_pipeline.documents.fields import has_credentials, without_credentials
 from ml_pipeline.documents.nodes import Location, dotted
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
@@ -116,17 +116,6 @@ def part(kind: type[Part], source: Source) -> Part:
         raise InvalidDocumentsError(
             _fault(source, kind, details) for details in error.errors(include_url=False)
         ) from error
-
-
-def shown(value: Any) -> str:
-    """A value as a fault quotes it, at most 60 characters, without users and passwords in addresses."""
-    text = (
-        repr(str(value))
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-        else repr(value)
-    )
-    text = without_credentials(text)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def rule_of(details: ErrorDetails) -> str:

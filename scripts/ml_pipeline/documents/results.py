@@ -10,9 +10,10 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.fields import LINE, Sha256, Timestamp, matching, one_line
 from ml_pipeline.documents.nodes import dotted
-from ml_pipeline.documents.reader import rule_of, shown
+from ml_pipeline.documents.reader import rule_of
 
 MAX_BYTES = 1024 * 1024
 MESSAGE_BYTES = 4096  # of a termination message, as the kubelet keeps it

@@ -15,6 +15,7 @@ import yaml
 from ml_pipeline.documents import nodes
 from ml_pipeline.documents.blocks import Block, read_blocks
 from ml_pipeline.documents.canonical import read_canonical
+from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.nodes import MAX_BYTES, Location, dotted
 from ml_pipeline.documents.unreadable import unreadable
@@ -209,7 +210,7 @@ def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
     text = node.value
     if node.tag.removeprefix("tag:yaml.org,2002:") not in _IMPLICIT_TAGS:
         raise _RefusedError(
-            node.start_mark.line + 1, dotted(at), f"has the tag {node.tag}; remove it"
+            node.start_mark.line + 1, dotted(at), f"has the tag {shown(node.tag)}; remove it"
         )
     return text if node.style in ("'", '"', "|", ">") else _plain(text)
 

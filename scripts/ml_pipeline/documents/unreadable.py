@@ -4,6 +4,8 @@ import re
 
 import yaml
 
+from ml_pipeline.documents.escape import line as one_line
+from ml_pipeline.documents.escape import shown_key
 from ml_pipeline.documents.faults import Fault
 
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -15,11 +17,10 @@ _OPENED = {"{": "}", "[": "]"}
 def glued(text: str) -> str | None:
     """The repair of `seed:7`, None where a key and its value are apart."""
     found = _GLUED.match(text)
-    return (
-        f"lacks the space after the colon; write '{found[1]}: {found[2].rstrip(',}]')}'"
-        if found
-        else None
-    )
+    if not found:
+        return None
+    apart = one_line(f"{found[1]}: {found[2].rstrip(',}]')}", 60)
+    return f"lacks the space after the colon; write '{apart}'"
 
 
 def unreadable(path: str, text: str, error: yaml.MarkedYAMLError) -> Fault:
@@ -33,7 +34,8 @@ def unreadable(path: str, text: str, error: yaml.MarkedYAMLError) -> Fault:
     for number in {began, gave_up, gave_up - 1}:
         line = lines[number] if 0 <= number < len(lines) else ""
         if repair := glued(line):
-            return Fault(path, number + 1, line.strip().partition(":")[0].lstrip("- "), repair)
+            key = line.strip().partition(":")[0].lstrip("- ")
+            return Fault(path, number + 1, shown_key(key), repair)
     if error.context and error.context_mark and (began < gave_up or gave_up == len(lines) - 1):
         opening = lines[began][error.context_mark.column :][:1]
         if opening in _OPENED:

@@ -1,7 +1,7 @@
 """What a pull request is told, as one Markdown comment: what merging does, what it costs, what was checked, every object.
 
-It always fits: the largest consequences come first, and what does not fit is counted. Text that a contributor wrote stands in
-code, where Markdown and mentions mean nothing.
+It always fits: the largest consequences come first, and what does not fit is counted. Lines are `Markdown`, which holds text of
+others in code alone.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ml_pipeline.documents.escape import Markdown, fenced, say, words
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.consequences import Consequence
 from ml_pipeline.rules.cost import money
@@ -16,7 +17,11 @@ from ml_pipeline.rules.diff import ABSENT, FieldChange, ObjectChange
 
 MARKER = "<!-- ml-pipeline:review -->"
 LIMIT = 65_536  # characters that GitHub takes in one comment
-_SHOWN, _LONGEST, _WHOLE = 50, 300, 5
+ROOM = (
+    LIMIT - 1_000
+)  # of them for what is found; the rest is for the lines that say what it belongs to
+_SHOWN, _WHOLE = 50, 5
+_RESERVED = 300  # characters for the frame of the objects and what it leaves out
 _DIGEST = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{54}\b")
 _SIGNS = {"create": "+", "change": "!", "replace": "!", "delete": "-"}
 
@@ -52,17 +57,38 @@ def comment(
     notes: Sequence[str] = (),
     hints: Sequence[str] = (),
 ) -> str:
-    """The whole comment, at most LIMIT characters. `notes` are lines on gates and budgets, `hints` what would be cheaper."""
+    """The whole comment, at most ROOM characters. `notes` are lines on gates and budgets, `hints` what would be cheaper."""
     lines = [
-        MARKER,
+        say(MARKER),
         *_checks(checks),
-        "## What merging this does",
-        "",
+        say("## What merging this does"),
+        say(""),
         *_told(told, checks),
         *_money(told, notes),
     ]
-    lines += [f"- {_code(hint)}" for hint in hints[:_SHOWN]]
-    return "\n".join([*lines, *_objects(changes, LIMIT - sum(len(line) + 1 for line in lines))])
+    lines += [say("- {}", hint) for hint in hints[:_SHOWN]]
+    lines = _fitting(lines)
+    return "\n".join([*lines, *_objects(changes, ROOM - _length(lines))])
+
+
+def _fitting(lines: Sequence[Markdown]) -> list[Markdown]:
+    """As many whole lines as there is room for: a line that is cut could leave code open."""
+    end = [say(""), say("There is more than fits; `ml-pipeline review` says all."), say("")]
+    room = ROOM - _RESERVED
+    if _length(lines) <= room:
+        return list(lines)
+    room -= _length(end)
+    kept: list[Markdown] = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return [*kept, *end]
+
+
+def _length(lines: Sequence[Markdown]) -> int:
+    return sum(len(line) + 1 for line in lines)
 
 
 def shown(change: ObjectChange) -> list[str]:
@@ -93,89 +119,75 @@ def _arrow(field: FieldChange) -> str:
     return _DIGEST.sub(r"\1...", text)
 
 
-def _checks(checks: Sequence[Check]) -> list[str]:
+def _checks(checks: Sequence[Check]) -> list[Markdown]:
     lines = []
     for check in checks:
         if check.crashed:
             lines += [
-                f"### The check of {check.name} crashed",
-                "",
-                f"{_code(check.no_answer)}; its lines are in the log of the run.",
-                "",
+                say("### The check of {} crashed", words(check.name)),
+                say(""),
+                say("{}; its lines are in the log of the run.", check.no_answer),
+                say(""),
             ]
         elif check.no_answer:
-            lines += [f"### {check.name.capitalize()}: no answer", "", _code(check.no_answer), ""]
+            lines += [say("### {}: no answer", words(check.name.capitalize())), say("")]
+            lines += [say("{}", check.no_answer), say("")]
         elif check.findings:
-            lines += [f"### {check.name.capitalize()}: {len(check.findings)} to mend", ""]
-            lines += [f"- {_code(finding)}" for finding in check.findings[:_SHOWN]]
-            lines += [
-                f"- and {len(check.findings) - _SHOWN} more"
-                for _ in [0]
-                if len(check.findings) > _SHOWN
-            ] + [""]
+            count = len(check.findings)
+            lines += [say("### {}: {} to mend", words(check.name.capitalize()), count), say("")]
+            lines += [say("- {}", finding) for finding in check.findings[:_SHOWN]]
+            if count > _SHOWN:
+                lines.append(say("- and {} more", count - _SHOWN))
+            lines.append(say(""))
     holding = [f"{check.name} ({check.note})" for check in checks if check.holds and check.note]
-    return lines + ([f"Checked: {', '.join(holding)}.", ""] if holding else [])
+    return lines + ([say("Checked: {}.", ", ".join(holding)), say("")] if holding else [])
 
 
-def _told(told: Sequence[Consequence], checks: Sequence[Check]) -> list[str]:
-    nothing = (
-        "nothing that trains or serves changes"
-        if all(check.holds for check in checks)
-        else "not known until that is mended"
-    )
-    lines = [f"- {c.text} (`{c.path}`)" for c in told[:_SHOWN]] or [f"- {nothing}"]
+def _told(told: Sequence[Consequence], checks: Sequence[Check]) -> list[Markdown]:
+    lines = [say("- {} ({})", c.text, c.path) for c in told[:_SHOWN]]
+    if not lines and all(check.holds for check in checks):
+        lines.append(say("- nothing that trains or serves changes"))
+    elif not lines:
+        lines.append(say("- not known until that is mended"))
     if len(told) > _SHOWN:
-        rest = Counter(c.kind for c in told[_SHOWN:])
-        lines.append(
-            f"- and {len(told) - _SHOWN} more: {', '.join(f'{kind} {count}' for kind, count in rest.most_common())}"
-        )
-    return [*lines, ""]
+        rest = Counter(c.kind for c in told[_SHOWN:]).most_common()
+        kinds = ", ".join(f"{kind} {count}" for kind, count in rest)
+        lines.append(say("- and {} more: {}", len(told) - _SHOWN, kinds))
+    return [*lines, say("")]
 
 
-def _money(told: Sequence[Consequence], notes: Sequence[str]) -> list[str]:
+def _money(told: Sequence[Consequence], notes: Sequence[str]) -> list[Markdown]:
     lines = []
     for currency in sorted({c.currency for c in told if c.cost}):
         mine = [c for c in told if c.currency == currency]
+        expected = f"{money(sum(c.cost for c in mine))} {currency}"
         lines.append(
-            f"**{money(sum(c.cost for c in mine))} {currency} expected, {money(sum(c.most for c in mine))} at p90.**"
+            say("**{} expected, {} at p90.**  ", expected, money(sum(c.most for c in mine)))
         )
-    lines += list(notes)
-    return [*(f"{line}  " for line in lines), ""] if lines else []
+    lines += [say("{}  ", note) for note in notes]
+    return [*lines, say("")] if lines else []
 
 
-def _objects(changes: Sequence[ObjectChange], room: int) -> list[str]:
+def _objects(changes: Sequence[ObjectChange], room: int) -> list[Markdown]:
     """The objects as a folded diff, as many as there is room for; what is created whole, where it is little."""
     if not changes:
-        return ["No object changes.", ""]
-    count = "1 object changes" if len(changes) == 1 else f"{len(changes)} objects change"
-    head = [f"<details><summary>{count}</summary>", "", "```diff"]
-    lines, end = [], ["```", "", "</details>", ""]
+        return [say("No object changes."), say("")]
+    count = words("object changes" if len(changes) == 1 else "objects change")
+    head = [say("<details><summary>{} {}</summary>", len(changes), count), say(""), say("```diff")]
+    end = [say("```"), say(""), say("</details>"), say("")]
+    lines: list[Markdown] = []
     whole = sum(change.action == "create" for change in changes) <= _WHOLE
-    room -= sum(len(line) + 1 for line in [*head, *end]) + 100
+    room -= _length([*head, *end]) + 100
     for number, change in enumerate(changes):
-        block = [
-            f"{_SIGNS[change.action]} {change.title}",
-            *(f"!   {_short(line)}" for line in shown(change)),
-        ]
+        block = [fenced(_SIGNS[change.action], change.title)]
+        block += [fenced("!  ", field) for field in shown(change)]
         if whole and change.content is not None:
-            block += [
-                f"+   {_short(line, indented=True)}"
-                for line in to_yaml(change.content).decode().splitlines()
-            ]
-        room -= sum(len(line) + 1 for line in block)
+            content = to_yaml(change.content).decode().splitlines()
+            block += [fenced("+  ", row, indented=True) for row in content]
+        room -= _length(block)
         if room < 0:
-            lines.append(f"# and {len(changes) - number} more; see them with `ml-pipeline diff`")
+            more = f"and {len(changes) - number} more; see them with `ml-pipeline diff`"
+            lines.append(fenced("#", more))
             break
         lines += block
     return [*head, *lines, *end]
-
-
-def _short(text: str, *, indented: bool = False) -> str:
-    """One line that cannot end the block that it stands in."""
-    line = (text if indented else " ".join(text.split())).replace("```", "'''")
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
-
-
-def _code(text: str) -> str:
-    """Text in which no Markdown, HTML or mention has a meaning."""
-    return f"`{_short(text).replace('`', chr(39))}`"

@@ -4,7 +4,6 @@ Read from what Flux will apply: an overlay of a run that was not there trains it
 goes cancels it, unless a receipt says that the run has ended.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,10 +52,6 @@ class Consequence:
     cost: float = 0.0
     most: float = 0.0
     currency: str = ""
-
-
-# Names in a text that is shown as Markdown: what no name of Kubernetes holds is not shown.
-_UNQUOTED = re.compile(r"[^\w .,;:/-]", re.ASCII)
 
 
 class _Side:
@@ -140,7 +135,7 @@ def kept_objects(
             f"{doing} {change.kind} {change.name} {what}{f', which {granted}' if granted else ''}"
         )
         kind: Kind = "grants" if granted else "keeps"
-        yield Consequence(kind, _UNQUOTED.sub("?", text), f"{place}/kustomization.yaml")
+        yield Consequence(kind, text, f"{place}/kustomization.yaml")
 
 
 def _asked_again(after: Snapshot, removed: Iterable[str]) -> set[str]:

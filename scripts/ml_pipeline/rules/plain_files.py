@@ -15,6 +15,8 @@ PLAIN = "100644"
 ATTRIBUTES, IGNORE = ".gitattributes", ".sourceignore"
 # What every reading takes along: files at the top that decide what is made of those below the roots.
 READ = (*ROOTS, ATTRIBUTES, IGNORE)
+# Names that git makes for nobody, but that the objects of a commit made by hand can hold.
+_NEVER = {"", ".", "..", ".git"}
 _MODES = {
     "120000": "is a symbolic link, which Flux leaves out; replace it by the file",
     "160000": "is a submodule, which Flux leaves out; replace it by its files",
@@ -38,6 +40,9 @@ def refuse_special(modes: Iterable[tuple[str, str]]) -> None:
     for path, mode in modes:
         if not path.isprintable():
             faults.append(_name_fault(path))
+        if not _NEVER.isdisjoint(path.split("/")):
+            text = "the name leads out of its folder, which no checkout has; make the commit anew"
+            faults.append(Fault(_shown(path), 1, "", text))
         if mode != PLAIN:
             faults.append(Fault(_shown(path), 1, "", _special_text(mode)))
     if faults:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import API_VERSION, one_line
-from ml_pipeline.documents.reader import read, shown
+from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.receipts import (
     Cost,
     DataVersion,

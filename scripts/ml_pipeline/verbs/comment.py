@@ -1,20 +1,21 @@
-"""`ml-pipeline comment`: post what `review` wrote on its pull request, or that it wrote nothing."""
+"""`ml-pipeline comment`: post what `review --head` wrote on its pull request, or that it wrote nothing."""
 
 import os
 from pathlib import Path
 
 from ml_pipeline.adapters.github import GitHub
+from ml_pipeline.documents.escape import say
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.rules.comment import LIMIT, MARKER
+from ml_pipeline.rules.comment import LIMIT, MARKER, ROOM
 from ml_pipeline.verbs import console
 
-_NOTHING = "## No answer\n\nThe checks of this pull request ended without one"
+_NOTHING = "## No answer\n\nThe review of this commit ended without one."
 
 
-def comment(file: Path, *, repository: str, branch: str, head: str, run: str = "") -> int:
-    """Put the comment in place on every open pull request of a branch at a commit.
+def comment(file: Path, *, repository: str, pull_request: int, head: str, run: str = "") -> int:
+    """Put the comment of a commit in place, where that is still the newest of an open pull request.
 
-    The file is data from whoever opened the pull request: it decides nothing but the text. Which pull request is meant says GitHub.
+    The file is what this code has written in the same job: nobody else's is ever given.
 
     Raises:
         PipelineError: GITHUB_TOKEN is not set, or does not suffice.
@@ -25,22 +26,25 @@ def comment(file: Path, *, repository: str, branch: str, head: str, run: str = "
             "GITHUB_TOKEN is not set; give the step a token that may write pull requests"
         )
     github = GitHub(repository, token, os.environ.get("GITHUB_API_URL", "https://api.github.com"))
-    body = text(file, run)
-    numbers = github.pull_requests(branch, head)
-    for number in numbers:
-        console.result(
-            f"{'wrote' if github.put_comment(number, MARKER, body) else 'updated'} the comment of pull request {number}"
-        )
-    if not numbers:
-        console.result(f"no open pull request of {branch} is at {head[:10]} any more")
+    # Asked last of all: runs of one pull request wait for each other, so a newer commit's comment is never replaced by an older's.
+    newest = github.head(pull_request)
+    if newest != head:
+        where = f"is at {newest[:10]} by now" if newest else "is closed"
+        console.result(f"pull request {pull_request} {where}: no comment on {head[:10]}")
+        return console.OK
+    new = github.put_comment(pull_request, MARKER, text(file, head, run))
+    console.result(f"{'wrote' if new else 'updated'} the comment of pull request {pull_request}")
     return console.OK
 
 
-def text(file: Path, run: str) -> str:
-    """The comment as it is posted: what the checks wrote, or that there is nothing, and where their log is."""
+def text(file: Path, head: str, run: str) -> str:
+    """The comment as it is posted: what the review found, or that there is nothing, of which commit, and where the log is."""
     try:
-        found = file.read_bytes()[: 4 * LIMIT].decode(errors="replace").removeprefix(MARKER).strip()
+        found = file.read_text(errors="replace").removeprefix(MARKER).strip()
     except OSError:
         found = ""
-    where = f"\n\n[Log of the checks]({run})\n" if run else "\n"
-    return f"{MARKER}\n{found or _NOTHING}"[: LIMIT - len(where)] + where
+    if not found or len(found) > ROOM:  # cut it could leave code open
+        found = _NOTHING
+    about = say("This is about the commit {}.", head)
+    where = f" [Log of the review]({run})" if run else ""
+    return f"{MARKER}\n{found}\n\n{about}{where}\n"[:LIMIT]

@@ -1,10 +1,13 @@
 """How commands speak: results to stdout, talk and progress to stderr, colours where a terminal shows them."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+from ml_pipeline.documents import escape
 
 _COLOURS = {"green": 32, "red": 31, "yellow": 33}
 # What a cell of a table says about how something stands; a word that is none of these has no colour.
@@ -17,20 +20,28 @@ _TONES = (
 )
 OK, FINDINGS, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 _kept: list[list[str]] = []
+# The colours of this module itself, which are the only escape sequences that are printed.
+_PAINT = re.compile("(\x1b\\[(?:31|32|33|0)m)")
 
 
 def result(text: str) -> None:
     """One line of the answer."""
+    shown = _printable(text, sys.stdout)
     if _kept:
-        _kept[-1].append(text)
+        _kept[-1].append(shown)
     else:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(shown + "\n")
 
 
 def talk(text: str) -> None:
     """One line about what is going on."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_printable(text, sys.stderr) + "\n")
     sys.stderr.flush()
+
+
+def annotate(message: str, **properties: str | int) -> None:
+    """An error that GitHub Actions shows beside the code, on stderr."""
+    sys.stderr.write(escape.annotation("error", escape.line(message), **properties) + "\n")
 
 
 def problem(text: str) -> None:
@@ -43,7 +54,8 @@ def answer(data: Any, text: str, output: str) -> None:
     """The answer in the form that was asked for."""
     import json
 
-    result(json.dumps(data, indent=2) if output == "json" else text)
+    # Beside what a terminal obeys, JSON escapes the one sign of a workflow command that could stand inside a line.
+    result(json.dumps(data, indent=2).replace("##[", "#\\u0023[") if output == "json" else text)
 
 
 @contextmanager
@@ -74,7 +86,17 @@ def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
     """A text in a colour; as it is where the stream, stdout unless another is named, shows none."""
     if not has_colours(stream or sys.stdout):
         return text
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+    return f"\x1b[{_COLOURS[colour]}m{escape.terminal(text)}\x1b[0m"
+
+
+def _printable(text: str, stream: TextIO) -> str:
+    """What may be printed: nothing that a terminal obeys but our colours, and no command to GitHub Actions."""
+    if os.environ.get("GITHUB_ACTIONS"):
+        text = escape.log_of_actions(text)
+    if not has_colours(stream):
+        return escape.terminal(text)
+    parts = _PAINT.split(text)
+    return "".join(part if _PAINT.fullmatch(part) else escape.terminal(part) for part in parts)
 
 
 def painted(line: str, colour: str) -> str:

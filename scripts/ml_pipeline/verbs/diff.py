@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.adapters.revisions import Comparison, Revisions
+from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.closed_world import own_place, own_places, stray_fault, strays
@@ -112,11 +113,11 @@ def text(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> str:
     """For a terminal: what happens, then every object with its fields; coloured and cut to its width where it is one."""
     if not told and not changes:
         return "nothing changes"
-    lines = [c.text for c in told] + [""] * bool(told and changes)
+    lines = [line(c.text) for c in told] + [""] * bool(told and changes)
     for change in changes:
         sign, colour = _SIGNS[change.action]
-        lines.append(console.painted(f"{sign} {change.title}", colour))
-        lines += [console.fitted(f"    {line}") for line in shown(change)]
+        lines.append(console.painted(line(f"{sign} {change.title}"), colour))
+        lines += [console.fitted(f"    {line(field)}") for field in shown(change)]
     return "\n".join(lines)
 
 

@@ -2,12 +2,13 @@
 
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.adapters.files import refuse_no_file, write_answer
 from ml_pipeline.adapters.revisions import Comparison, Revisions
+from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.budget import Month, months, over_budget
@@ -31,6 +32,14 @@ from ml_pipeline.verbs.policy import policy_faults
 _PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
 _STALE = "is stale; run `ml-pipeline render` and commit what it writes"
 Answer = tuple[Iterable[Fault | str], str]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What is looked at before it is done: a head, or without one the working tree, merged into a base."""
+
+    base: str = "origin/main"
+    head: str | None = None
 
 
 @dataclass
@@ -90,23 +99,30 @@ class _Sides:
 
 def review(
     repo: Path,
-    base: str = "origin/main",
+    merge: Merge,
     *,
     comment_file: Path | None = None,
     annotations: bool = False,
     output: str = "text",
 ) -> int:
-    """Check everything that a merge into a base would change; 1 with findings, 3 where a check crashed."""
+    """Check everything that a merge would change; 1 with findings, 3 where a check crashed.
+
+    With a head both sides are read from git's objects alone, and the working tree may hold whatever it does.
+
+    Raises:
+        PipelineError: `comment_file` is something else than a file.
+    """
+    if comment_file:
+        refuse_no_file(comment_file)  # what takes minutes to find out should not be lost then
     found = _Review()
-    _look(found, repo, base)
+    _look(found, repo, merge)
     markdown = comment(
         found.told, found.changes, found.checks, notes=found.notes, hints=found.hints
     )
     if comment_file:
-        write_whole(comment_file.absolute(), markdown.encode())
+        write_answer(comment_file, markdown.encode())
     if annotations:
-        for line in _annotations(found.checks):
-            console.talk(line)
+        _annotate(found.checks)
     data = {
         "checks": [asdict(check) for check in found.checks],
         **as_data(found.told, found.changes),
@@ -117,13 +133,18 @@ def review(
     return console.OK if all(check.holds for check in found.checks) else console.FINDINGS
 
 
-def _look(found: _Review, repo: Path, base: str) -> None:
+def _look(found: _Review, repo: Path, merge: Merge) -> None:
     """Run every check that can be run; without valid documents there is nothing to render, to judge, or to pay."""
+    base, head = merge.base, merge.head
     sides: list[tuple[Revisions, Comparison]] = []
 
     def revisions() -> Answer:
-        known = Revisions(repo)
-        sides.append((known, known.comparison(known.fork_point(base))))
+        known = Revisions(repo, alone=head is not None)
+        if head is None:
+            compared = known.comparison(known.fork_point(base))
+        else:
+            compared = known.between(known.fork_point(base, head), known.revision(head))
+        sides.append((known, compared))
         return (), ""
 
     if not found.run("revisions", revisions):
@@ -220,7 +241,7 @@ def _months_before(both: _Sides, history: History, month: str) -> Mapping[str, M
 
 def _text(found: _Review) -> str:
     findings = [finding for check in found.checks for finding in check.all_findings]
-    lines = [console.coloured(finding, "red") for finding in findings]
+    lines = [console.coloured(line(finding), "red") for finding in findings]
     known = found.told or found.changes
     if lines:
         lines.append("")
@@ -228,20 +249,14 @@ def _text(found: _Review) -> str:
         lines.append("what it changes is not known until that is mended")
     else:
         lines.append(diff_text(found.told, found.changes))
-    return "\n".join([*lines, *found.notes, *found.hints])
+    return "\n".join([*lines, *map(line, found.notes), *map(line, found.hints)])
 
 
-def _annotations(checks: Iterable[Check]) -> Iterator[str]:
-    """Workflow commands that GitHub shows on the lines that they name."""
+def _annotate(checks: Iterable[Check]) -> None:
+    """Show each finding beside the line that it names."""
     for check in checks:
         for finding in check.all_findings:
             place = _PLACE.match(finding)
-            where = f"file={_escaped(place['path'])},line={place['line']}," if place else ""
-            yield f"::error {where}title={check.name}::{_escaped(finding[place.end() :] if place else finding, '')}"
-
-
-def _escaped(text: str, more: str = ":,") -> str:
-    """Text as a workflow command takes it (https://github.com/actions/toolkit, `command.ts`)."""
-    for sign in ("%", "\r", "\n", *more):
-        text = text.replace(sign, f"%{ord(sign):02X}")
-    return text
+            where = {"file": place["path"], "line": int(place["line"])} if place else {}
+            message = finding[place.end() :] if place else finding
+            console.annotate(message, **where, title=check.name)

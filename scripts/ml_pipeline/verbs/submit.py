@@ -8,9 +8,10 @@ from ml_pipeline.adapters.checkout import follow
 from ml_pipeline.adapters.code import digest_at, digest_of_tree, revision_of
 from ml_pipeline.adapters.git import Repository
 from ml_pipeline.documents.edit import Setting, edited
+from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
-from ml_pipeline.documents.reader import interpret, shown
+from ml_pipeline.documents.reader import interpret
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source, parse
