@@ -320,6 +320,8 @@ def test_steps_of_the_comment_run_in_a_fresh_clone_and_post_it(tmp_path, stand_i
     git(tmp_path, "clone", "--quiet", "--branch", branch, f"file://{tmp_path}/origin.git", "clone")
     clone = tmp_path / "clone"
     (clone / ".venv").symlink_to(REPOSITORY / ".venv")
+    for name in ("requirements.lock", "pyproject.toml", "scripts/setup.sh"):
+        os.utime(clone / name, (0, 0))  # newer than what is installed, they would install anew
     known = {"${{ github.token }}": "t", "${{ github.repository }}": "o/r"}
     known |= {
         "${{ github.event.pull_request.number }}": "7",

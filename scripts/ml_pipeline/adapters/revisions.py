@@ -190,9 +190,10 @@ class Revisions:
         sides = Objects(self, before, kept), Objects(self, after)
         return Comparison(*sides, frozenset(changes), self._differs(revision, CODE))
 
-    def _differs(self, revision: str, paths: Iterable[str]) -> bool:
-        """Whether some files of a revision are others in the working tree."""
-        command = ["git", "diff", "--name-only", "--no-renames", revision, "--", *paths]
+    def _differs(self, revision: str, paths: Iterable[str], *, head: str = "") -> bool:
+        """Whether some files of a revision are others in a head, or without one in the working tree."""
+        sides = filter(None, (revision, head))
+        command = ["git", "diff", "--name-only", "--no-renames", *sides, "--", *paths]
         return bool(processes.run(command, cwd=self.path))
 
     def between(self, old: str, new: str) -> "Comparison":
@@ -212,7 +213,9 @@ class Revisions:
             at = [path for path in sorted(changed) if path in blobs]
             kept = dict(zip(at, self.blobs([blobs[path] for path in at]), strict=True))
             sides.append(Objects(self, blobs, kept, disk=False))
-        return Comparison(sides[0], sides[1], frozenset(changed))
+        return Comparison(
+            sides[0], sides[1], frozenset(changed), self._differs(old, CODE, head=new)
+        )
 
     def checkout(self) -> "Objects":
         """The working tree as it would be committed: what is added to the index, and what differs from that on the disk.

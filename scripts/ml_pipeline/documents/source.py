@@ -126,7 +126,9 @@ def parse(path: str, raw: bytes) -> Source | Fault:
 def _decode(path: str, raw: bytes) -> str | Fault:
     if len(raw) > MAX_BYTES:
         return Fault(path, 1, "", "; ".join(nodes.too_large(raw)))
-    marker = _CONFLICT_MARKER.search(raw)
+    # Looking for the signs alone takes a fiftieth of the time, and hardly a file has them.
+    signs = b"<<<<<<< " in raw or b">>>>>>> " in raw
+    marker = _CONFLICT_MARKER.search(raw) if signs else None
     if marker:
         line = raw.count(b"\n", 0, marker.start()) + 1
         return Fault(
