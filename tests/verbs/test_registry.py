@@ -27,7 +27,7 @@ class FakeServer:
 @pytest.fixture
 def server(monkeypatch):
     found = FakeServer()
-    monkeypatch.setattr(registry_verb, "Registry", lambda uri: found)
+    monkeypatch.setattr(registry_verb, "Registry", lambda uri, _: found)
     monkeypatch.setattr(registry_verb, "tracking_uri", lambda facts, state: "http://x")
     return found
 

@@ -144,7 +144,8 @@ class Tracking:
     def look(self, words: Mapping[str, Word]) -> Look:
         """Results by identity, each from the MLflow run that a pod has named. Raises nothing: one that cannot be fetched
         does not hide the others, and a silent server ends the look."""
-        self._receipts = {w: known for w, known in self._receipts.items() if w in words.values()}
+        said = set(words.values())
+        self._receipts = {w: known for w, known in self._receipts.items() if w in said}
         results: dict[str, Finished] = {}
         refused: dict[str, str] = {}
         runs: dict[str, _Run] = {}
