@@ -36,7 +36,7 @@ def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
     faults: list[Fault] = []
     objects = 0
     policies = {
-        name: policies_of(snapshot.files, environment)
+        name: policies_of(snapshot, environment)
         for name, environment in snapshot.environments.items()
     }
     with Overlays(snapshot.files) as overlays:
