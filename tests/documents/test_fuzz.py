@@ -106,7 +106,7 @@ def whole_answer(before: Snapshot, files, path: str) -> None:
     check_all(after)
     drift(after)
     for environment in after.environments.values():
-        policies_of(files, environment)
+        policies_of(after, environment)
     months(after, History(after), "2026-01")
     gates(after, {path})
 

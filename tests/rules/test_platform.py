@@ -7,6 +7,8 @@ from ml_pipeline.rules.overlays import LOGIN
 from ml_pipeline.rules.platform import cluster_wide, platform_overlays, pod_identity
 from ml_pipeline.rules.render import applied, drift
 
+from tests.conftest import REPOSITORY
+
 
 def hard(raw: bytes) -> dict[str, str]:
     quota = next(
@@ -34,13 +36,33 @@ def test_queue_comes_with_the_fact(files):
     assert b"base/platform/kueue/cluster" in platform_overlays(load_snapshot(files))[path]
 
 
-def test_registries_and_gpus_of_policies_are_those_of_the_environment(snapshot):
+def parameters(snapshot, policy: str) -> dict[str, str]:
+    """What the renderer tells a policy of staging, by the name that base/ has for it."""
     raw = platform_overlays(snapshot)["environments/staging/platform/cluster/kustomization.yaml"]
-    assert (
-        b"['registry.example.com/ml/trainer@', 'registry.example.com/ml/serving@']"
-        in raw.replace(b"''", b"'")
-    )
-    assert b"value: '4'" in raw
+    target = {"kind": "ValidatingAdmissionPolicy", "name": policy}
+    told = next(p for p in yaml.safe_load(raw)["patches"] if p["target"] == target)
+    base = yaml.safe_load((REPOSITORY / f"base/platform/policies/{policy}.yaml").read_text())
+    names = [variable["name"] for variable in base["spec"]["variables"]]
+    return {names[int(o["path"].split("/")[3])]: o["value"] for o in yaml.safe_load(told["patch"])}
+
+
+def test_policies_are_told_what_the_environment_has(snapshot):
+    assert parameters(snapshot, "jobs-are-accounted") == {"gpus": "4"}
+    assert parameters(snapshot, "images-are-pinned") == {
+        "repository": '"registry.example.com/ml/trainer"'
+    }
+    assert parameters(snapshot, "pods-are-contained") == {
+        "account": '"trainer"',
+        "priority": '"staging-training"',
+    }
+    assert parameters(snapshot, "containers-are-rendered")["secrets"] == "[]"
+
+
+def test_models_come_from_own_stores_and_those_that_are_promoted_from(files):
+    files["environments/staging/environment.yaml"] += b"promotes_from: [local]\n"
+    told = parameters(load_snapshot(files), "models-are-contained")
+    assert set(told) == {"repository", "stores", "account", "priority"}
+    assert told["stores"] == '["s3://ml-staging/", "pvc://artifacts/"]'
 
 
 @pytest.mark.parametrize(("part", "account"), [("training", "trainer"), ("serving", "predictor")])

@@ -2,8 +2,9 @@
 quotas, network, storage, `reconcile`. The folders `secrets/` and `team/` there are people's own; each that has a
 kustomization is included."""
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ml_pipeline.documents.environment import Environment
@@ -30,7 +31,7 @@ def platform_overlays(snapshot: Snapshot) -> dict[str, bytes]:
     rendered: dict[str, bytes] = {}
     for environment in snapshot.environments.values():
         if environment.runtime == "kubernetes":
-            overlay = _overlay(snapshot.files, environment) | _accounts(environment)
+            overlay = _overlay(snapshot, environment) | _accounts(environment)
             rendered |= {
                 f"environments/{environment.name}/{path}": to_yaml(body)
                 for path, body in overlay.items()
@@ -53,7 +54,9 @@ def pod_identity(environment: Environment, part: str) -> dict[str, str]:
     }
 
 
-def cluster_overlay(files: Files, environment: Environment) -> dict[str, Any]:
+def cluster_overlay(
+    files: Files, environment: Environment, environments: Mapping[str, Environment]
+) -> dict[str, Any]:
     """Objects of the whole cluster: their names begin with the environment's, their policies bind in its namespaces alone."""
     resources = [
         f"{_BASE}/{name}"
@@ -68,16 +71,10 @@ def cluster_overlay(files: Files, environment: Environment) -> dict[str, Any]:
         )
         for name in _bindings(files)
     ]
-    registries = [
-        f"{image.repository}@" for image in (environment.images.trainer, environment.images.serving)
-    ]
-    variables = (
-        ("images-are-pinned", str(registries)),
-        ("jobs-are-accounted", str(max(pool.gpus for pool in environment.pools))),
-    )
-    for name, expression in variables:
-        target = {"kind": "ValidatingAdmissionPolicy", "name": name}
-        patches.append(patch(target, operation("/spec/variables/0/expression", expression)))
+    for name, expressions in _parameters(environment, environments).items():
+        given = enumerate(expressions)
+        operations = [operation(f"/spec/variables/{n}/expression", e) for n, e in given]
+        patches.append(patch({"kind": "ValidatingAdmissionPolicy", "name": name}, *operations))
     if environment.kueue:
         hard = {"0": "requests.cpu", "1": "requests.memory", "2": "requests.nvidia.com~1gpu"}
         quota = [
@@ -101,6 +98,47 @@ def cluster_overlay(files: Files, environment: Environment) -> dict[str, Any]:
     )
 
 
+def _parameters(
+    environment: Environment, environments: Mapping[str, Environment]
+) -> dict[str, list[str]]:
+    """What policies have to know of an environment: the expressions of their first variables, in the order of base/."""
+    training, serving = (pod_identity(environment, part) for part in ("training", "serving"))
+    tracking, images = environment.tracking, environment.images
+    surroundings = {
+        "MLFLOW_TRACKING_URI": tracking.uri,
+        "ARTIFACTS_URI": environment.artifacts.uri,
+    }
+    sources = [environments[name] for name in environment.promotes_from if name in environments]
+    stores = [model_uri(source, "") for source in (environment, *sources)]
+    secrets = [name] if (name := getattr(tracking, "secret", None)) else []
+    return {
+        "images-are-pinned": [_cel(images.trainer.repository)],
+        "jobs-are-accounted": [_cel(max(pool.gpus for pool in environment.pools))],
+        "pods-are-contained": _identity(training),
+        "containers-are-rendered": [_cel(surroundings), _cel(secrets)],
+        "models-are-contained": [
+            _cel(images.serving.repository),
+            _cel(stores),
+            *_identity(serving),
+        ],
+    }
+
+
+def _identity(pod: dict[str, str]) -> list[str]:
+    return [_cel(pod.get(key, "")) for key in ("serviceAccountName", "priorityClassName")]
+
+
+def _cel(value: Any) -> str:
+    """A literal of CEL, which takes those of JSON."""
+    return json.dumps(value)
+
+
+def model_uri(environment: Environment, path: str) -> str:
+    """Address from which a model below the artifact store is served."""
+    artifacts = environment.artifacts
+    return f"pvc://{artifacts.claim}/{path}" if artifacts.claim else f"{artifacts.uri}/{path}"
+
+
 def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
     """The identity of pods. It has no rights and no token in its pods; a cloud's workload identity may be bound to it."""
     return {
@@ -114,7 +152,8 @@ def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
     }
 
 
-def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]]:
+def _overlay(snapshot: Snapshot, environment: Environment) -> dict[str, dict[str, Any]]:
+    files = snapshot.files
     training, serving = environment.namespaces.training, environment.namespaces.serving
     folder = f"environments/{environment.name}/platform"
     own = [name for name in OWN if f"{folder}/{name}/kustomization.yaml" in files]
@@ -137,7 +176,9 @@ def _overlay(files: Files, environment: Environment) -> dict[str, dict[str, Any]
             resources=sorted([*_RENDERED, *own, *(["reconcile"] if reconciler else [])]),
             labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
         ),
-        "platform/cluster/kustomization.yaml": cluster_overlay(files, environment),
+        "platform/cluster/kustomization.yaml": cluster_overlay(
+            files, environment, snapshot.environments
+        ),
         "platform/training/kustomization.yaml": in_namespace(
             training, parts + queue, patches=patches
         ),

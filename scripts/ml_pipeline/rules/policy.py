@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.build import Builder, parsed
 from ml_pipeline.rules.objects import Object
@@ -42,7 +42,7 @@ class _Validation:
 class _Policy:
     name: str
     rules: tuple[Mapping[str, Any], ...]
-    labels: Mapping[str, str]
+    labels: Mapping[str, list[str]]
     conditions: tuple[Any, ...]
     variables: tuple[tuple[str, Any], ...]
     validations: tuple[_Validation, ...]
@@ -75,17 +75,18 @@ class Policies:
         """Every validation of every policy for this object that it does not pass, were it created now."""
         labels = self._namespaces.get(thing["metadata"].get("namespace", ""), {})
         for policy in self._policies:
-            if (
-                any(_matches(rule, thing) for rule in policy.rules)
-                and policy.labels.items() <= labels.items()
+            if any(_matches(rule, thing) for rule in policy.rules) and all(
+                labels.get(key) in values for key, values in policy.labels.items()
             ):
                 yield from _denials(policy, thing)
 
 
-def policies_of(files: Files, environment: Environment) -> Policies:
+def policies_of(snapshot: Snapshot, environment: Environment) -> Policies:
     """The policies that hold in an environment, rendered from its facts; an embedded one has the same."""
     folder = f"environments/{environment.name}/platform/cluster"
-    overlay = {f"{folder}/kustomization.yaml": to_yaml(cluster_overlay(files, environment))}
+    files = snapshot.files
+    body = cluster_overlay(files, environment, snapshot.environments)
+    overlay = {f"{folder}/kustomization.yaml": to_yaml(body)}
     base = {path: files[path] for path in files if path.startswith("base/platform/")}
     namespaces = {}
     for part in ("training", "serving"):
@@ -132,11 +133,12 @@ def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
         if not all(isinstance(rule[key], list) for key in _RULE):
             raise TypeError(f"a rule of {name} is no list")
     selector = bound.get("matchResources", {}).get("namespaceSelector", {})
-    _only(name, selector, {"matchLabels"})
+    _only(name, selector, {"matchLabels", "matchExpressions"})
     return _Policy(
         name,
         tuple(spec["matchConstraints"]["resourceRules"]),
-        selector.get("matchLabels", {}),
+        {key: [value] for key, value in selector.get("matchLabels", {}).items()}
+        | _one_of(name, selector.get("matchExpressions", ())),
         tuple(
             _expression(name, condition["expression"])
             for condition in spec.get("matchConditions", ())
@@ -147,6 +149,16 @@ def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
         ),
         tuple(_validation(name, validation) for validation in spec["validations"]),
     )
+
+
+def _one_of(name: str, expressions: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The values that labels may have, by label."""
+    for expression in expressions:
+        if expression["operator"] != "In":
+            raise PipelineError(
+                f"policy {name}: the operator {expression['operator']} is not evaluated here; use In"
+            )
+    return {expression["key"]: expression["values"] for expression in expressions}
 
 
 def _validation(name: str, validation: Mapping[str, Any]) -> _Validation:

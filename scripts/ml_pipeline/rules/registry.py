@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.serving import model_uri, stable_run, state
+from ml_pipeline.rules.platform import model_uri
+from ml_pipeline.rules.serving import stable_run, state
 
 # MLflow's own names: the text on top of a run's page, and the commit that its table of runs shows.
 NOTE, GIT_COMMIT = "mlflow.note.content", "mlflow.source.git.commit"

@@ -18,7 +18,7 @@ from ml_pipeline.documents.source import load_plain
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.identity import rollout_id
 from ml_pipeline.rules.overlays import in_namespace, resources
-from ml_pipeline.rules.platform import pod_identity
+from ml_pipeline.rules.platform import model_uri, pod_identity
 
 TARGET, RUN = "ml-pipeline/target", "ml-pipeline/run"
 _COMPONENT = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
@@ -264,12 +264,6 @@ def _predictor(
             {"spec": {"containers": [container], **pod_identity(environment, "serving")}}
         ],
     }
-
-
-def model_uri(environment: Environment, path: str) -> str:
-    """Address from which a model below the artifact store is served."""
-    artifacts = environment.artifacts
-    return f"pvc://{artifacts.claim}/{path}" if artifacts.claim else f"{artifacts.uri}/{path}"
 
 
 def _deployment(name: str, metadata: dict[str, Any]) -> dict[str, Any]:

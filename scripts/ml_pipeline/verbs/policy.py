@@ -41,7 +41,7 @@ def policy_faults(
     judged = _judged(snapshot.files, asked)
     concerned = {unit.split("/")[1] for unit in judged}
     policies = {
-        name: policies_of(snapshot.files, environment)
+        name: policies_of(snapshot, environment)
         for name, environment in snapshot.environments.items()
         if asked is None or name in concerned
     }
