@@ -11,6 +11,7 @@ from ml_pipeline.rules.closed_world import own_faults, own_place, own_places
 from ml_pipeline.rules.kustomizations import units
 from ml_pipeline.rules.objects import Object
 from ml_pipeline.rules.overlays import LABEL_EXPERIMENT
+from ml_pipeline.rules.platform import applier
 from ml_pipeline.rules.policy import Denial, policies_of
 from ml_pipeline.rules.serving import promotion_path
 from ml_pipeline.verbs import console
@@ -49,7 +50,7 @@ def policy_faults(snapshot: Snapshot) -> tuple[list[Fault], int]:
             faults += [
                 _fault(snapshot, unit, thing, denial)
                 for thing in built
-                for denial in policies[name].denials(thing)
+                for denial in policies[name].denials(thing, _applier(snapshot, unit))
             ]
     return sorted(faults), objects
 
@@ -58,6 +59,11 @@ def _judged(files: Files) -> list[str]:
     """Everything that Flux builds of training and serving, and what people keep in places of their own."""
     inside = (path for path in files if path.split("/", 3)[2:3] in (["training"], ["serving"]))
     return sorted({*units(files, inside), *own_places(files)})
+
+
+def _applier(snapshot: Snapshot, unit: str) -> str:
+    _, name, part, *_ = unit.split("/")
+    return applier(snapshot.environments[name], part)
 
 
 def _fault(snapshot: Snapshot, unit: str, thing: Object, denial: Denial) -> Fault:
