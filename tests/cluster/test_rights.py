@@ -59,26 +59,16 @@ _kept = (
     "/secrets",
     "networking.k8s.io/networkpolicies",
 )
-_whole = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
+# What `platform` may do with objects of the whole cluster, and only with those that have its environment's names.
+NAMED = {"get", "create", "patch", "update", "delete"}
+QUEUES = ("kueue.x-k8s.io/clusterqueues", "kueue.x-k8s.io/resourceflavors")
+BOUNDS = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
 _platform = {**dict.fromkeys(_kept, ALL), "kueue.x-k8s.io/localqueues": ALL}
 _look = {"/pods": {"get", "list"}}
 # role -> where -> resource -> verbs; whatever is not named here must be refused.
 MAY = {
     "people": dict.fromkeys(PARTS, _people),
-    "platform": {
-        **dict.fromkeys(PARTS, _platform),
-        "": {
-            **{f"admissionregistration.k8s.io/{name}": ALL for name in _whole},
-            **dict.fromkeys(
-                (
-                    "scheduling.k8s.io/priorityclasses",
-                    "kueue.x-k8s.io/clusterqueues",
-                    "kueue.x-k8s.io/resourceflavors",
-                ),
-                ALL,
-            ),
-        },
-    },
+    "platform": dict.fromkeys(PARTS, _platform),
     "training": {"training": {"batch/jobs": ALL, "/services": ALL, "/serviceaccounts": ALL}},
     "serving": {
         "serving": {
@@ -152,7 +142,7 @@ def subject(team, role: str) -> dict:
     }
 
 
-def allowed(api, who: dict, namespace: str, resource: str, verb: str) -> bool:
+def allowed(api, who: dict, namespace: str, resource: str, verb: str, called: str = "") -> bool:
     group, _, name = resource.partition("/")
     name, _, sub = name.partition("/")
     asked = {
@@ -161,6 +151,7 @@ def allowed(api, who: dict, namespace: str, resource: str, verb: str) -> bool:
         "group": group,
         "resource": name,
         "subresource": sub,
+        "name": called,
     }
     body = {
         "apiVersion": "authorization.k8s.io/v1",
@@ -214,6 +205,53 @@ def test_role_may_do_this_and_nothing_else(api, team, resources, anybody, role):
         for resource, verbs in wanted.items()
     }
     assert {place: verbs for place, verbs in more.items() if verbs} == expected
+
+
+def may(api, team, resource: str, called: str) -> set[str]:
+    """What `platform` may do with one object of the whole cluster."""
+    who = subject(team, "platform")
+    return {verb for verb in VERBS if allowed(api, who, "", resource, verb, called)}
+
+
+def test_platform_touches_its_own_objects_of_the_whole_cluster(api, team):
+    classes = "scheduling.k8s.io/priorityclasses"
+    own = [(classes, "training"), (classes, "serving"), *((kind, "training") for kind in QUEUES)]
+    for kind, part in own:
+        team.wait(kind, lambda k=kind, p=part: may(api, team, k, f"{team.name}-{p}") == NAMED)
+        assert may(api, team, kind, f"production-{part}") == set()
+        assert may(api, team, kind, part) == set()
+
+
+@pytest.mark.parametrize("kind", BOUNDS)
+def test_platform_cannot_touch_what_bounds_it(api, platform, kind):
+    path = f"/apis/admissionregistration.k8s.io/v1/{kind}"
+    found = json.loads(platform.provider.kubectl("get", "--raw", path))["items"]
+    names = [thing["metadata"]["name"] for thing in found]
+    assert f"{platform.name}-platform-stays-inside" in names
+    for name in names:
+        assert may(api, platform, f"admissionregistration.k8s.io/{kind}", name) == set()
+
+
+@pytest.mark.parametrize(
+    ("named", "field", "said"),
+    [
+        ("training", {"value": 2000}, "a priority lies above 1000"),
+        ("mine", {}, "cannot patch resource"),
+    ],
+)
+def test_platform_is_refused_what_is_not_its_own(platform, named, field, said):
+    name = f"{platform.name}-{named}"
+    thing = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": 100,
+        **field,
+    }
+    user = subject(platform, "platform")["user"]
+    words = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--as={user}")
+    with pytest.raises(AssertionError, match=said):
+        platform.provider.kubectl(*words, "-f", "-", stdin=json.dumps(thing))
 
 
 def pod(**spec) -> str:

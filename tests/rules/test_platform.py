@@ -3,6 +3,7 @@ import yaml
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.commands.parser import parsed
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.rules.flux import flux_overlays
 from ml_pipeline.rules.overlays import LOGIN
 from ml_pipeline.rules.platform import cluster_wide, platform_overlays, pod_identity
 from ml_pipeline.rules.render import applied, drift
@@ -38,7 +39,7 @@ def test_queue_comes_with_the_fact(files):
 
 def parameters(snapshot, policy: str) -> dict[str, str]:
     """What the renderer tells a policy of staging, by the name that base/ has for it."""
-    raw = platform_overlays(snapshot)["environments/staging/platform/cluster/kustomization.yaml"]
+    raw = flux_overlays(snapshot)["environments/staging/flux/cluster/kustomization.yaml"]
     target = {"kind": "ValidatingAdmissionPolicy", "name": policy}
     told = next(p for p in yaml.safe_load(raw)["patches"] if p["target"] == target)
     base = yaml.safe_load((REPOSITORY / f"base/platform/policies/{policy}.yaml").read_text())

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 import yaml
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.build import Builder
+from ml_pipeline.rules.platform import GUARD, applier
 from ml_pipeline.rules.policy import Denial, Policies, policies_of
 
 from tests.conftest import FIXTURES, REPOSITORY, folder
@@ -51,6 +55,13 @@ def policies(**spec) -> Policies:
     )
 
 
+def part_of(example: Path, thing: dict) -> str:
+    """What an example is a part of, and is applied with the account of."""
+    if example.parents[1].name == GUARD:
+        return "platform"
+    return "serving" if thing["kind"] == "SeldonDeployment" else "training"
+
+
 def messages(found: Policies, thing: dict = JOB) -> list[str]:
     return [denial.message for denial in found.denials(thing)]
 
@@ -61,11 +72,13 @@ def messages(found: Policies, thing: dict = JOB) -> list[str]:
 def test_example_gets_its_verdict_without_a_cluster(staging, example):
     text = example.read_text()
     thing = yaml.safe_load(text)
-    part = "serving" if thing["kind"] == "SeldonDeployment" else "training"
-    thing["metadata"]["namespace"] = f"staging-{part}"
+    part = part_of(example, thing)
+    if part != "platform":
+        thing["metadata"]["namespace"] = f"staging-{part}"
     message = text.splitlines()[0].removeprefix("# message: ")
     policy = f"staging-{example.parents[1].name}"
-    found = list(staging.denials(thing))
+    user = f"system:serviceaccount:staging-platform:{part}"
+    found = list(staging.denials(thing, user))
     assert found[:1] == ([] if example.parent.name == "accepted" else [Denial(policy, message)])
     assert {denial.policy for denial in found} <= {policy}, "the API server says one of them"
 
@@ -75,6 +88,34 @@ def test_other_namespaces_are_left_alone(staging):
     thing = yaml.safe_load(rejected.read_text())
     thing["metadata"]["namespace"] = "default"
     assert list(staging.denials(thing)) == []
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_what_flux_keeps_passes_what_bounds_it(name):
+    files = folder(REPOSITORY, "environments") | folder(REPOSITORY, "base")
+    snapshot = Snapshot(files)
+    environment = snapshot.environments[name]
+    found, user = policies_of(snapshot, environment), applier(environment, "platform")
+    things = Builder(files).build(f"environments/{name}/platform")
+    assert len(things) > 10
+    assert [d for thing in things for d in found.denials(thing, user)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "account", "said"),
+    [("reconcile", "reconcile", 0), ("mine", "reconcile", 1), ("reconcile", "platform", 1)],
+)
+def test_only_reconcile_is_a_deployment_of_the_platform(staging, name, account, said):
+    pod = {"serviceAccountName": account, "containers": [{"name": "reconcile"}]}
+    thing = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "staging-platform"},
+        "spec": {"template": {"spec": pod}},
+    }
+    user = "system:serviceaccount:staging-platform:platform"
+    assert len(list(staging.denials(thing, user))) == said
+    assert list(staging.denials(thing, "system:serviceaccount:ml-platform:platform")) == []
 
 
 def test_embedded_environment_has_the_same_policies(files):

@@ -11,6 +11,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.overlays import in_namespace, kustomization_file, operation, patch
+from ml_pipeline.rules.platform import cluster_wide, policies_overlay
 
 RECEIVER, RECEIVER_TOKEN, CLUSTER = "generic-hmac", "receiver-token", "ml-pipeline/cluster"
 PARTS = ("platform", "training", "serving")
@@ -26,7 +27,7 @@ def flux_overlays(snapshot: Snapshot) -> dict[str, bytes]:
         if environment.runtime == "kubernetes":
             rendered |= {
                 f"environments/{environment.name}/flux/{path}": to_yaml(body)
-                for path, body in _overlay(environment).items()
+                for path, body in _overlay(snapshot, environment).items()
             }
     return rendered
 
@@ -47,7 +48,7 @@ def hook_path(token: str, namespace: str, name: str = RECEIVER) -> str:
     return f"/hook/{hashlib.sha256(f'{token}{name}{namespace}'.encode()).hexdigest()}"
 
 
-def _overlay(environment: Environment) -> dict[str, dict[str, Any]]:
+def _overlay(snapshot: Snapshot, environment: Environment) -> dict[str, dict[str, Any]]:
     names = environment.namespaces
     shards = [f"shard-{number}" for number in range(1, environment.training_shards)]
     subjects = {"kind": "(Cluster)?RoleBinding", "name": "platform|apply|reconcile|.*-platform"}
@@ -57,9 +58,7 @@ def _overlay(environment: Environment) -> dict[str, dict[str, Any]]:
             labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
             patches=[patch(subjects, operation("/subjects/0/namespace", names.platform))],
         ),
-        "cluster/kustomization.yaml": kustomization_file(
-            namePrefix=f"{environment.name}-", resources=["../../../../base/flux/cluster"]
-        ),
+        "cluster/kustomization.yaml": _cluster(snapshot, environment),
         "platform/kustomization.yaml": _platform(environment),
         "training/kustomization.yaml": in_namespace(
             names.training, ["../../../../base/flux/training"]
@@ -71,6 +70,24 @@ def _overlay(environment: Environment) -> dict[str, dict[str, Any]]:
             f"{shard}/kustomization.yaml": _shard(environment, number)
             for number, shard in enumerate(shards, 1)
         },
+    }
+
+
+def _cluster(snapshot: Snapshot, environment: Environment) -> dict[str, Any]:
+    """Rights on the whole cluster, by the names of this environment's objects, and the policies that bound all of it."""
+    overlay = policies_overlay(snapshot.files, environment, snapshot.environments)
+    training, serving = (cluster_wide(environment, part) for part in ("training", "serving"))
+    named = [
+        operation("/rules/0/resourceNames", [training, serving]),
+        operation("/rules/1/resourceNames", [training]),
+    ]
+    return {
+        **overlay,
+        "resources": ["../../../../base/flux/cluster", *overlay["resources"]],
+        "patches": [
+            patch({"kind": "ClusterRole"}, *named),
+            *overlay["patches"],
+        ],
     }
 
 

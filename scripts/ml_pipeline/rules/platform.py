@@ -1,6 +1,6 @@
-"""From an environment's facts to what Flux keeps in its namespaces, `environments/<env>/platform/`: policies, priorities,
-quotas, network, storage, `reconcile`. The folders `secrets/` and `team/` there are people's own; each that has a
-kustomization is included."""
+"""From an environment's facts to what Flux keeps in its namespaces, `environments/<env>/platform/`: priorities, quotas,
+network, storage, `reconcile`. The folders `secrets/` and `team/` there are people's own; each that has a kustomization
+is included."""
 
 import json
 import re
@@ -21,6 +21,7 @@ from ml_pipeline.rules.overlays import (
 
 _BASE = "../../../../base/platform"
 _RENDERED = ("cluster", "serving", "training")
+GUARD = "platform-stays-inside"
 OWN = ("secrets", "team")
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
 _ACCOUNTS = {"training": "trainer", "serving": "predictor"}
@@ -44,6 +45,11 @@ def cluster_wide(environment: Environment, part: str) -> str:
     return f"{environment.name}-{part}"
 
 
+def applier(environment: Environment, part: str) -> str:
+    """The user as which Flux applies a part of an environment."""
+    return f"system:serviceaccount:{environment.namespaces.platform}:{part}"
+
+
 def pod_identity(environment: Environment, part: str) -> dict[str, str]:
     """Who a pod of `training` or `serving` is, and what it may displace; nothing in the embedded environment."""
     if environment.runtime == "embedded":
@@ -54,27 +60,38 @@ def pod_identity(environment: Environment, part: str) -> dict[str, str]:
     }
 
 
-def cluster_overlay(
+def policies_overlay(
     files: Files, environment: Environment, environments: Mapping[str, Environment]
 ) -> dict[str, Any]:
-    """Objects of the whole cluster: their names begin with the environment's, their policies bind in its namespaces alone."""
-    resources = [
-        f"{_BASE}/{name}"
-        for name in ("policies", "priorities", *(("kueue/cluster",) if environment.kueue else ()))
-    ]
+    """The policies, which `bootstrap` applies: what is merged later cannot loosen them. They bind in the environment alone."""
     binding = {"kind": "ValidatingAdmissionPolicyBinding"}
     label = "/spec/matchResources/namespaceSelector/matchLabels/ml-pipeline~1environment"
-    patches = [patch(binding, operation(label, environment.name, op="add"))]
-    patches += [
+    names = _bindings(files)
+    patches = [
         patch(
-            {**binding, "name": name}, operation("/spec/policyName", f"{environment.name}-{name}")
+            {**binding, "name": name},
+            operation(label, environment.name, op="add"),
+            operation("/spec/policyName", f"{environment.name}-{name}"),
         )
-        for name in _bindings(files)
+        for name in names
     ]
     for name, expressions in _parameters(environment, environments).items():
         given = enumerate(expressions)
         operations = [operation(f"/spec/variables/{n}/expression", e) for n, e in given]
         patches.append(patch({"kind": "ValidatingAdmissionPolicy", "name": name}, *operations))
+    asked = f"request.userInfo.username == {_cel(applier(environment, 'platform'))}"
+    guard = {"kind": "ValidatingAdmissionPolicy", "name": GUARD}
+    patches.append(patch(guard, operation("/spec/matchConditions/0/expression", asked)))
+    return kustomization_file(
+        namePrefix=f"{environment.name}-", resources=[f"{_BASE}/policies"], patches=patches
+    )
+
+
+def _cluster_overlay(environment: Environment) -> dict[str, Any]:
+    """Objects of the whole cluster that Flux keeps: their names begin with the environment's, as its rights demand."""
+    queues = ["kueue/cluster"] if environment.kueue else []
+    resources = [f"{_BASE}/{name}" for name in ("priorities", *queues)]
+    patches = []
     if environment.kueue:
         hard = {"0": "requests.cpu", "1": "requests.memory", "2": "requests.nvidia.com~1gpu"}
         quota = [
@@ -89,13 +106,17 @@ def cluster_overlay(
                 {"kind": "ClusterQueue"},
                 *quota,
                 operation(
+                    "/spec/namespaceSelector/matchLabels/ml-pipeline~1environment",
+                    environment.name,
+                    op="add",
+                ),
+                operation(
                     "/spec/resourceGroups/0/flavors/0/name", cluster_wide(environment, "training")
                 ),
             )
         )
-    return kustomization_file(
-        namePrefix=f"{environment.name}-", resources=resources, patches=patches
-    )
+    more = {"patches": patches} if patches else {}
+    return kustomization_file(namePrefix=f"{environment.name}-", resources=resources, **more)
 
 
 def _parameters(
@@ -116,6 +137,7 @@ def _parameters(
         "jobs-are-accounted": [_cel(max(pool.gpus for pool in environment.pools))],
         "pods-are-contained": _identity(training),
         "containers-are-rendered": [_cel(surroundings), _cel(secrets)],
+        GUARD: [_cel(environment.name)],
         "models-are-contained": [
             _cel(images.serving.repository),
             _cel(stores),
@@ -176,9 +198,7 @@ def _overlay(snapshot: Snapshot, environment: Environment) -> dict[str, dict[str
             resources=sorted([*_RENDERED, *own, *(["reconcile"] if reconciler else [])]),
             labels=[{"pairs": {"ml-pipeline/environment": environment.name}}],
         ),
-        "platform/cluster/kustomization.yaml": cluster_overlay(
-            files, environment, snapshot.environments
-        ),
+        "platform/cluster/kustomization.yaml": _cluster_overlay(environment),
         "platform/training/kustomization.yaml": in_namespace(
             training, parts + queue, patches=patches
         ),

@@ -15,7 +15,7 @@ from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.build import Builder, parsed
 from ml_pipeline.rules.objects import Object
-from ml_pipeline.rules.platform import cluster_overlay
+from ml_pipeline.rules.platform import policies_overlay
 
 _SPEC = {"failurePolicy", "matchConstraints", "matchConditions", "variables", "validations"}
 _RULE = {"apiGroups", "apiVersions", "operations", "resources"}
@@ -71,25 +71,29 @@ class Policies:
         ]
         self._policies = [_policy(by_name, binding) for binding in bindings]
 
-    def denials(self, thing: Object) -> Iterator[Denial]:
-        """Every validation of every policy for this object that it does not pass, were it created now."""
-        labels = self._namespaces.get(thing["metadata"].get("namespace", ""), {})
+    def denials(self, thing: Object, user: str = "") -> Iterator[Denial]:
+        """Every validation of every policy for this object that it does not pass, were it created now by this user."""
         for policy in self._policies:
-            if any(_matches(rule, thing) for rule in policy.rules) and all(
-                labels.get(key) in values for key, values in policy.labels.items()
-            ):
-                yield from _denials(policy, thing)
+            if any(_matches(rule, thing) for rule in policy.rules) and self._selects(policy, thing):
+                yield from _denials(policy, thing, user)
+
+    def _selects(self, policy: _Policy, thing: Object) -> bool:
+        """Whether the namespace is one of the binding's; what has none is selected by every binding, as Kubernetes does it."""
+        if "namespace" not in thing["metadata"]:
+            return True
+        labels = self._namespaces.get(thing["metadata"]["namespace"], {})
+        return all(labels.get(key) in values for key, values in policy.labels.items())
 
 
 def policies_of(snapshot: Snapshot, environment: Environment) -> Policies:
     """The policies that hold in an environment, rendered from its facts; an embedded one has the same."""
-    folder = f"environments/{environment.name}/platform/cluster"
+    folder = f"environments/{environment.name}/flux/cluster"
     files = snapshot.files
-    body = cluster_overlay(files, environment, snapshot.environments)
+    body = policies_overlay(files, environment, snapshot.environments)
     overlay = {f"{folder}/kustomization.yaml": to_yaml(body)}
     base = {path: files[path] for path in files if path.startswith("base/platform/")}
     namespaces = {}
-    for part in ("training", "serving"):
+    for part in ("platform", "training", "serving"):
         labels = _labels(files, f"base/flux/{part}/namespace.yaml") | {
             "ml-pipeline/environment": environment.name
         }
@@ -212,17 +216,25 @@ def _environment() -> Any:
     )
 
 
+def _plural(kind: str) -> str:
+    """The resource of a kind: jobs, priorityclasses, networkpolicies."""
+    name = kind.lower()
+    if name.endswith("y"):
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith("s") else f"{name}s"
+
+
 def _matches(rule: Mapping[str, Any], thing: Object) -> bool:
     group, _, version = thing["apiVersion"].rpartition("/")
-    have = {"apiGroups": group, "apiVersions": version, "resources": f"{thing['kind'].lower()}s"}
+    have = {"apiGroups": group, "apiVersions": version, "resources": _plural(thing["kind"])}
     return all({value, "*"} & set(rule[key]) for key, value in have.items()) and bool(
         _NEW & set(rule["operations"])
     )
 
 
-def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
+def _denials(policy: _Policy, thing: Object, user: str) -> Iterator[Denial]:
     variables: dict[str, Any] = {}
-    known = _known(thing, variables)
+    known = _known(thing, user, variables)
     if not all(_value(condition, known) is True for condition in policy.conditions):
         return
     for name, expression in policy.variables:
@@ -231,7 +243,7 @@ def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
             value, _EvaluationError
         ):  # who uses it fails, as with the API server, which looks only then
             variables[name] = value
-            known = _known(thing, variables)
+            known = _known(thing, user, variables)
     for validation in policy.validations:
         value = _value(validation.expression, known)
         if isinstance(value, _EvaluationError):
@@ -247,13 +259,18 @@ def _denials(policy: _Policy, thing: Object) -> Iterator[Denial]:
             )
 
 
-def _known(thing: Object, variables: Mapping[str, Any]) -> Any:
+def _known(thing: Object, user: str, variables: Mapping[str, Any]) -> Any:
     """What expressions may speak of; made once for many, as that costs more than they do."""
+    request = {
+        "operation": "CREATE",
+        "kind": {"kind": thing["kind"]},
+        "userInfo": {"username": user},
+    }
     return _environment().Activation(
         {
             "object": thing,
             "oldObject": None,
-            "request": {"operation": "CREATE"},
+            "request": request,
             "variables": variables,
         }
     )

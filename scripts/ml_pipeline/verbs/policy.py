@@ -12,6 +12,7 @@ from ml_pipeline.rules.closed_world import own_faults, own_place, own_places
 from ml_pipeline.rules.kustomizations import has_kustomization, units
 from ml_pipeline.rules.objects import Object
 from ml_pipeline.rules.overlays import LABEL_EXPERIMENT
+from ml_pipeline.rules.platform import applier
 from ml_pipeline.rules.policy import Denial, policies_of
 from ml_pipeline.rules.serving import promotion_path
 from ml_pipeline.verbs import console
@@ -55,7 +56,7 @@ def policy_faults(
             faults += [
                 _fault(snapshot, unit, thing, denial)
                 for thing in built
-                for denial in policies[name].denials(thing)
+                for denial in policies[name].denials(thing, _applier(snapshot, unit))
             ]
     return sorted(faults), objects
 
@@ -72,6 +73,11 @@ def _is_judged(files: Files, unit: str) -> bool:
     if unit.split("/")[2] in ("training", "serving"):
         return True
     return own_place(f"{unit}/") == unit and has_kustomization(files, unit)
+
+
+def _applier(snapshot: Snapshot, unit: str) -> str:
+    _, name, part, *_ = unit.split("/")
+    return applier(snapshot.environments[name], part)
 
 
 def _fault(snapshot: Snapshot, unit: str, thing: Object, denial: Denial) -> Fault:
