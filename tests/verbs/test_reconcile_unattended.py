@@ -2,12 +2,13 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from ml_pipeline.adapters import mlflow
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS
 from ml_pipeline.cli import main
+from ml_pipeline.cluster.observe import Observer
 from ml_pipeline.verbs import reconcile
 from ml_pipeline.verbs.registry import Follower
 
@@ -17,15 +18,18 @@ from tests.simulate import finished, trained
 
 @pytest.fixture
 def origin(rendered_team, tmp_path, api, monkeypatch):
-    """The server's repository. MLflow has finished the waiting run; the cluster has nothing that failed."""
+    """The server's repository. A pod has said that the waiting run is finished, if the cluster can be asked."""
     api.put(JOBS, "local-training")
     api.put(PODS, "local-training")
     api.put(SELDON_DEPLOYMENTS, "local-serving")
-    monkeypatch.setattr(
-        mlflow.Tracking,
-        "look",
-        lambda self, awaited, failed: mlflow.Look({i: finished(trained(i)) for i in awaited}),
-    )
+    look = Observer.look
+
+    def spoken(observer, snapshot, awaited):
+        seen = look(observer, snapshot, awaited)
+        results = {i: finished(trained(i), i) for i in awaited}
+        return seen if seen.held else replace(seen, results=results)
+
+    monkeypatch.setattr(Observer, "look", spoken)
     monkeypatch.setattr(Follower, "follow", lambda *_: [])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     return tmp_path / "origin.git"

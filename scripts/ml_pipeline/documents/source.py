@@ -75,7 +75,9 @@ class Source:
 
     def fault(self, location: Location | str, text: str) -> Fault:
         """A fault at a key, given as a tuple or dotted."""
-        where: Location = tuple(location.split(".")) if isinstance(location, str) else location
+        where: Location = location if isinstance(location, tuple) else ()
+        if isinstance(location, str) and location:
+            where = tuple(location.split("."))
         return Fault(self.path, self.line(where), dotted(where), text)
 
 
