@@ -235,7 +235,7 @@ def test_platform_cannot_touch_what_bounds_it(api, platform, kind):
 @pytest.mark.parametrize(
     ("named", "field", "said"),
     [
-        ("training", {"value": 2000}, "a priority lies above 1000"),
+        ("training", {"globalDefault": True}, "above 1000 or is everybody's"),
         ("mine", {}, "cannot patch resource"),
     ],
 )

@@ -19,6 +19,7 @@ from ml_pipeline.rules.platform import policies_overlay
 
 _SPEC = {"failurePolicy", "matchConstraints", "matchConditions", "variables", "validations"}
 _RULE = {"apiGroups", "apiVersions", "operations", "resources"}
+_GIVEN = ("object", "oldObject", "request", "variables")
 _NEW = {"CREATE", "*"}
 
 
@@ -44,6 +45,7 @@ class _Policy:
     rules: tuple[Mapping[str, Any], ...]
     labels: Mapping[str, list[str]]
     conditions: tuple[Any, ...]
+    constants: Mapping[str, Any]
     variables: tuple[tuple[str, Any], ...]
     validations: tuple[_Validation, ...]
 
@@ -136,6 +138,7 @@ def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
         _only(name, rule, _RULE)
         if not all(isinstance(rule[key], list) for key in _RULE):
             raise TypeError(f"a rule of {name} is no list")
+    variables = spec.get("variables", ())
     selector = bound.get("matchResources", {}).get("namespaceSelector", {})
     _only(name, selector, {"matchLabels", "matchExpressions"})
     return _Policy(
@@ -147,12 +150,30 @@ def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
             _expression(name, condition["expression"])
             for condition in spec.get("matchConditions", ())
         ),
+        _constants(name, variables),
         tuple(
             (variable["name"], _expression(name, variable["expression"]))
-            for variable in spec.get("variables", ())
+            for variable in variables
+            if _looks_at_objects(variable)
         ),
         tuple(_validation(name, validation) for validation in spec["validations"]),
     )
+
+
+def _looks_at_objects(variable: Mapping[str, Any]) -> bool:
+    return any(name in variable["expression"] for name in _GIVEN)
+
+
+def _constants(name: str, variables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Variables that are the same for every object: evaluated once, as lists of names are most of what policies hold."""
+    nothing = _environment().Activation(dict.fromkeys(_GIVEN))
+    found = {}
+    for variable in variables:
+        if not _looks_at_objects(variable):
+            value = _value(_expression(name, variable["expression"]), nothing)
+            if not isinstance(value, _EvaluationError):
+                found[variable["name"]] = value
+    return found
 
 
 def _one_of(name: str, expressions: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -204,9 +225,8 @@ def _environment() -> Any:
         is_member=True,
         impl=sum,
     )
-    names = ("object", "oldObject", "request", "variables")
     return cel.NewEnv(
-        variables=dict.fromkeys(names, dynamic),
+        variables=dict.fromkeys(_GIVEN, dynamic),
         functions=[cel.FunctionDecl("sum", [total])],
         extensions=[
             ext_strings.ExtStrings(),
@@ -233,7 +253,7 @@ def _matches(rule: Mapping[str, Any], thing: Object) -> bool:
 
 
 def _denials(policy: _Policy, thing: Object, user: str) -> Iterator[Denial]:
-    variables: dict[str, Any] = {}
+    variables: dict[str, Any] = {**policy.constants}
     known = _known(thing, user, variables)
     if not all(_value(condition, known) is True for condition in policy.conditions):
         return
@@ -267,12 +287,7 @@ def _known(thing: Object, user: str, variables: Mapping[str, Any]) -> Any:
         "userInfo": {"username": user},
     }
     return _environment().Activation(
-        {
-            "object": thing,
-            "oldObject": None,
-            "request": request,
-            "variables": variables,
-        }
+        {"object": thing, "oldObject": None, "request": request, "variables": variables}
     )
 
 
