@@ -9,15 +9,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.documents.fields import one_line
 
 TIMEOUT_SECONDS = 30
-MAX_BYTES = 16 * 1024 * 1024  # a hundred comments of 65,536 characters are 7 MB
+MAX_BYTES = 8 * 1024 * 1024  # a hundred comments of 65,536 characters are 7 MB
 _PAGE, _MOST_PAGES = 100, 100
 
 
@@ -53,9 +53,11 @@ def items(kind: type[Item], raw: bytes, path: str) -> list[Item]:
     Raises:
         UnavailableError: it is none, or too large to be read.
     """
+    page: Any = TypeAdapter(Annotated[list[kind], FailFast()])  # type: ignore[valid-type,arg-type]  # mypy takes no variable
     try:
         if len(raw) <= MAX_BYTES:
-            return TypeAdapter(list[kind]).validate_json(raw)  # type: ignore[valid-type]  # mypy takes no variable
+            found: list[Item] = page.validate_json(raw)
+            return found
         said = f"has more than {MAX_BYTES} bytes"
     except ValidationError as error:
         said = one_line(str(error.errors(include_url=False, include_input=False)[0]["msg"]), 100)
