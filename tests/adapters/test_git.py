@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from ml_pipeline.adapters.git import AUTOMATION, Repository
 from ml_pipeline.documents.faults import ConflictError, PipelineError
+from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.source import Special
 from ml_pipeline.rules.plain_files import special
 from ml_pipeline.rules.render import Changes
@@ -215,3 +216,35 @@ def test_push_that_a_protected_branch_refuses_is_no_race(repository, tmp_path):
     with pytest.raises(PipelineError, match=r"refuses the push to main \(pre-receive") as error:
         repository.push(revision, head)
     assert not isinstance(error.value, ConflictError)
+
+
+def test_names_and_subjects_may_hold_any_character(team, repository, monkeypatch):
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "a\x1fb\x1ec")
+    (team / "f").write_text("1\n")
+    git(team, "add", "f")
+    odd = "s\x0bx\x1f\x1e\x85 \u2028 end"
+    git(team, "commit", "--quiet", "-m", odd)
+    (commit,) = repository.log(["f"], "HEAD")
+    assert (commit.author, commit.subject) == ("a\x1fb\x1ec", odd)
+    (version,) = repository.versions("f", "HEAD")
+    assert (version.subject, version.body) == (odd, b"1\n")
+
+
+def test_a_subject_that_is_not_text_is_read(team, repository):
+    message = team.parent / "message"
+    message.write_bytes(b"not \xff text")
+    git(team, "commit", "--quiet", "--allow-empty", "-F", str(message))
+    assert repository.log([], "HEAD", "-1")[0].subject.startswith("not ")
+
+
+def test_large_trees_and_odd_names_are_read(team, repository):
+    parent = repository.revision("origin/main")
+    small = {f"experiments/many/{number}": b"" for number in range(100_000)}
+    odd = {"experiments/a\nb": b"1", f"experiments/{'x' * 255}": b"2", f"base/{'y/' * 1500}z": b"3"}
+    large = {"experiments/large/experiment.yaml": b"a: b\n" * 2**21}
+    revision = repository.commit(parent, Changes({**small, **odd, **large}), "Add", AUTOMATION)
+    files = repository.read(revision)
+    assert len(files) > 100_000
+    assert {path: files[path] for path in odd} == odd
+    (fault,) = read("experiments/large/experiment.yaml", files["experiments/large/experiment.yaml"])
+    assert "has 10485760 bytes, at most 262144 are read" in str(fault)

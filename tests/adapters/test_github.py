@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from ml_pipeline.adapters.github import GitHub
+from ml_pipeline.adapters.github import _COMMENTS, MAX_BYTES, GitHub, answered
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 
 from tests.api_server import JsonHandler, started
@@ -107,3 +107,19 @@ def test_no_answer_is_named():
         UnavailableError, match="GitHub does not answer at http://127.0.0.1:1/repos/o/r"
     ):
         GitHub("o/r", "t", "http://127.0.0.1:1").head(7)
+
+
+def test_comment_of_an_account_that_is_gone_is_passed_over(github, stand_in):
+    stand_in.comments.append({"id": 1, "user": None, "body": None})
+    assert github.put_comment(7, MARKER, f"{MARKER} new")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{}", b"[1]", b'[{"id": "x"}]', b"[" * 100_000, b"\xff", b" " * (MAX_BYTES + 1)],
+    ids=["empty", "no list", "number", "text", "deep", "no text", "large"],
+)
+def test_an_answer_that_is_not_documented_is_one_line(raw):
+    with pytest.raises(UnavailableError) as error:
+        answered(_COMMENTS, raw, "/comments")
+    assert len(str(error.value).splitlines()) == 1

@@ -85,3 +85,25 @@ def test_counts_of_several_looks_add_up():
 def test_silent_proxy_is_unavailable_not_zero(tmp_path):
     with pytest.raises(UnavailableError, match="does not answer"):
         scrape(tmp_path / "admin.sock")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'envoy_answers_milliseconds_bucket{predictor="a",le="soon"} 1',
+        'envoy_answers_requests{predictor="a",flags="-"} 1',
+    ],
+)
+def test_a_label_that_is_none_is_unavailable(line):
+    with pytest.raises(UnavailableError):
+        parse(f"{PAGE}{line}\n")
+
+
+def test_a_status_that_only_looks_like_a_number_is_a_failure():
+    page = PAGE + 'envoy_answers_requests{predictor="a",code="²²²",flags="-"} 3\n'
+    assert parse(page)["a"].failed == 3
+
+
+def test_a_count_with_more_digits_than_any_counter_is_passed_over():
+    page = f'{PAGE}envoy_answers_requests{{predictor="a",code="200",flags="-"}} {"9" * 5000}\n'
+    assert "a" not in parse(page)

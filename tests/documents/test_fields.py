@@ -1,5 +1,11 @@
 import pytest
-from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
+from ml_pipeline.documents.fields import (
+    cpu_cores,
+    memory_bytes,
+    one_line,
+    seconds,
+    without_credentials,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,3 +31,20 @@ def test_cpu_is_counted_in_cores(quantity, expected):
 )
 def test_duration_is_counted_in_seconds(duration, expected):
     assert seconds(duration) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://u:p@host/x", "https://***@host/x"),
+        ("https://token@host", "https://***@host"),
+        ("see http://u:p@a and s3://k:s@b/c", "see http://***@a and s3://***@b/c"),
+        ("ssh://git:secret@host/x", "ssh://***@host/x"),
+        ("ssh://git@host/x", "ssh://git@host/x"),
+        ("https://host/a@b", "https://host/a@b"),
+        ("mail a@b", "mail a@b"),
+    ],
+)
+def test_users_and_passwords_in_addresses_are_not_shown(text, expected):
+    assert without_credentials(text) == expected
+    assert one_line(text) == expected

@@ -43,3 +43,15 @@ def test_all_faults_of_a_file_are_reported_at_once(files):
 
 def test_long_values_are_cut_in_messages():
     assert len(shown("x" * 500)) == 60
+
+
+def test_a_file_full_of_faults_tells_the_first_hundred():
+    raw = b"".join(b"k%d: 1\n" % number for number in range(500))
+    faults = read("experiments/a/experiment.yaml", raw)
+    assert len(faults) == 101
+    assert any("has 409 more faults; mend these first" in str(fault) for fault in faults)
+
+
+def test_a_list_longer_than_any_document_needs_is_one_fault():
+    (fault,) = read("experiments/a/experiment.yaml", b"options: [" + b"1," * 10_001 + b"]")
+    assert "options: has 10001 items, at most 10000 are read; shorten it" in str(fault)

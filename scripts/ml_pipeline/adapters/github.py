@@ -9,15 +9,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.documents.fields import one_line
 
 TIMEOUT_SECONDS = 30
-MAX_BYTES = 16 * 1024 * 1024  # a hundred comments of 65,536 characters are 7 MB
+MAX_BYTES = 8 * 1024 * 1024  # a hundred comments of 65,536 characters are 7 MB
 _PAGE, _MOST_PAGES = 100, 100
 
 
@@ -45,7 +45,7 @@ class _Comment(_Part):
 
 
 Answer = TypeVar("Answer")
-_PULL, _COMMENTS = TypeAdapter(_Pull), TypeAdapter(list[_Comment])
+_PULL, _COMMENTS = TypeAdapter(_Pull), TypeAdapter(Annotated[list[_Comment], FailFast()])
 
 
 def answered(shape: TypeAdapter[Answer], raw: bytes, path: str) -> Answer:

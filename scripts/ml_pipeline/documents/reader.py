@@ -22,6 +22,8 @@ Part = TypeVar("Part", bound=BaseModel)
 Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
 
 _NAME = r"[^/]+"
+_MOST_ITEMS = 10_000  # the columns of prepared data
+_MOST_FAULTS = 100  # of one file: a list that is wrong throughout would be told item by item
 KINDS: tuple[tuple[re.Pattern[str], type[Document]], ...] = (
     (re.compile(rf"experiments/{_NAME}/experiment\.yaml"), Experiment),
     (re.compile(rf"experiments/{_NAME}/data/{_NAME}\.yaml"), DataVersion),
@@ -82,6 +84,9 @@ def interpret(kind: type[Document], source: Source) -> tuple[Document, Source] |
     if source.data.get("kind") not in (kind.__name__, None):
         text = f"{shown(source.data['kind'])} is not the kind that belongs here, {kind.__name__}; move the file or change kind"
         return [source.fault("kind", text)]
+    crowded = list(_crowded(source, (), source.data))
+    if crowded:
+        return crowded
     secrets = list(_credentials(source, (), source.data))
     try:
         document = part(kind, source)
@@ -89,6 +94,17 @@ def interpret(kind: type[Document], source: Source) -> tuple[Document, Source] |
         told = {fault.key for fault in secrets}
         return [*secrets, *(fault for fault in error.faults if fault.key not in told)]
     return secrets or (document, source)
+
+
+def _crowded(source: Source, at: Location, value: Any) -> Iterator[Fault]:
+    """Every list with more items than any document needs: what is wrong with each of them would take all memory to say."""
+    if isinstance(value, list) and len(value) > _MOST_ITEMS:
+        yield source.fault(
+            at, f"has {len(value)} items, at most {_MOST_ITEMS} are read; shorten it"
+        )
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _crowded(source, (*at, key), item)
 
 
 def _credentials(source: Source, at: Location, value: Any) -> Iterator[Fault]:
@@ -113,9 +129,12 @@ def part(kind: type[Part], source: Source) -> Part:
     try:
         return kind.model_validate(source.data)
     except ValidationError as error:
-        raise InvalidDocumentsError(
-            _fault(source, kind, details) for details in error.errors(include_url=False)
-        ) from error
+        first = error.errors(include_url=False)[:_MOST_FAULTS]
+        faults = [_fault(source, kind, details) for details in first]
+        more = error.error_count() - len(first)
+        if more:
+            faults.append(Fault(source.path, 1, "", f"has {more} more faults; mend these first"))
+        raise InvalidDocumentsError(faults) from error
 
 
 def rule_of(details: ErrorDetails) -> str:

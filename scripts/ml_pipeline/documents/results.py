@@ -125,9 +125,11 @@ class PreparationResult(Untrusted):
     data: StoredResult
     rows: Count
     holdout_rows: Count
-    shape: Annotated[tuple[Count, ...], Field(strict=False, max_length=10)] = ()
+    shape: Annotated[tuple[Count, ...], Field(strict=False, max_length=10, fail_fast=True)] = ()
     classes: Count
-    columns: Annotated[tuple[ColumnResult, ...], Field(strict=False, max_length=10_000)] = ()
+    columns: Annotated[
+        tuple[ColumnResult, ...], Field(strict=False, max_length=10_000, fail_fast=True)
+    ] = ()
 
 
 Result = TypeVar("Result", TrainingResult, PreparationResult)
