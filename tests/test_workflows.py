@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import yaml
 
+from tests.adapters.test_github import api, stand_in  # noqa: F401  fixtures
 from tests.conftest import REPOSITORY, git
 
 WORKFLOWS = {
@@ -14,6 +15,7 @@ WORKFLOWS = {
     for path in sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))
 }
 PULL_REQUEST = WORKFLOWS["pull-request"]
+COMMENT = WORKFLOWS["comment"]
 
 
 def steps(workflow: dict) -> list[dict]:
@@ -72,21 +74,53 @@ def test_code_of_a_pull_request_never_sees_a_secret_or_a_right_to_write():
     )
 
 
-def test_comment_is_posted_even_where_the_checks_have_failed():
-    upload = next(
-        step
-        for step in PULL_REQUEST["jobs"]["review"]["steps"]
-        if "upload-artifact" in step.get("uses", "")
-    )
-    assert upload["if"] == "always()"
-    (job,) = WORKFLOWS["comment"]["jobs"].values()
-    assert "success" not in job["if"]
-    assert (
-        next(step for step in job["steps"] if "download-artifact" in step.get("uses", ""))[
-            "continue-on-error"
-        ]
-        is True
-    )
+def test_workflow_with_a_token_takes_nothing_of_the_pull_request_but_its_number_and_commit():
+    """What it runs is the default branch's, what it knows comes from GitHub, and no artifact is read."""
+    assert list(COMMENT[True]) == ["pull_request_target"]
+    (job,) = COMMENT["jobs"].values()
+    used = {step["uses"].partition("@")[0]: step for step in job["steps"] if "uses" in step}
+    assert set(used) == {"actions/checkout", "actions/setup-python"}
+    checkout = used["actions/checkout"]["with"]
+    assert checkout["ref"] == "${{ github.event.repository.default_branch }}"
+    assert checkout["persist-credentials"] is False
+    text = (REPOSITORY / ".github/workflows/comment.yaml").read_text()
+    assert set(re.findall(r"github\.event\.[\w.]+", text)) == {
+        "github.event.repository.default_branch",
+        "github.event.pull_request.number",
+        "github.event.pull_request.head.sha",
+        "github.event.pull_request.base.ref",
+    }
+    assert not [
+        step for step in job["steps"] if "${{" in step.get("run", "")
+    ]  # values reach the shell by the environment alone
+    assert job["permissions"] == {"contents": "read", "pull-requests": "write"}
+
+
+def test_token_is_in_no_step_that_installs_or_reads_what_others_wrote():
+    (job,) = COMMENT["jobs"].values()
+    with_token = [step["run"] for step in job["steps"] if "GITHUB_TOKEN" in step.get("env", {})]
+    assert with_token == ["make head", "make comment"]
+    assert "GITHUB_TOKEN" not in job["env"]
+
+
+def test_comment_is_posted_even_where_the_review_has_findings_and_the_newest_stays():
+    (job,) = COMMENT["jobs"].values()
+    (review,) = (step for step in job["steps"] if step.get("run") == "make review")
+    assert review["continue-on-error"] is True
+    assert review["timeout-minutes"] < job["timeout-minutes"]
+    assert COMMENT["concurrency"] == {
+        "group": "comment-${{ github.event.pull_request.number }}",
+        "cancel-in-progress": True,
+    }
+
+
+def test_no_workflow_uploads_or_downloads_what_a_pull_request_wrote():
+    assert [
+        step["uses"]
+        for name in ("pull-request", "comment")
+        for step in steps(WORKFLOWS[name])
+        if "artifact" in step.get("uses", "")
+    ] == []
 
 
 def test_gate_asks_for_every_other_job():
@@ -151,9 +185,7 @@ def test_steps_of_the_pull_request_run_in_a_fresh_clone(tmp_path):
     said = {}
     for job in PULL_REQUEST["jobs"].values():
         for step in (step for step in job["steps"] if "run" in step):
-            said[step["run"]] = run(
-                step["run"], BASE=base, COMMENT=step.get("env", {}).get("COMMENT", "")
-            )
+            said[step["run"]] = run(step["run"], BASE=base)
     assert list(said) == [
         "make review",
         "make check",
@@ -161,3 +193,57 @@ def test_steps_of_the_pull_request_run_in_a_fresh_clone(tmp_path):
         'test "$RESULTS" = "success success success"',
     ]
     assert "trains digits-mlp once its data is there" in (clone / "build/review.md").read_text()
+
+
+def test_steps_of_the_comment_run_in_a_fresh_clone_and_post_it(tmp_path, stand_in, api):  # noqa: F811
+    """On a commit of a fork with a Makefile of its own. `make checks` finds what is installed here."""
+    git(tmp_path, "clone", "--quiet", "--bare", str(REPOSITORY), "origin.git")
+    branch = git(REPOSITORY, "rev-parse", "--abbrev-ref", "HEAD").strip()
+    head = fork_of(tmp_path, branch)
+    stand_in.pull["head"]["sha"] = head
+    git(tmp_path, "clone", "--quiet", "--branch", branch, f"file://{tmp_path}/origin.git", "clone")
+    clone = tmp_path / "clone"
+    (clone / ".venv").symlink_to(REPOSITORY / ".venv")
+    known = {"${{ github.token }}": "t", "${{ github.repository }}": "o/r"}
+    known |= {
+        "${{ github.event.pull_request.number }}": "7",
+        "${{ github.event.pull_request.head.sha }}": head,
+        "origin/${{ github.event.pull_request.base.ref }}": f"origin/{branch}",
+    }
+    (job,) = COMMENT["jobs"].values()
+    environ = {
+        key: it for key, it in os.environ.items() if not key.startswith(("PYTEST", "GITHUB"))
+    }
+    environ |= {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com"}
+    environ |= {"GITHUB_API_URL": api}
+    for step in (step for step in job["steps"] if "run" in step):
+        more = {key: known.get(it, it) for key, it in {**job["env"], **step.get("env", {})}.items()}
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", step["run"]],
+            cwd=clone,
+            env=environ | more,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0 or step.get("continue-on-error"), (step, done.stderr)
+    (posted,) = stand_in.comments
+    assert "experiments/surprise/experiment.yaml:1:" in posted["body"]
+    assert f"This is about the commit `{head}`." in posted["body"]
+    assert not (tmp_path / "trap").exists()
+    assert git(clone, "status", "--porcelain", "--untracked-files=no") == ""
+    assert not (clone / "experiments/surprise").exists()
+
+
+def fork_of(tmp_path, branch: str) -> str:
+    """A commit that is pushed as pull request 7: a hostile Makefile and setup, and an experiment with a mistake."""
+    git(tmp_path, "clone", "--quiet", "--branch", branch, "origin.git", "fork")
+    fork = tmp_path / "fork"
+    trap = f"$(shell touch {tmp_path}/trap)\n"
+    for path in ("Makefile", "scripts/setup.sh", "scripts/ml_pipeline/__init__.py"):
+        (fork / path).write_text(trap)
+    (fork / "experiments/surprise").mkdir()
+    (fork / "experiments/surprise/experiment.yaml").write_text("'@team': 1\n")
+    git(fork, "add", "--all")
+    git(fork, "commit", "--quiet", "--message", "Surprise")
+    git(fork, "push", "--quiet", "origin", "HEAD:refs/pull/7/head")
+    return git(fork, "rev-parse", "HEAD").strip()

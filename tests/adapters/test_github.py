@@ -16,22 +16,16 @@ class StandIn:
     """Pull requests and comments of one repository."""
 
     def __init__(self) -> None:
-        self.pulls = [{"number": 7, "head": {"sha": "a" * 40, "label": "fork:topic"}}]
+        self.pull = {"number": 7, "state": "open", "head": {"sha": "a" * 40}}
         self.comments: list[dict] = []
         self.fail = 0
 
-    def get(self, path: str) -> list:
+    def get(self, path: str) -> list | dict:
+        if path.endswith("/pulls/7"):
+            return self.pull
         query = dict(pair.split("=") for pair in path.partition("?")[2].split("&"))
-        if "/pulls" in path:
-            found = [
-                pull
-                for pull in self.pulls
-                if query["head"] == pull["head"]["label"].replace(":", "%3A")
-            ]
-        else:
-            found = self.comments
         at = (int(query["page"]) - 1) * int(query["per_page"])
-        return found[at : at + int(query["per_page"])]
+        return self.comments[at : at + int(query["per_page"])]
 
     def post(self, body: str) -> None:
         self.comments.append({"id": len(self.comments) + 1, "user": {"type": "Bot"}, "body": body})
@@ -94,22 +88,22 @@ def test_comment_of_a_person_is_left_alone(github, stand_in):
     assert stand_in.comments[0]["body"] == f"{MARKER} mine"
 
 
-def test_pull_request_is_that_of_the_branch_at_the_commit(github):
-    assert github.pull_requests("fork:topic", "a" * 40) == [7]
-    assert github.pull_requests("fork:topic", "b" * 40) == []
-    assert github.pull_requests("other:topic", "a" * 40) == []
+def test_head_is_the_newest_commit_of_an_open_pull_request(github, stand_in):
+    assert github.head(7) == "a" * 40
+    stand_in.pull["state"] = "closed"
+    assert github.head(7) is None
 
 
 def test_refusal_is_one_line_with_what_to_check(github, stand_in):
     stand_in.fail = 403
     with pytest.raises(
-        PipelineError, match=r"GitHub answers 403 to GET /pulls: .*; check GITHUB_TOKEN's rights"
+        PipelineError, match=r"GitHub answers 403 to GET /pulls/7: .*; check GITHUB_TOKEN's rights"
     ):
-        github.pull_requests("a:b", "c")
+        github.head(7)
 
 
 def test_no_answer_is_named():
     with pytest.raises(
         UnavailableError, match="GitHub does not answer at http://127.0.0.1:1/repos/o/r"
     ):
-        GitHub("o/r", "t", "http://127.0.0.1:1").pull_requests("a:b", "c")
+        GitHub("o/r", "t", "http://127.0.0.1:1").head(7)
