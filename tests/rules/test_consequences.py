@@ -41,6 +41,17 @@ def test_new_experiment_on_prepared_data_trains_and_says_what_it_costs(files):
     )
 
 
+def test_policy_that_is_changed_or_taken_out_is_told_first(files):
+    path = "base/platform/policies/jobs-run-once.yaml"
+    other = edited(files, path, "apiVersion: ", "# weaker\napiVersion: ")
+    gone = {p: raw for p, raw in files.items() if p != path}
+    old = load_snapshot(files)
+    for after in (other, gone):
+        found = consequences(old, load_snapshot(after), [WAITING, path])
+        assert (found[0].kind, found[0].path) == ("policies", path)
+        assert found[0].text.startswith("changes what the cluster refuses")
+
+
 def test_new_experiment_on_new_data_prepares_it_first(files):
     ((kind, text),) = said(
         {p: raw for p, raw in files.items() if p != WAITING},

@@ -254,3 +254,25 @@ def test_comment_replaces_a_regular_file_whole(team, capsys):
     assert main(["review", "--repo", str(team), "--comment", str(place)]) == 0
     assert place.read_text().startswith("<!-- ml-pipeline:review -->")
     assert len(place.read_text()) < 1_000
+
+
+def test_object_with_a_hostile_name_is_told_in_code(team, capsys):
+    git(team, "checkout", "--quiet", "-b", "topic")
+    own = team / "environments/staging/platform/team"
+    own.mkdir(parents=True)
+    (own / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [role.yaml]\n"
+    )
+    name = r'"x\n```\n@team ![x](https://x.y)"'
+    (own / "role.yaml").write_text(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"
+        f"metadata: {{name: {name}, namespace: staging-training}}\n"
+        r'rules: [{apiGroups: [""], resources: ["#1\e[2J"], verbs: [get]}]' + "\n"
+    )
+    main(["render", "--repo", str(team)])
+    head = committed(team)
+    _, said = answer(team, capsys, "--head", head)
+    assert "- `adds Role x ''' @team ![x](https://x.y) in staging-training, which allows" in said
+    assert "+ Role staging-training/x ''' @team ![x](https://x.y)" in said
+    assert said.count("```") == 2
+    assert "\x1b" not in said

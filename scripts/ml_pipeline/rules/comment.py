@@ -17,9 +17,7 @@ from ml_pipeline.rules.diff import ABSENT, FieldChange, ObjectChange
 
 MARKER = "<!-- ml-pipeline:review -->"
 LIMIT = 65_536  # characters that GitHub takes in one comment
-ROOM = (
-    LIMIT - 1_000
-)  # of them for what is found; the rest is for the lines that say what it belongs to
+ROOM = LIMIT - 1_000  # of them for what is found; the rest says which commit and where the log is
 _SHOWN, _WHOLE = 50, 5
 _RESERVED = 300  # characters for the frame of the objects and what it leaves out
 _DIGEST = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{54}\b")

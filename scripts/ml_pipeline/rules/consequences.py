@@ -26,10 +26,21 @@ from ml_pipeline.rules.training import asked_run, is_data, job_name, pending, tr
 from ml_pipeline.rules.two_pens import is_automations
 
 Kind = Literal[
-    "grants", "cancels", "traffic", "restarts", "trains", "prepares", "keeps", "reuses", "nothing"
+    "policies",
+    "grants",
+    "cancels",
+    "traffic",
+    "restarts",
+    "trains",
+    "prepares",
+    "keeps",
+    "reuses",
+    "nothing",
 ]
-# The largest first: who may do what, what ends or moves something that people rely on, then what costs, then what does neither.
+# The largest first: what is refused at all, who may do what, what ends or moves something that people rely on, then what costs,
+# then what does neither.
 ORDER: tuple[Kind, ...] = (
+    "policies",
     "grants",
     "cancels",
     "traffic",
@@ -40,6 +51,9 @@ ORDER: tuple[Kind, ...] = (
     "reuses",
     "nothing",
 )
+
+
+_POLICIES = "base/platform/policies/"
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,7 @@ def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> l
         if short in old.overlays and _differs(old, new, short, touched)
     ]
     found = [
+        *_other_policies(paths),
         *_restarted(new, restarted, names),
         *_asked(old, new, [name for name in names if name in after.experiments], set(restarted)),
         *_cancelled(old, new, names),
@@ -260,6 +275,16 @@ def _jumps(old: Serving | None, new: Serving | None) -> str:
         if before and run not in before and not is_canary:
             found.append(f"; {run} did not serve and gets {weight} % at once")
     return "".join(found)
+
+
+def _other_policies(paths: list[str]) -> Iterator[Consequence]:
+    """Policies that the merge adds, changes or takes out. They are data of the head, so a weaker one lets more pass in its review."""
+    for path in paths:
+        if path.startswith(_POLICIES):
+            text = (
+                "changes what the cluster refuses; the policies were judged as they are afterwards"
+            )
+            yield Consequence("policies", text, path)
 
 
 def _started_anew(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Consequence]:
