@@ -68,7 +68,7 @@ def test_command_finds_what_was_edited_by_hand(team, capsys):
     capsys.readouterr()
     assert main(["policy", "--repo", str(team), "--output", "json"]) == 1
     (fault,) = json.loads(capsys.readouterr().out)["faults"]
-    assert "an image comes from a registry that environment.yaml does not name" in fault
+    assert "an image is not the trainer that environment.yaml names" in fault
 
 
 def test_finding_is_red_where_colours_are_shown(team, capsys, monkeypatch):
