@@ -158,7 +158,7 @@ BAD = {
     data_receipt_deleted: "environments/local/training/data-216b187a78-",
     deleted_environment: "environments/local/promotions/digits.yaml:1: promotes in the environment 'local', which does not exist",
     everything_deleted: "experiments/waiting/experiment.yaml:7: environment: 'local' does not exist; there are none yet",
-    base_deleted: "base/flux/training/namespace.yaml:1: is missing; restore it from git",
+    base_deleted: "base/flux/platform/namespace.yaml:1: is missing; restore it from git",
     cyclic_kustomization: "environments/local/training/waiting-ddd4bf48a3-78502af983/kustomization.yaml:1: cannot be built: ",
     rollout_that_does_not_fit: "does not fit promotions/digits.yaml; restore it from git",
     policy_that_does_not_compile: "does not compile: ",
