@@ -131,7 +131,7 @@ def _parameters(
     }
     sources = [environments[name] for name in environment.promotes_from if name in environments]
     stores = [model_uri(source, "") for source in (environment, *sources)]
-    secrets = [name] if (name := getattr(tracking, "secret", None)) else []
+    secrets = [tracking.secret] if tracking.secret else []
     return {
         "images-are-pinned": [_cel(images.trainer.repository)],
         "jobs-are-accounted": [_cel(max(pool.gpus for pool in environment.pools))],
