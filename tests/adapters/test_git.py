@@ -236,3 +236,11 @@ def test_large_trees_and_odd_names_are_read(team, repository):
     assert {path: files[path] for path in odd} == odd
     (fault,) = read("experiments/large/experiment.yaml", files["experiments/large/experiment.yaml"])
     assert "has 10485760 bytes, at most 262144 are read" in str(fault)
+
+
+def test_a_name_may_begin_with_a_line_break(repository):
+    names = {"\na": b"1", "experiments/\n\nb": b"2", "\n\nc": b"3"}
+    parent = repository.revision("origin/main")
+    revision = repository.commit(parent, Changes(names, frozenset()), "Add", AUTOMATION)
+    found = repository.last_changes(revision, ["."], parent)
+    assert found.keys() == names.keys()

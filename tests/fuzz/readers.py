@@ -202,6 +202,7 @@ def _pages() -> dict[str, bytes]:
 
 def _commits() -> dict[str, bytes]:
     return {
+        "a line break first": b"Ada|Add|\n\xa8",
         "plain": b"Ada|Add an experiment|experiments/a/experiment.yaml",
         "controls": b'a\x1fb|s\x0bx\x1f\x1e\xff\x85 \xe2\x80\xa8|a b/\x01\n"\\ :',
         "long": b"x" * 300 + b"|" + b"y" * 5000 + b"|" + b"z" * 200 + b"/" + b"w" * 250,

@@ -94,3 +94,8 @@ def test_a_target_that_takes_exponential_time_is_left_to_kustomize():
     files |= {f"{TEAM}/kustomization.yaml": to_yaml(body), f"{TEAM}/p.yaml": OBJECT}
     with pytest.raises(NotCoveredError, match="more than a name"):
         Builder(files).build(TEAM)
+
+
+def test_a_manifest_of_ten_megabytes_is_refused_by_its_size():
+    (fault,) = faults(tree(a_yaml=OBJECT + b"#" * 10_000_000))
+    assert fault.startswith(f"{TEAM}/a.yaml:1: has 10")

@@ -143,7 +143,7 @@ def policy_that_does_not_compile(team):
 BAD = {
     not_utf_8: "`experiments/waiting/experiment.yaml:2: byte 0xff is not UTF-8; save the file as UTF-8`",
     five_megabytes: "has 5242880 bytes, at most 262144 are read; keep data out of documents",
-    five_megabytes_in_base: "`base/training-job/job.yaml:1: cannot be read: 5242880 bytes, at most 262144 are read; correct it, or restore it from git`",
+    five_megabytes_in_base: "`base/training-job/job.yaml:1: has 5242880 bytes, at most 262144 are read; keep data out of documents`",
     link_out: "`experiments/waiting/experiment.yaml:1: is a symbolic link, which Flux leaves out; replace it by the file`",
     new_link_out: "`experiments/secret.yaml:1: is a symbolic link, which Flux leaves out; replace it by the file`",
     file_over_folder: "`experiments/waiting:1: is in no place that holds documents; see the tree in README.md`",

@@ -213,14 +213,17 @@ class Repository(Revisions):
         fields = iter(os.fsdecode(processes.run(command, cwd=self.path)).split("\0"))
         found: dict[str, Commit] = {}
         commit = None
+        is_first = False
         for value in fields:
             if value and commit:
-                found.setdefault(value.lstrip("\n"), commit)
+                # A line break parts a commit from its first file; all others belong to names.
+                found.setdefault(value.removeprefix("\n") if is_first else value, commit)
+                is_first = False
                 continue
             # No file has an empty name: a commit begins.
             sha = value or next(filter(None, fields), "")
             if sha:
-                commit = Commit(sha, *islice(fields, 3))
+                commit, is_first = Commit(sha, *islice(fields, 3)), True
         return found
 
     def versions(self, path: str, revision: str) -> list[Version]:

@@ -48,10 +48,12 @@ def run_limited(command: Sequence[str], limits: Limits, *, env: Mapping[str, str
         try:
             code = process.wait(limits.seconds)
         except subprocess.TimeoutExpired as error:
-            process.kill()
-            process.wait()
             text = f"is not done after {limits.seconds} seconds"
             raise ProgramError(command, 124, text) from error
+        finally:  # also where somebody interrupts the wait
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         for stream in (out, said):
             stream.seek(0)
         if code == 0:

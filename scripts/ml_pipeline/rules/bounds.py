@@ -8,11 +8,10 @@ from typing import Any
 import yaml
 
 from ml_pipeline.documents.faults import Fault
-from ml_pipeline.documents.nodes import RefusedYamlError, compose_all, too_large
+from ml_pipeline.documents.nodes import MAX_BYTES, RefusedYamlError, compose_all, too_large
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.rules.kustomizations import NAMES
-from ml_pipeline.rules.objects import MAX_BUILT
 
 MOST_ENTRIES = 10_000
 
@@ -88,8 +87,8 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _file_faults(path: str, raw: bytes) -> Iterator[Fault]:
-    if len(raw) > MAX_BUILT:
-        yield Fault(path, 1, "", "; ".join(too_large(raw, MAX_BUILT)))
+    if len(raw) > MAX_BYTES:
+        yield Fault(path, 1, "", "; ".join(too_large(raw)))
         return
     try:
         for _ in compose_all(raw):
