@@ -286,7 +286,7 @@ def test_everything_of_an_environment_carries_its_name(environment):
 
 
 def test_policies_bind_in_the_namespaces_of_their_environment():
-    objects = build_objects(REPOSITORY / "environments/staging/platform")
+    objects = build_objects(REPOSITORY / "environments/staging/flux/cluster")
     names = {o["metadata"]["name"] for o in objects if o["kind"] == "ValidatingAdmissionPolicy"}
     bindings = [o["spec"] for o in objects if o["kind"] == "ValidatingAdmissionPolicyBinding"]
     assert {binding["policyName"] for binding in bindings} == names
