@@ -108,7 +108,7 @@ def bare(team, number: int) -> float:
     git(team.clone, "checkout", "--quiet", ".")
     with Watch(team.provider.kubeconfig, f"/api/v1/namespaces/{team.name}-training/pods") as pods:
         start = time.monotonic()
-        team.kubectl("apply", "-f", str(manifest))
+        team.kubectl("create", "-f", str(manifest))
         team.wait("the pod to run", lambda: pods.first(start, running))
         found = pods.first(start, running) - start
     team.kubectl("delete", "-f", str(manifest), "--wait=true")
