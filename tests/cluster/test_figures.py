@@ -92,7 +92,7 @@ def test_push_to_running_pod(training, capsys):
         print("\npush -> pod running, with the Receiver (the push itself is part of it)")
         for name, seconds in rows.items():
             print(f"  -> {name}: {shown(seconds)}")
-        print(f"kubectl apply -f job.yaml -> pod running: {shown(plain)}")
+        print(f"kubectl create -f job.yaml -> pod running: {shown(plain)}")
         ratio = statistics.median(rows["pod running"]) / statistics.median(plain)
         print(f"ratio of the medians: {ratio:.2f}")
     assert len(rows["pod running"]) == TRIES
