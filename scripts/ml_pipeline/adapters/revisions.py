@@ -105,8 +105,8 @@ class Revisions:
         Raises:
             ProgramError: one of the revisions is not there.
         """
-        command = ["git", "diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev"]
-        raw = processes.run([*command, old, new, "--", *roots], cwd=self.path, env=self._environ)
+        told = ("-r", "--raw", "-z", "--no-renames", "--no-abbrev")
+        raw = self._output("diff-tree", *told, old, new, "--", *roots)
         listed: dict[str, tuple[str, str]] = {}
         gone: set[str] = set()
         for fields, path in _pairs(os.fsdecode(raw)):
@@ -127,21 +127,13 @@ class Revisions:
 
     def listing(self, revision: str, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file below some folders or files, by path."""
-        raw = os.fsdecode(
-            processes.run(
-                ["git", "ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots],
-                cwd=self.path,
-                env=self._environ,
-            )
-        )
-        rows = (row.partition("\t") for row in raw.split("\0") if row)
+        raw = self._output("ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots)
+        rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
         return {path: (meta.split()[2], meta.split()[0]) for meta, _, path in rows}
 
     def staged(self, roots: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Blob id and mode of every file that the index has there, by path; one side of it in an unfinished merge."""
-        raw = processes.run(
-            ["git", "ls-files", "--stage", "-z", "--", *roots], cwd=self.path, env=self._environ
-        )
+        raw = self._output("ls-files", "--stage", "-z", "--", *roots)
         rows = (row.partition("\t") for row in os.fsdecode(raw).split("\0") if row)
         return {path: (meta.split()[1], meta.split()[0]) for meta, _, path in rows}
 
@@ -153,12 +145,8 @@ class Revisions:
         """Files by `revision:path` or blob id, in one go; None where there is none."""
         if not names:
             return []
-        raw = processes.run(
-            ["git", "cat-file", "--batch"],
-            cwd=self.path,
-            env=self._environ,
-            stdin="".join(f"{n}\n" for n in names).encode(),
-        )
+        asked = "".join(f"{n}\n" for n in names).encode()
+        raw = self._output("cat-file", "--batch", stdin=asked)
         found: list[bytes | None] = []
         at = 0
         for _ in names:
@@ -193,8 +181,7 @@ class Revisions:
     def _differs(self, revision: str, paths: Iterable[str], *, head: str = "") -> bool:
         """Whether some files of a revision are others in a head, or without one in the working tree."""
         sides = filter(None, (revision, head))
-        command = ["git", "diff", "--name-only", "--no-renames", *sides, "--", *paths]
-        return bool(processes.run(command, cwd=self.path))
+        return bool(self._output("diff", "--name-only", "--no-renames", *sides, "--", *paths))
 
     def between(self, old: str, new: str) -> "Comparison":
         """Two revisions side by side, by git's objects alone: no file of the disk is looked at.
@@ -234,11 +221,7 @@ class Revisions:
         if not contents:
             return frozenset()
         told = ["--raw", "-z", "-m", "--no-renames", "--no-abbrev", "--format="]
-        raw = processes.run(
-            ["git", "log", *told, "--end-of-options", revision, "--", *contents],
-            cwd=self.path,
-            env=self._environ,
-        )
+        raw = self._output("log", *told, "--end-of-options", revision, "--", *contents)
         had: set[tuple[str, str]] = set()
         for fields, path in _pairs(os.fsdecode(raw)):
             had |= {(path, blob) for blob in fields.split()[2:4]}
@@ -258,11 +241,8 @@ class Revisions:
 
     def _changes(self, *revision: str) -> Changed:
         """What differs between a revision, or the index, and the working tree."""
-        raw = processes.run(
-            ["git", "diff", "--raw", "-z", "--no-renames", "--no-abbrev", *revision, "--", *READ],
-            cwd=self.path,
-            env=self._environ,
-        )
+        told = ("--raw", "-z", "--no-renames", "--no-abbrev")
+        raw = self._output("diff", *told, *revision, "--", *READ)
         found: Changed = {}
         for fields, path in _pairs(os.fsdecode(raw)):
             _, mode, _, blob, what = fields.split()
@@ -272,11 +252,7 @@ class Revisions:
                 )
             else:
                 found[path] = None if what == "D" else (mode, blob if blob.strip("0") else _UNKNOWN)
-        new = processes.run(
-            ["git", "ls-files", "-z", "--others", "--exclude-standard", "--", *READ],
-            cwd=self.path,
-            env=self._environ,
-        )
+        new = self._output("ls-files", "-z", "--others", "--exclude-standard", "--", *READ)
         for path in os.fsdecode(new).split("\0")[:-1]:
             # A repository inside this one is listed as its folder; committed it is a submodule.
             inner = path.endswith("/")
@@ -288,7 +264,12 @@ class Revisions:
         return os.path.lexists(self.path / path)
 
     def _line(self, *arguments: str) -> str:
-        return processes.run(["git", *arguments], cwd=self.path, env=self._environ).decode().strip()
+        return self._output(*arguments).decode().strip()
+
+    def _output(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        """What a git command prints, of a clone that is alone where that was asked for."""
+        command = ["git", *arguments]
+        return processes.run(command, cwd=self.path, env=self._environ, stdin=stdin)
 
     def _shallow(self) -> str:
         return (
