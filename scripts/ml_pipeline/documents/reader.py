@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ml_pipeline.documents.canonical import Location
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.escape import has_credentials, shown, without_credentials
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
-from ml_pipeline.documents.nodes import Location, dotted
+from ml_pipeline.documents.nodes import dotted
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.source import Source, Special, parse
@@ -84,10 +85,21 @@ def interpret(kind: type[Document], source: Source) -> tuple[Document, Source] |
     if source.data.get("kind") not in (kind.__name__, None):
         text = f"{shown(source.data['kind'])} is not the kind that belongs here, {kind.__name__}; move the file or change kind"
         return [source.fault("kind", text)]
-    crowded = list(_crowded(source, (), source.data))
+    values = list(_values((), source.data))
+    crowded = [
+        source.fault(at, f"has {len(value)} items, at most {_MOST_ITEMS} are read; shorten it")
+        for at, value in values
+        if isinstance(value, list) and len(value) > _MOST_ITEMS
+    ]
     if crowded:
         return crowded
-    secrets = list(_credentials(source, (), source.data))
+    secrets = [
+        source.fault(
+            at, f"{shown(value)} holds a user or password; keep it in a Secret, and renew it"
+        )
+        for at, value in values
+        if isinstance(value, str) and has_credentials(value)
+    ]
     try:
         document = part(kind, source)
     except InvalidDocumentsError as error:
@@ -96,28 +108,16 @@ def interpret(kind: type[Document], source: Source) -> tuple[Document, Source] |
     return secrets or (document, source)
 
 
-def _crowded(source: Source, at: Location, value: Any) -> Iterator[Fault]:
-    """Every list with more items than any document needs: what is wrong with each of them would take all memory to say."""
-    if isinstance(value, list) and len(value) > _MOST_ITEMS:
-        yield source.fault(
-            at, f"has {len(value)} items, at most {_MOST_ITEMS} are read; shorten it"
-        )
-    elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _crowded(source, (*at, key), item)
-
-
-def _credentials(source: Source, at: Location, value: Any) -> Iterator[Fault]:
-    """Every address with a user or password: whoever can read the repository could use it."""
-    if isinstance(value, str) and has_credentials(value):
-        text = f"{shown(value)} holds a user or password; keep it in a Secret, and renew it"
-        yield source.fault(at, text)
-    elif isinstance(value, dict):
+def _values(at: Location, value: Any) -> Iterator[tuple[Location, Any]]:
+    """Every value with its place, but not what is inside a list with more items than any document needs: what is wrong with each
+    of them would take all memory to say."""
+    yield at, value
+    if isinstance(value, dict):
         for key, item in value.items():
-            yield from _credentials(source, (*at, key), item)
-    elif isinstance(value, list):
+            yield from _values((*at, key), item)
+    elif isinstance(value, list) and len(value) <= _MOST_ITEMS:
         for number, item in enumerate(value):
-            yield from _credentials(source, (*at, number), item)
+            yield from _values((*at, number), item)
 
 
 def part(kind: type[Part], source: Source) -> Part:
