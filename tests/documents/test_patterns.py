@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from ml_pipeline.documents.nodes import Location
+from ml_pipeline.documents.canonical import Location
 from ml_pipeline.documents.reader import KINDS, kind_of, read
 from ml_pipeline.documents.receipts import Verdict
 from ml_pipeline.documents.schemas import schema_files, schema_name

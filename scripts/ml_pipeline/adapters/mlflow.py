@@ -21,18 +21,14 @@ from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.fields import one_line
 from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
 from ml_pipeline.rules.observed import Hold
+from ml_pipeline.rules.overlays import LOGIN
 
 TIMEOUT_SECONDS = 10
 RECEIPT = "receipt.json"
-USERNAME, PASSWORD, TOKEN = (
-    "MLFLOW_TRACKING_USERNAME",
-    "MLFLOW_TRACKING_PASSWORD",
-    "MLFLOW_TRACKING_TOKEN",
-)
+USERNAME, PASSWORD, TOKEN = LOGIN
 _LARGEST_ANSWER = 16 * 2**20
-_ASKED_ALONE = (
-    10  # runs that are asked for one by one; more are searched for, this many in a query:
-)
+# Runs that are asked for one by one; more are searched for, the second many in a query.
+_ASKED_ALONE = 10
 _IN_ONE_QUERY, _EXPERIMENTS = 200, 1000
 _GIVEN_UP = 5  # results that cannot be fetched, before the others are left for the next look
 _DENIED = (401, 403)

@@ -83,13 +83,7 @@ def run(
         # What it has started holds its pipes too, and is ended with it.
         "start_new_session": seconds is not None,
     }
-    try:
-        process: Started = subprocess.Popen(command, **options)
-    except FileNotFoundError as error:
-        raise ProgramError(
-            command, 127, f"{error.filename or command[0]} is not there; run `make setup`"
-        ) from error
-    with process:
+    with _popen(command, **options) as process:
         try:
             output, errors = process.communicate(stdin, timeout=seconds)
         except subprocess.TimeoutExpired as error:

@@ -157,7 +157,9 @@ def _schemas(options: Options) -> int:
 
 
 def _image_arguments(arguments: Arguments) -> None:
-    arguments.add_argument("name", choices=("trainer", "serving", "scripts"), help="whose code")
+    from ml_pipeline.adapters.code import IMAGES
+
+    arguments.add_argument("name", choices=IMAGES, help="whose code")
     arguments.add_argument(
         "--revision",
         default="HEAD",

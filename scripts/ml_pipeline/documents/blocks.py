@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Location = tuple[str | int, ...]
+from ml_pipeline.documents.canonical import Location
+
 # What is longer is not kept, so that what is kept stays small.
 _LONGEST = 1024
 _KEY = re.compile(r"[A-Za-z_][\w.-]*:(?: |\Z)", re.ASCII)

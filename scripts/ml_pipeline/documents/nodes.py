@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ml_pipeline.documents.canonical import Location
 from ml_pipeline.documents.escape import shown_key
 from ml_pipeline.documents.faults import Fault
 
@@ -17,8 +18,6 @@ MAX_BYTES = 256 * 1024  # of a file
 MAX_LEVELS = 100  # the deepest CRD that is used here has 48
 MAX_NODES = 200_000
 _MAP, _SEQ = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
-
-Location = tuple[str | int, ...]
 
 
 class RefusedYamlError(yaml.YAMLError):

@@ -14,10 +14,10 @@ import yaml
 
 from ml_pipeline.documents import nodes
 from ml_pipeline.documents.blocks import Block, read_blocks
-from ml_pipeline.documents.canonical import read_canonical
+from ml_pipeline.documents.canonical import Location, read_canonical
 from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.faults import Fault
-from ml_pipeline.documents.nodes import MAX_BYTES, Location, dotted
+from ml_pipeline.documents.nodes import MAX_BYTES, dotted
 from ml_pipeline.documents.unreadable import unreadable
 
 MAX_DEPTH = 20

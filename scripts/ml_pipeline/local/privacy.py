@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-UMASK = 0o077
-_OTHERS = 0o077
+UMASK = 0o077  # what others may do
 
 
 @contextmanager
@@ -43,5 +42,5 @@ def make_private(root: Path) -> None:
 
 def _take_from_others(entry: os.DirEntry[str]) -> None:
     mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
-    if mode & _OTHERS:
-        os.chmod(entry.path, mode & ~_OTHERS)
+    if mode & UMASK:
+        os.chmod(entry.path, mode & ~UMASK)

@@ -18,9 +18,8 @@ from ml_pipeline.adapters.files import write_whole
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 POLL_SECONDS, MEMORY_SECONDS = 0.05, 0.5
-TERMINATION_LOG = (
-    "TERMINATION_LOG"  # the variable that tells a container where it says how it ended
-)
+# The variable that tells a container where it says how it ended.
+TERMINATION_LOG = "TERMINATION_LOG"
 MESSAGE_BYTES = 4096  # of it that are kept, the last ones, as the kubelet does
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -75,14 +75,15 @@ def _document(snapshot: Snapshot, path: str) -> Faults:
     return rule(snapshot, path, document)
 
 
-def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults:
+def _name(snapshot: Snapshot, path: str, name: str) -> Faults:
     folder = path.split("/")[1]
-    if experiment.name != folder:
-        yield snapshot.fault(
-            path,
-            "name",
-            f"{experiment.name!r} differs from its folder {folder!r}; make them the same",
-        )
+    if name != folder:
+        text = f"{name!r} differs from its folder {folder!r}; make them the same"
+        yield snapshot.fault(path, "name", text)
+
+
+def _experiment(snapshot: Snapshot, path: str, experiment: Experiment) -> Faults:
+    yield from _name(snapshot, path, experiment.name)
     environment = snapshot.environments.get(experiment.environment)
     if environment is None:
         yield snapshot.fault(
@@ -201,13 +202,7 @@ def _runtime(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
 
 
 def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Faults:
-    folder = path.split("/")[1]
-    if environment.name != folder:
-        yield snapshot.fault(
-            path,
-            "name",
-            f"{environment.name!r} differs from its folder {folder!r}; make them the same",
-        )
+    yield from _name(snapshot, path, environment.name)
     yield from _runtime(snapshot, path, environment)
     if environment.images.serving.digest is None:
         yield snapshot.fault(
@@ -225,6 +220,7 @@ def _environment(snapshot: Snapshot, path: str, environment: Environment) -> Fau
             "artifacts.uri",
             f"{environment.artifacts.uri!r} is not where the claim is mounted; write file:///artifacts",
         )
+    folder = path.split("/")[1]
     for origin in environment.promotes_from:
         if origin not in snapshot.environments:
             yield snapshot.fault(

@@ -7,7 +7,7 @@ goes cancels it, unless a receipt says that the run has ended.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
@@ -21,10 +21,13 @@ from ml_pipeline.rules.gates import described
 from ml_pipeline.rules.identity import SHORT, data_identity
 from ml_pipeline.rules.objects import NotCoveredError, Object, parse_objects
 from ml_pipeline.rules.overlays import JobFolder, job_folder, job_folders
+from ml_pipeline.rules.platform import POLICIES
 from ml_pipeline.rules.serving import Serving, promotion_path, state
 from ml_pipeline.rules.training import asked_run, is_data, job_name, pending, training_overlays
 from ml_pipeline.rules.two_pens import is_automations
 
+# The largest first: what is refused at all, who may do what, what ends or moves something that people rely on, then what costs,
+# then what does neither.
 Kind = Literal[
     "policies",
     "grants",
@@ -37,23 +40,7 @@ Kind = Literal[
     "reuses",
     "nothing",
 ]
-# The largest first: what is refused at all, who may do what, what ends or moves something that people rely on, then what costs,
-# then what does neither.
-ORDER: tuple[Kind, ...] = (
-    "policies",
-    "grants",
-    "cancels",
-    "traffic",
-    "restarts",
-    "trains",
-    "prepares",
-    "keeps",
-    "reuses",
-    "nothing",
-)
-
-
-_POLICIES = "base/platform/policies/"
+ORDER: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -280,7 +267,7 @@ def _jumps(old: Serving | None, new: Serving | None) -> str:
 def _other_policies(paths: list[str]) -> Iterator[Consequence]:
     """Policies that the merge adds, changes or takes out. They are data of the head, so a weaker one lets more pass in its review."""
     for path in paths:
-        if path.startswith(_POLICIES):
+        if path.startswith(POLICIES):
             text = (
                 "changes what the cluster refuses; the policies were judged as they are afterwards"
             )

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ml_pipeline.documents.canonical import Location
 from ml_pipeline.documents.faults import Fault
-from ml_pipeline.documents.nodes import Location
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Source, parse
 

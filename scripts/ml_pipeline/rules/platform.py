@@ -19,6 +19,7 @@ from ml_pipeline.rules.overlays import (
     patch,
 )
 
+POLICIES = "base/platform/policies/"
 _BASE = "../../../../base/platform"
 _RENDERED = ("cluster", "serving", "training")
 GUARD = "platform-stays-inside"
@@ -250,7 +251,7 @@ def _bindings(files: Files) -> Iterable[str]:
     return sorted(
         p.rpartition("/")[2].removesuffix(suffix)
         for p in files
-        if p.startswith("base/platform/policies/") and p.endswith(suffix)
+        if p.startswith(POLICIES) and p.endswith(suffix)
     )
 
 

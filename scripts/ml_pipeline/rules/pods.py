@@ -57,7 +57,7 @@ class JobView:
     @property
     def phase(self) -> str:
         """Complete, Failed, Suspended, Running or Pending."""
-        conditions = _conditions(self.job)
+        conditions = conditions_of(self.job)
         for ended in ("Complete", "Failed"):
             if conditions.get(ended, {}).get("status") == "True":
                 return ended
@@ -72,7 +72,7 @@ class JobView:
     @property
     def ended(self) -> str:
         """When it ended, as the API server writes it; empty while it has not."""
-        conditions = _conditions(self.job)
+        conditions = conditions_of(self.job)
         ends = (conditions.get(ended, {}) for ended in ("Complete", "Failed"))
         times = (
             str(c.get("lastTransitionTime") or "unknown") for c in ends if c.get("status") == "True"
@@ -84,7 +84,7 @@ def pod_ends(view: JobView) -> tuple[PodEnd, ...]:
     """How the pods of a Job have ended, newest last. Pods that another Job of the same name has left are not its own."""
     uid = view.job["metadata"].get("uid")
     own = [pod for pod in view.pods if _owner(pod) == uid]
-    states = (_state(pod, "terminated") for pod in own)
+    states = (container_state(pod, "terminated") for pod in own)
     return tuple(
         PodEnd(state.get("exitCode", 0), str(state.get("message") or ""))
         for state in states
@@ -163,7 +163,7 @@ def _waits_or_failed(view: JobView, snapshot: Snapshot) -> str:
 
 def failure(view: JobView, snapshot: Snapshot) -> str:
     """Why a Job has failed for good."""
-    condition = _conditions(view.job)["Failed"]
+    condition = conditions_of(view.job)["Failed"]
     reason = str(condition.get("reason", "Failed"))
     if reason == "DeadlineExceeded":
         deadline = view.job["spec"].get("activeDeadlineSeconds")
@@ -176,7 +176,7 @@ def failure(view: JobView, snapshot: Snapshot) -> str:
 
 def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
     """Why a pod's trainer ended without success, empty where it did not."""
-    terminated = _state(pod, "terminated")
+    terminated = container_state(pod, "terminated")
     if pod["status"].get("reason") == "Evicted":
         return f"Evicted: {pod['status'].get('message', '').strip().rstrip('.')}; the next try starts from its checkpoint"
     if terminated is None or terminated.get("exitCode") == 0:
@@ -234,10 +234,10 @@ def _no_pod(view: JobView) -> str:
 
 
 def _pod_waits(view: JobView, pod: Object, snapshot: Snapshot) -> str:
-    scheduled = _conditions(pod).get("PodScheduled", {})
+    scheduled = conditions_of(pod).get("PodScheduled", {})
     if scheduled.get("reason") == "Unschedulable":
         return _unschedulable(view, pod, str(scheduled.get("message", "")), snapshot)
-    waiting = _state(pod, "waiting") or {}
+    waiting = container_state(pod, "waiting") or {}
     if waiting.get("reason") in _PULL:
         image = pod["spec"]["containers"][0]["image"]
         return f"{waiting['reason']}: cannot pull {image}; push the image, or correct images.trainer in environment.yaml"
@@ -305,13 +305,15 @@ def _denied(text: str) -> str:
     return re.sub(r"^Error creating: ", "", text).strip().rstrip(".")
 
 
-def _state(pod: Object, name: str) -> Object | None:
-    statuses = pod["status"].get("containerStatuses") or [{}]
+def container_state(pod: Object, name: str) -> Object | None:
+    """What the first container of a pod is in the state `running`, `waiting` or `terminated` with; None where it is not."""
+    statuses = pod.get("status", {}).get("containerStatuses") or [{}]
     found: Object | None = statuses[0].get("state", {}).get(name)
     return found
 
 
-def _conditions(thing: Object) -> dict[str, Any]:
+def conditions_of(thing: Object) -> dict[str, Any]:
+    """The conditions in the status of an object, by their type."""
     return {
         condition["type"]: condition for condition in thing.get("status", {}).get("conditions", ())
     }

@@ -1,12 +1,12 @@
 """Whether the Deployment `reconcile` of an environment does its work, in one line with the repair: from its pods and their events."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ml_pipeline.documents.fields import one_line
+from ml_pipeline.rules.objects import Object
+from ml_pipeline.rules.pods import conditions_of, container_state
 
-Object = Mapping[str, Any]
 SELECTOR = "app=reconcile"
 _LIMIT = 300
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -29,14 +29,14 @@ def reconciler_findings(
 
 def _why(pod: Object, events: list[Object]) -> str:
     name = pod["metadata"]["name"]
-    waiting = _state(pod, "waiting")
+    waiting = container_state(pod, "waiting") or {}
     if waiting.get("reason") in _PULL:
         image = pod["spec"]["containers"][0]["image"]
         return (
             f"cannot pull {image}; push the image, or correct reconcile.image in environment.yaml"
         )
     said = _last(events, name, "Unhealthy", "Readiness probe failed: ")
-    if said and _state(pod, "running"):
+    if said and container_state(pod, "running"):
         return said
     if waiting:
         log = f"kubectl -n {pod['metadata']['namespace']} logs --previous {name}"
@@ -61,10 +61,4 @@ def _last(events: list[Object], name: str, reason: str, begins: str) -> str:
 
 
 def _is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-def _state(pod: Object, name: str) -> dict[str, Any]:
-    statuses = pod.get("status", {}).get("containerStatuses") or [{}]
-    return dict(statuses[0].get("state", {}).get(name) or {})
+    return bool(conditions_of(pod).get("Ready", {}).get("status") == "True")

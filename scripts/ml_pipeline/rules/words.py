@@ -13,10 +13,8 @@ from ml_pipeline.rules.identity import SHORT
 from ml_pipeline.rules.observed import Hold
 
 _TO_THE_MINUTE = 16
-_LONGEST, _PROBLEM = (
-    900,
-    250,
-)  # characters of a line and of what is wrong, so that the way out has room
+# Characters of a line, and of what is wrong, so that the way out has room.
+_LONGEST, _PROBLEM = 900, 250
 _QUOTED = 60  # characters of a message that are shown
 
 

@@ -113,7 +113,9 @@ def text(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> str:
     """For a terminal: what happens, then every object with its fields; coloured and cut to its width where it is one."""
     if not told and not changes:
         return "nothing changes"
-    lines = [line(c.text) for c in told] + [""] * bool(told and changes)
+    lines = [line(c.text) for c in told]
+    if told and changes:
+        lines.append("")
     for change in changes:
         sign, colour = _SIGNS[change.action]
         lines.append(console.painted(line(f"{sign} {change.title}"), colour))

@@ -156,7 +156,6 @@ def reconcile_unattended(
     """As `reconcile`, in a clone of its own. What is not there yet, such as a key, a server or the environment, may come:
     each pass says what it lacks, and the next one tries again. It does not end when the code on the branch changes, as it
     runs what its image holds."""
-
     repository = how.clone()
     eyes = Eyes(
         repository,
@@ -247,7 +246,7 @@ def unsettled(cluster: Cluster, branch: Branch, environment: str) -> tuple[Held,
     if not awaited:
         return ()
     seen = cluster_observe.Observer(cluster, environment, dict).look(branch.snapshot, awaited)
-    now = datetime.now(UTC).isoformat(" ")[:_TO_THE_MINUTE]
+    now = _to_the_minute(datetime.now(UTC))
     return tuple(Held(h.what, h.reason, h.since or now) for h in seen.held)
 
 
@@ -328,32 +327,30 @@ def _observed(eyes: Eyes, environment: str, branch: Branch, revision: str) -> Ob
 
 
 def _since(eyes: Eyes, holds: Iterable[Hold], revision: str) -> tuple[Held, ...]:
-    """Since when each of them is held: since the commit of a file, or since it was first seen."""
+    """Since when each of them is held: as it says itself, since the commit of a file, or since it was first seen."""
     holds = tuple(holds)
     files = [hold for hold in holds if "/" in hold.what]
     changes = eyes.reading.changes(revision) if files and revision else {}
     known = {entry.what: entry.since for entry in eyes.told}
-    now = datetime.now(UTC).isoformat(" ")[:_TO_THE_MINUTE]
-    return tuple(
-        Held(
-            hold.what,
-            hold.reason,
-            hold.since
-            or (
-                _committed(changes[hold.what])
-                if hold.what in changes
-                else known.get(hold.what, now)
-            ),
-        )
-        for hold in holds
-    )
+    now = _to_the_minute(datetime.now(UTC))
+    found = []
+    for hold in holds:
+        since = hold.since
+        if not since and hold.what in changes:
+            since = _committed(changes[hold.what])
+        found.append(Held(hold.what, hold.reason, since or known.get(hold.what, now)))
+    return tuple(found)
 
 
 def _committed(commit: Commit | None) -> str:
     if commit is None:
         return "an unknown commit"
-    when = datetime.fromisoformat(commit.when).astimezone(UTC).isoformat(" ")[:_TO_THE_MINUTE]
+    when = _to_the_minute(datetime.fromisoformat(commit.when).astimezone(UTC))
     return f"{when}, {commit.sha[:10]} by {one_line(commit.author, 60)}"
+
+
+def _to_the_minute(when: datetime) -> str:
+    return when.isoformat(" ")[:_TO_THE_MINUTE]
 
 
 def _old_code(eyes: Eyes, branch: Branch, revision: str) -> list[Hold]:

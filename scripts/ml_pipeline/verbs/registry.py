@@ -27,7 +27,7 @@ def registry(repo: Path, environment: str, action: str, *, remote: str | None = 
     workspace = open_workspace(repo, remote, environment=environment)
     facts = workspace.environment(environment)
     state = local_observe.find_state(repo) if facts.runtime == "embedded" else None
-    server = Registry(tracking_uri(facts, state), _login(facts, state))
+    server = Registry(tracking_uri(facts, state), login(facts, state))
     wanted = mirror(workspace.snapshot, environment)
     lines = server.bring(wanted) if action == "rebuild" else server.differences(wanted)
     for line in lines:
@@ -66,7 +66,7 @@ class Follower:
         facts = snapshot.environments[self.environment]
         uri = tracking_uri(facts, self.state)
         if self._server is None or self._server.uri != uri:
-            self._server = Registry(uri, _login(facts, self.state))
+            self._server = Registry(uri, login(facts, self.state))
         return self._server
 
     def _once(self, line: str) -> list[str]:
@@ -87,6 +87,6 @@ def tracking_uri(facts: Environment, state: State | None) -> str:
     return local_observe.tracking_uri(state)
 
 
-def _login(facts: Environment, state: State | None) -> Login:
+def login(facts: Environment, state: State | None) -> Login:
     """How MLflow is asked; nobody logs in to that of an embedded environment."""
     return cluster_observe.login(facts) if state is None else NOBODY

@@ -4,8 +4,6 @@ import re
 from pathlib import Path
 
 from ml_pipeline.adapters.mlflow import RefusedError, Tracking
-from ml_pipeline.cluster.observe import login as cluster_login
-from ml_pipeline.cluster.observe import tracking_uri as cluster_tracking
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Promotion
@@ -13,10 +11,10 @@ from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.local.observe import find_state
-from ml_pipeline.local.observe import tracking_uri as local_tracking
 from ml_pipeline.rules.branch import name_of
 from ml_pipeline.rules.render import Changes
 from ml_pipeline.verbs import console
+from ml_pipeline.verbs.registry import login, tracking_uri
 from ml_pipeline.verbs.workspace import open_branch
 
 _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
@@ -136,12 +134,8 @@ def _forget(repo: Path, snapshot: Snapshot, environment: str, run_id: str) -> No
         UnavailableError: MLflow does not answer; nothing is changed then.
     """
     facts = snapshot.environments[environment]
-    embedded = facts.runtime == "embedded"
-    tracking = (
-        Tracking(local_tracking(find_state(repo)))
-        if embedded
-        else Tracking(cluster_tracking(facts), cluster_login(facts))
-    )
+    state = find_state(repo) if facts.runtime == "embedded" else None
+    tracking = Tracking(tracking_uri(facts, state), login(facts, state))
     try:
         tracking.delete(run_id)
     except RefusedError:
