@@ -19,7 +19,7 @@ from ml_pipeline.rules.plain_files import refuse_special
 from ml_pipeline.rules.render import Changes, drift
 from ml_pipeline.rules.render import applied as with_changes
 from ml_pipeline.rules.two_pens import hand_written
-from ml_pipeline.verbs.diff import changed_objects
+from ml_pipeline.verbs.diff import builds_of, changed_objects
 
 from tests.conftest import git
 from tests.hostile.flux import REFUSED, applied, really_applied, roots
@@ -67,7 +67,9 @@ def own_objects(files, place: str):
 def listed(before, after) -> set | str:
     """The objects that a review lists, or why it cannot."""
     try:
-        changes = changed_objects(compared(before, after))
+        sides = compared(before, after)
+        with builds_of(sides) as builds:
+            changes = changed_objects(sides, builds)
     except PipelineError as error:
         return str(error)
     return {(c.kind, c.namespace, name) for c in changes for name in {c.name, c.was or c.name}}

@@ -53,10 +53,11 @@ def build_objects(folder: Path) -> list[Object]:
 
 
 class Overlays:
-    """What the folders of one tree stand for. A context: what Kustomize needs on disk is there until it ends."""
+    """What the folders of one tree stand for, each built once. A context: what Kustomize needs on disk is there until it ends."""
 
     def __init__(self, files: Files) -> None:
         self._files, self._builder = files, Builder(files)
+        self._built: dict[str, list[Object]] = {}
         self._copy: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
@@ -74,6 +75,11 @@ class Overlays:
         Raises:
             InvalidDocumentsError: Kustomize refuses it, or it leads out of the tree.
         """
+        if unit not in self._built:
+            self._built[unit] = self._objects(unit)
+        return self._built[unit]
+
+    def _objects(self, unit: str) -> list[Object]:
         if unit not in self._files and not has_kustomization(self._files, unit):
             return []
         try:

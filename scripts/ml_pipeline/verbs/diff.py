@@ -1,7 +1,8 @@
 """`ml-pipeline diff`: what merging the working tree would do, before it is merged."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from ml_pipeline.rules.comment import comment, shown
 from ml_pipeline.rules.consequences import Consequence, consequences, in_order, kept_objects, stale
 from ml_pipeline.rules.diff import ABSENT, ObjectChange, object_changes, without_hash
 from ml_pipeline.rules.kustomizations import changed_units
-from ml_pipeline.rules.objects import Object
 from ml_pipeline.rules.plain_files import plain_faults
 from ml_pipeline.verbs import console
 
@@ -43,8 +43,9 @@ def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
         )
     for path in strays(compared.changed & set(compared.after)):
         console.talk(f"{stray_fault(path)}")
-    told = in_order([*told, *own_consequences(compared)])
-    changes = changed_objects(compared)
+    with builds_of(compared) as builds:
+        told = in_order([*told, *own_consequences(compared, builds)])
+        changes = changed_objects(compared, builds)
     console.answer(
         as_data(told, changes),
         comment(told, changes) if output == "markdown" else text(told, changes),
@@ -75,16 +76,30 @@ def _is_broken(snapshot: Snapshot, path: str) -> bool:
         return True
 
 
-def changed_objects(compared: Comparison) -> list[ObjectChange]:
+@dataclass(frozen=True)
+class Builds:
+    """What the folders of both sides stand for."""
+
+    before: Overlays
+    after: Overlays
+
+
+@contextmanager
+def builds_of(compared: Comparison) -> Iterator[Builds]:
+    """Both sides, each folder built once however many look at it."""
+    with Overlays(compared.before) as before, Overlays(compared.after) as after:
+        yield Builds(before, after)
+
+
+def changed_objects(compared: Comparison, builds: Builds) -> list[ObjectChange]:
     """What becomes of each object; what is built for Jobs of one experiment, or of data, is looked at together."""
     changes: list[ObjectChange] = []
     old_units, new_units = changed_units(compared.before, compared.after, compared.changed)
-    with Overlays(compared.before) as before, Overlays(compared.after) as after:
-        for _, together in groupby(sorted(old_units | new_units, key=_stem), key=_stem):
-            units = list(together)
-            old = [thing for unit in units if unit in old_units for thing in before.objects(unit)]
-            new = [thing for unit in units if unit in new_units for thing in after.objects(unit)]
-            changes += object_changes(old, new)
+    for _, together in groupby(sorted(old_units | new_units, key=_stem), key=_stem):
+        units = list(together)
+        old = [o for unit in units if unit in old_units for o in builds.before.objects(unit)]
+        new = [o for unit in units if unit in new_units for o in builds.after.objects(unit)]
+        changes += object_changes(old, new)
     return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
 
 
@@ -93,15 +108,12 @@ def _stem(unit: str) -> str:
     return without_hash(without_hash(unit))
 
 
-def own_consequences(compared: Comparison) -> list[Consequence]:
+def own_consequences(compared: Comparison, builds: Builds) -> list[Consequence]:
     """What a merge does with the objects that people keep in places of their own, by kind and rights."""
     if not any(map(own_place, compared.changed)):
         return []
-    sides: list[dict[str, list[Object]]] = []
-    for files in (compared.before, compared.after):
-        with Overlays(files) as overlays:
-            sides.append({place: overlays.objects(place) for place in own_places(files)})
-    before, after = sides
+    before = {place: builds.before.objects(place) for place in own_places(compared.before)}
+    after = {place: builds.after.objects(place) for place in own_places(compared.after)}
     return [
         consequence
         for place in sorted({*before, *after})

@@ -20,7 +20,9 @@ from ml_pipeline.verbs import console
 
 def policy(repo: Path, *, output: str = "text") -> int:
     """Evaluate the policies of base/platform/policies on everything that is rendered; 1 if an object would be refused."""
-    faults, objects = policy_faults(checked(open_tree(repo)))
+    snapshot = checked(open_tree(repo))
+    with Overlays(snapshot.files) as overlays:
+        faults, objects = policy_faults(snapshot, overlays)
     lines = [console.coloured(str(fault), "red") for fault in faults]
     text = "\n".join(lines) or f"{objects} objects pass every policy"
     console.answer({"objects": objects, "faults": [str(fault) for fault in faults]}, text, output)
@@ -28,7 +30,7 @@ def policy(repo: Path, *, output: str = "text") -> int:
 
 
 def policy_faults(
-    snapshot: Snapshot, asked: Collection[str] | None = None
+    snapshot: Snapshot, overlays: Overlays, asked: Collection[str] | None = None
 ) -> tuple[list[Fault], int]:
     """What the API server would refuse of what Flux builds, what may not stand in people's own places, and how many objects
     were looked at; with `asked`, of those builds alone.
@@ -46,18 +48,17 @@ def policy_faults(
         for name, environment in snapshot.environments.items()
         if asked is None or name in concerned
     }
-    with Overlays(snapshot.files) as overlays:
-        for unit in judged:
-            name = unit.split("/")[1]
-            built = overlays.objects(unit) if name in policies else []
-            objects += len(built)
-            if own_place(f"{unit}/"):
-                faults += own_faults(snapshot.environments[name], unit, built)
-            faults += [
-                _fault(snapshot, unit, thing, denial)
-                for thing in built
-                for denial in policies[name].denials(thing, _applier(snapshot, unit))
-            ]
+    for unit in judged:
+        name = unit.split("/")[1]
+        built = overlays.objects(unit) if name in policies else []
+        objects += len(built)
+        if own_place(f"{unit}/"):
+            faults += own_faults(snapshot.environments[name], unit, built)
+        faults += [
+            _fault(snapshot, unit, thing, denial)
+            for thing in built
+            for denial in policies[name].denials(thing, _applier(snapshot, unit))
+        ]
     return sorted(faults), objects
 
 

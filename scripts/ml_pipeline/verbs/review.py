@@ -27,7 +27,14 @@ from ml_pipeline.rules.two_pens import hand_written, is_automations
 from ml_pipeline.rules.waiting import Waiting
 from ml_pipeline.verbs import console
 from ml_pipeline.verbs.cost import advice_lines, hints_for, left, this_month
-from ml_pipeline.verbs.diff import as_data, changed_objects, own_consequences, told_of
+from ml_pipeline.verbs.diff import (
+    Builds,
+    as_data,
+    builds_of,
+    changed_objects,
+    own_consequences,
+    told_of,
+)
 from ml_pipeline.verbs.diff import text as diff_text
 from ml_pipeline.verbs.policy import policy_faults
 
@@ -165,13 +172,20 @@ def _look(found: _Review, repo: Path, merge: Merge) -> None:
     if not found.run("revisions", revisions):
         return
     ((known, compared),) = sides
+    with builds_of(compared) as builds:
+        _compare(found, base, known, compared, builds)
+
+
+def _compare(
+    found: _Review, base: str, known: Revisions, compared: Comparison, builds: Builds
+) -> None:
     both = _Sides.of(compared)
     before, after = both.before, both.after
     found.run("places", lambda: (place_faults(compared.after), ""))
     found.run("automation's files", lambda: _hand_written(known, base, compared))
     if found.run("documents", lambda: _documents(both)):
         found.run("rendered files", lambda: _stale(both))
-        found.run("policies", lambda: _policies(both, compared))
+        found.run("policies", lambda: _policies(both, compared, builds))
         found.run("budgets", lambda: _budgets(found, both))
 
     def consequences() -> Answer:
@@ -180,11 +194,11 @@ def _look(found: _Review, repo: Path, merge: Merge) -> None:
         return (), ""
 
     def objects() -> Answer:
-        found.changes = changed_objects(compared)
+        found.changes = changed_objects(compared, builds)
         return (), ""
 
     def own() -> Answer:
-        found.told = in_order([*found.told, *own_consequences(compared)])
+        found.told = in_order([*found.told, *own_consequences(compared, builds)])
         return (), ""
 
     found.run("consequences", consequences)
@@ -218,12 +232,12 @@ def _stale(both: _Sides) -> Answer:
     return [f"{path}:1: {_STALE}" for path in sorted({*changes.write, *changes.delete})], "current"
 
 
-def _policies(both: _Sides, compared: Comparison) -> Answer:
+def _policies(both: _Sides, compared: Comparison, builds: Builds) -> Answer:
     if both.reach.everything:
-        return policy_faults(both.after)[0], "kept"
+        return policy_faults(both.after, builds.after)[0], "kept"
     _, built = changed_units(compared.before, compared.after, compared.changed)
     own = {place for path in compared.changed if (place := own_place(path))}
-    return policy_faults(both.after, built | own)[0], "kept"
+    return policy_faults(both.after, builds.after, built | own)[0], "kept"
 
 
 def _budgets(found: _Review, both: _Sides) -> Answer:
