@@ -30,9 +30,9 @@ test-cluster: setup ## run the tests on a real Kubernetes with Flux, where one i
 	@$(PYTEST) -m cluster $(ARGS)
 
 bench: setup ## print the figures of docs/benchmarks.md
-	@$(PYTEST) -m slow tests/environment/test_figures.py $(ARGS)
-	@SIZES=100,1000,4000,10000 $(PYTEST) -m slow tests/verbs/test_figures.py $(ARGS)
-	@SIZES=100,400,1000 $(PYTEST) -m slow tests/verbs/test_settling.py tests/environment/test_results.py $(ARGS)
+	@$(PYTEST) -m slow tests/figures/test_environment.py $(ARGS)
+	@SIZES=100,1000,4000,10000 $(PYTEST) -m slow tests/figures/test_reviews.py $(ARGS)
+	@SIZES=100,400,1000 $(PYTEST) -m slow tests/figures/test_settling.py tests/embedded/test_results.py $(ARGS)
 
 bench-cluster: setup ## print the figures of docs/benchmarks.md that need a cluster
 	@TRIES=20 KILLS=60 RECONCILIATIONS=300 $(PYTEST) -m cluster tests/cluster/test_figures.py tests/cluster/test_exactly_once.py tests/cluster/test_kills.py $(ARGS)

@@ -8,9 +8,9 @@ import pytest
 from ml_pipeline.adapters.kubernetes import Cluster
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.rules.render import applied, drift
+from ml_pipeline.rules.render.drift import applied, drift
 
-from tests.api_server import ApiServer, serve
+from tests.support.api_server import ApiServer, serve
 
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = Path(__file__).parent / "fixtures"

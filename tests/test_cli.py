@@ -33,7 +33,7 @@ def test_wrong_usage_ends_with_code_2(capsys):
 
 
 def test_a_bug_ends_with_code_3_and_a_report(monkeypatch, capsys):
-    monkeypatch.setattr("ml_pipeline.verbs.validate.validate", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("ml_pipeline.operations.validate.validate", lambda *_, **__: 1 / 0)
     assert main(["validate"]) == 3
     assert "please report it" in capsys.readouterr().err
 
@@ -42,7 +42,7 @@ def test_full_disk_is_one_line_and_code_2(monkeypatch, capsys):
     def full(*_, **__):
         raise OSError(28, "No space left on device", "/x/job.yaml")
 
-    monkeypatch.setattr("ml_pipeline.verbs.validate.validate", full)
+    monkeypatch.setattr("ml_pipeline.operations.validate.validate", full)
     assert main(["validate"]) == 2
     assert capsys.readouterr().err == "/x/job.yaml: No space left on device; free space there\n"
 
@@ -51,7 +51,7 @@ def test_interruption_ends_with_code_130(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ml_pipeline.verbs.validate.validate", interrupt)
+    monkeypatch.setattr("ml_pipeline.operations.validate.validate", interrupt)
     assert main(["validate"]) == 130
     assert capsys.readouterr().err == "interrupted; the next run carries on\n"
 

@@ -2,15 +2,15 @@ import re
 
 import pytest
 from ml_pipeline import PipelineClient
-from ml_pipeline.adapters.git import Repository
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render import Changes
-from ml_pipeline.rules.serving import state
+from ml_pipeline.rules.render.drift import Changes
+from ml_pipeline.rules.render.serving import state
 
 from tests.conftest import REPOSITORY, git
-from tests.simulate import settle
+from tests.support.simulate import settle
 
 HYPERPARAMS = {"learning_rate": 0.001, "batch_size": 32, "epochs": 100}
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 from ml_pipeline.documents.schemas import reference
-from ml_pipeline.verbs import demo
+from ml_pipeline.operations import demo
 
 from tests.conftest import REPOSITORY, git
 
@@ -46,7 +46,7 @@ def test_first_command_stands_early():
 
 
 def test_shown_timeline_has_the_steps_of_the_demo():
-    source = (REPOSITORY / "scripts/ml_pipeline/verbs/demo.py").read_text()
+    source = (REPOSITORY / "scripts/ml_pipeline/operations/demo.py").read_text()
     steps = re.findall(r'demo\.step\("([^"]+)"\)', source)
     assert len(steps) == 9
     assert [step for step in steps if step not in README] == []

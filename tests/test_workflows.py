@@ -7,8 +7,8 @@ import subprocess
 import pytest
 import yaml
 
-from tests.adapters.test_github import api, stand_in  # noqa: F401  fixtures
 from tests.conftest import REPOSITORY, git
+from tests.unit.adapters.test_github import api, stand_in  # noqa: F401  fixtures
 
 WORKFLOWS = {
     path.stem: yaml.safe_load(path.read_text())

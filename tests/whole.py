@@ -3,8 +3,8 @@
 from contextlib import contextmanager
 
 import pytest
-from ml_pipeline.rules.reach import Reach
-from ml_pipeline.verbs import review
+from ml_pipeline.operations import review
+from ml_pipeline.rules.render.reach import Reach
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ml_pipeline.commands.parser import COMMANDS, parsed
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.verbs import console
+from ml_pipeline.operations import console
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _top(repo: Path) -> Path:
-    from ml_pipeline.adapters.revisions import find_top  # only what a command needs is imported
+    from ml_pipeline.adapters.git.revisions import find_top  # only what a command needs is imported
 
     return find_top(repo)
 

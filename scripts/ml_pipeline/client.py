@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ml_pipeline.adapters.revisions import find_top
+from ml_pipeline.adapters.git.revisions import find_top
 from ml_pipeline.documents.experiment import BUNDLED, Experiment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import API_VERSION
@@ -15,12 +15,12 @@ from ml_pipeline.documents.schemas import editor_comment
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.rules.cost import pool_for
-from ml_pipeline.rules.identity import SHORT, data_identity, digest_of
-from ml_pipeline.rules.training import asked_run, settled_by
-from ml_pipeline.verbs.promote import Terms, promote, steps_from
-from ml_pipeline.verbs.submit import Draft, Existing, existing, read_experiment, submit_draft
-from ml_pipeline.verbs.workspace import Workspace, open_workspace
+from ml_pipeline.operations.promote import Terms, promote, steps_from
+from ml_pipeline.operations.submit import Draft, Existing, existing, read_experiment, submit_draft
+from ml_pipeline.operations.workspace import Workspace, open_workspace
+from ml_pipeline.rules.identity.hashes import SHORT, data_identity, digest_of
+from ml_pipeline.rules.money.prices import pool_for
+from ml_pipeline.rules.render.training import asked_run, settled_by
 
 POLL_SECONDS = 0.5
 ORIGIN = "submit_training"  # where faults of its arguments are

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ml_pipeline.adapters.git import Repository
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.local.state import State
-from ml_pipeline.rules.flux import hook_path
+from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.rules.render.flux import hook_path
 
 from tests.cluster.providers import Provider
 from tests.conftest import REPOSITORY, git
-from tests.environment.conftest import finished_runs
+from tests.embedded.conftest import finished_runs
 
 WAIT_SECONDS = 120.0
 UNUSED = "registry.example.com/ml/trainer@sha256:" + "0" * 64

@@ -14,7 +14,7 @@ from collections import Counter
 
 import pytest
 from ml_pipeline.adapters import processes
-from ml_pipeline.rules.render import drift
+from ml_pipeline.rules.render.drift import drift
 
 from tests.cluster.providers import ClusterBin
 from tests.cluster.watch import Watch

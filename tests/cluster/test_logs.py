@@ -1,11 +1,11 @@
 import pytest
 from ml_pipeline.adapters.kubernetes import JOBS, PODS
-from ml_pipeline.cluster import logs
-from ml_pipeline.cluster.logs import JobLogs
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.rules.logs import Asked
+from ml_pipeline.environments.kubernetes import logs
+from ml_pipeline.environments.kubernetes.logs import JobLogs
+from ml_pipeline.rules.diagnosis.logs import Asked
 
-from tests.rules.test_pods import FAILED, RUN, job, killed, pod
+from tests.unit.rules.diagnosis.test_pods import FAILED, RUN, job, killed, pod
 
 
 def read(cluster, name: str = RUN, *, only=None, follow=False, data=None, **more) -> bytes:

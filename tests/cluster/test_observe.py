@@ -2,13 +2,13 @@ import json
 
 import pytest
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS
-from ml_pipeline.adapters.mlflow import Look, Tracking
-from ml_pipeline.cluster.observe import Observer, tracking_uri
+from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.results import Finished
-from ml_pipeline.rules.observed import Hold
+from ml_pipeline.environments.kubernetes.observe import Observer, tracking_uri
+from ml_pipeline.rules.automation.observed import Hold
 
-from tests.rules.test_pods import FAILED, RUN, job, killed, pod
-from tests.simulate import trained, word
+from tests.support.simulate import trained, word
+from tests.unit.rules.diagnosis.test_pods import FAILED, RUN, job, killed, pod
 
 IDENTITY = f"{RUN}{'0' * 54}"
 RECEIPT = json.dumps(trained(IDENTITY)).encode()

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ml_pipeline.adapters.kustomize import build_objects
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.policy import policies_of
+from ml_pipeline.rules.review.policies import policies_of
 
 from tests.cluster.team import Team, new_team
 from tests.conftest import FIXTURES, REPOSITORY, folder, git

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render import drift
+from ml_pipeline.rules.render.drift import drift
 
 from tests.cluster.providers import BUNDLE, ClusterBin, install_crds
 from tests.cluster.receipts import prepared_data

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from ml_pipeline.adapters.load import Load
-from ml_pipeline.rules.render import drift
+from ml_pipeline.rules.render.drift import drift
 
 
 class Timeline:

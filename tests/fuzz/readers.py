@@ -18,23 +18,23 @@ from pathlib import Path
 
 import yaml
 from ml_pipeline.adapters import github, metrics
-from ml_pipeline.adapters.git import Repository
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.results import PreparationResult, TrainingResult, read_result, read_word
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source, load_plain, parse
-from ml_pipeline.rules.bounds import bounds_faults
-from ml_pipeline.rules.build import Builder
-from ml_pipeline.rules.kustomizations import is_kustomization, reachable_faults, unit_of
-from ml_pipeline.rules.objects import parse_objects
-from ml_pipeline.rules.policy import policies_of
+from ml_pipeline.rules.kustomize.bounds import bounds_faults
+from ml_pipeline.rules.kustomize.build import Builder
+from ml_pipeline.rules.kustomize.kustomizations import is_kustomization, reachable_faults, unit_of
+from ml_pipeline.rules.kustomize.objects import parse_objects
+from ml_pipeline.rules.review.policies import policies_of
 
 from tests.conftest import REPOSITORY
-from tests.documents.test_fuzz import mutated
-from tests.many import rendered, valid_tree
-from tests.simulate import finished
+from tests.support.many import rendered, valid_tree
+from tests.support.simulate import finished
+from tests.unit.documents.test_fuzz import mutated
 
 MIB = 2**20
 LARGE = 10 * MIB

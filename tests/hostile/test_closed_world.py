@@ -8,23 +8,23 @@ import time
 
 import pytest
 from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.adapters.git.revisions import Comparison
 from ml_pipeline.adapters.kustomize import Overlays
-from ml_pipeline.adapters.revisions import Comparison
 from ml_pipeline.cli import main
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.checks import check_all, checked
-from ml_pipeline.rules.closed_world import own_faults, own_places, place_faults
-from ml_pipeline.rules.plain_files import refuse_special
-from ml_pipeline.rules.render import Changes, drift
-from ml_pipeline.rules.render import applied as with_changes
-from ml_pipeline.rules.two_pens import hand_written
-from ml_pipeline.verbs.diff import builds_of, changed_objects
+from ml_pipeline.operations.diff import builds_of, changed_objects
+from ml_pipeline.rules.render.drift import Changes, drift
+from ml_pipeline.rules.render.drift import applied as with_changes
+from ml_pipeline.rules.review.closed_world import own_faults, own_places, place_faults
+from ml_pipeline.rules.review.faults import check_all, checked
+from ml_pipeline.rules.review.plain_files import refuse_special
+from ml_pipeline.rules.review.two_pens import hand_written
 
 from tests.conftest import git
 from tests.hostile.flux import REFUSED, applied, really_applied, roots
 from tests.hostile.mutations import Mutant, harmless
-from tests.many import rendered, valid_tree
+from tests.support.many import rendered, valid_tree
 
 SEED = int(os.environ.get("SEED", "13"))
 FEW, MANY = 100, int(os.environ.get("MUTATIONS", "1000"))

@@ -6,7 +6,7 @@ import pytest
 from ml_pipeline.cli import main
 
 from tests.conftest import REPOSITORY, git
-from tests.verbs.test_corpus import committed, script
+from tests.unit.operations.test_corpus import committed, script
 from tests.whole import everything, looking_at
 
 COMMITS = sorted(path.parent for path in (REPOSITORY / "tests/hostile").glob("*/change.sh"))

@@ -8,10 +8,10 @@ from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.adapters.processes import ProgramError
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.serving import first_step, rollout_files, state
+from ml_pipeline.rules.render.serving import first_step, rollout_files, state
 
 from tests.conftest import folder, git
-from tests.verbs.test_corpus import committed
+from tests.unit.operations.test_corpus import committed
 
 HEAD = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 

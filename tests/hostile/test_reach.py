@@ -4,17 +4,17 @@ import os
 import random
 
 import pytest
-from ml_pipeline.adapters.revisions import Comparison
+from ml_pipeline.adapters.git.revisions import Comparison
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.rules.checks import checked
-from ml_pipeline.rules.comment import comment
-from ml_pipeline.rules.reach import reach_of
-from ml_pipeline.rules.render import applied as with_changes
-from ml_pipeline.rules.render import drift
-from ml_pipeline.verbs import review
+from ml_pipeline.operations import review
+from ml_pipeline.rules.render.drift import applied as with_changes
+from ml_pipeline.rules.render.drift import drift
+from ml_pipeline.rules.render.reach import reach_of
+from ml_pipeline.rules.review.comment import comment
+from ml_pipeline.rules.review.faults import checked
 
 from tests.hostile.mutations import Mutant
-from tests.many import WAITING, rendered, valid_tree
+from tests.support.many import WAITING, rendered, valid_tree
 from tests.whole import everything, looking_at
 
 SEED = int(os.environ.get("SEED", "13"))

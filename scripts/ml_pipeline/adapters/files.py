@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import ROOTS
-from ml_pipeline.rules.plain_files import READ, refuse_special
-from ml_pipeline.rules.render import Changes
+from ml_pipeline.rules.render.drift import Changes
+from ml_pipeline.rules.review.plain_files import READ, refuse_special
 
 _NO_FILE = "000000"
 _NO_FILES = (

@@ -14,12 +14,12 @@ from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.rules.bounds import bounds_faults
-from ml_pipeline.rules.build import Builder, has_plain_names
-from ml_pipeline.rules.closed_world import outside_faults
-from ml_pipeline.rules.kustomizations import NAMES, has_kustomization
-from ml_pipeline.rules.objects import MAX_BUILT, NotCoveredError, Object, parse_built
-from ml_pipeline.rules.overlays import kustomization_file
+from ml_pipeline.rules.kustomize.bounds import bounds_faults
+from ml_pipeline.rules.kustomize.build import Builder, has_plain_names
+from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization
+from ml_pipeline.rules.kustomize.objects import MAX_BUILT, NotCoveredError, Object, parse_built
+from ml_pipeline.rules.render.overlays import kustomization_file
+from ml_pipeline.rules.review.closed_world import outside_faults
 
 # Port 9 discards: a proxy that never answers. Without PATH there is no git to clone with.
 _OFFLINE = {

@@ -1,7 +1,7 @@
 """What callers saw of each predictor, in Prometheus' text format, as Envoy's admin interface gives it.
 
 Envoy's statistics of a cluster do not say that: an answer that breaks off in the middle counts as 200, and a caller who
-gave up is not counted at all. `local/router.py` therefore has Envoy count each request when it is over, as its access
+gave up is not counted at all. `environments/embedded/router.py` therefore has Envoy count each request when it is over, as its access
 log would write it: by the predictor that was to answer, the status, and flags that say what went wrong on the way. A
 request that was sent again after a failure is one request here, with the status that its caller got.
 """
@@ -15,7 +15,7 @@ from typing import Self
 
 from ml_pipeline.adapters import admin
 from ml_pipeline.documents.faults import UnavailableError
-from ml_pipeline.rules.latency import Latency
+from ml_pipeline.rules.rollout.latency import Latency
 
 STATS = "answers"  # what the router calls its statistics
 _PAGE = rf"/stats/prometheus?filter=^({STATS}\.|http\.ingress\.downstream_rq_completed$)"

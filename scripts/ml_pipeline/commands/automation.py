@@ -66,7 +66,7 @@ def _reconcile_arguments(arguments: Arguments) -> None:
 
 
 def _reconcile(options: Options) -> int:
-    from ml_pipeline.verbs.reconcile import Unattended, reconcile, reconcile_unattended
+    from ml_pipeline.operations.reconcile import Unattended, reconcile, reconcile_unattended
 
     if options.clone:
         how = Unattended(options.clone, options.branch, options.credentials, options.work)
@@ -94,7 +94,7 @@ def _registry_arguments(arguments: Arguments) -> None:
 
 
 def _registry(options: Options) -> int:
-    from ml_pipeline.verbs.registry import registry
+    from ml_pipeline.operations.registry import registry
 
     return registry(options.repo, options.env, options.action, remote=options.remote)
 
@@ -127,7 +127,7 @@ def _comment_arguments(arguments: Arguments) -> None:
 
 
 def _comment(options: Options) -> int:
-    from ml_pipeline.verbs.comment import comment
+    from ml_pipeline.operations.comment import comment
 
     return comment(
         options.file,
@@ -148,7 +148,7 @@ def _schemas_arguments(arguments: Arguments) -> None:
 
 
 def _schemas(options: Options) -> int:
-    from ml_pipeline.verbs.schemas import schemas
+    from ml_pipeline.operations.schemas import schemas
 
     return schemas(options.repo, check=options.check)
 
@@ -157,7 +157,7 @@ def _schemas(options: Options) -> int:
 
 
 def _image_arguments(arguments: Arguments) -> None:
-    from ml_pipeline.adapters.code import IMAGES
+    from ml_pipeline.adapters.git.code import IMAGES
 
     arguments.add_argument("name", choices=IMAGES, help="whose code")
     arguments.add_argument(
@@ -169,7 +169,7 @@ def _image_arguments(arguments: Arguments) -> None:
 
 
 def _image(options: Options) -> int:
-    from ml_pipeline.verbs.image import image
+    from ml_pipeline.operations.image import image
 
     return image(options.repo, options.name, revision=options.revision)
 

@@ -19,7 +19,7 @@ def _validate_arguments(arguments: Arguments) -> None:
 
 
 def _validate(options: Options) -> int:
-    from ml_pipeline.verbs.validate import validate
+    from ml_pipeline.operations.validate import validate
 
     return validate(options.repo, options.files, output=options.output)
 
@@ -40,7 +40,7 @@ def _check(arguments: Arguments) -> None:
 
 
 def _render(options: Options) -> int:
-    from ml_pipeline.verbs.render import render
+    from ml_pipeline.operations.render import render
 
     return render(options.repo, check=options.check, dry_run=options.dry_run, output=options.output)
 
@@ -63,7 +63,7 @@ def _base(arguments: Arguments) -> None:
 
 
 def _diff(options: Options) -> int:
-    from ml_pipeline.verbs.diff import diff
+    from ml_pipeline.operations.diff import diff
 
     return diff(options.repo, options.base, output=options.output)
 
@@ -79,7 +79,7 @@ def _cost_arguments(arguments: Arguments) -> None:
 
 
 def _cost(options: Options) -> int:
-    from ml_pipeline.verbs.cost import cost
+    from ml_pipeline.operations.cost import cost
 
     return cost(options.repo, accuracy=options.accuracy, output=options.output)
 
@@ -88,7 +88,7 @@ def _cost(options: Options) -> int:
 
 
 def _policy(options: Options) -> int:
-    from ml_pipeline.verbs.policy import policy
+    from ml_pipeline.operations.policy import policy
 
     return policy(options.repo, output=options.output)
 
@@ -115,7 +115,7 @@ def _review_arguments(arguments: Arguments) -> None:
 
 
 def _review(options: Options) -> int:
-    from ml_pipeline.verbs.review import Merge, review
+    from ml_pipeline.operations.review import Merge, review
 
     return review(
         options.repo,

@@ -34,8 +34,8 @@ def _status_arguments(arguments: Arguments) -> None:
 
 
 def _status(options: Options) -> int:
-    from ml_pipeline.verbs.status import status
-    from ml_pipeline.verbs.watch import watch
+    from ml_pipeline.operations.status import status
+    from ml_pipeline.operations.watch import watch
 
     reached = cluster_of(options)  # once: a watch asks the same API server again and again
 
@@ -103,8 +103,8 @@ def _count(text: str) -> int:
 
 
 def _runs(options: Options) -> int:
-    from ml_pipeline.rules.runs import Wanted
-    from ml_pipeline.verbs.runs import runs
+    from ml_pipeline.operations.runs import runs
+    from ml_pipeline.rules.identity.runs import Wanted
 
     wanted = Wanted(
         experiment=options.experiment,
@@ -134,7 +134,7 @@ def _compare_arguments(arguments: Arguments) -> None:
 
 
 def _compare(options: Options) -> int:
-    from ml_pipeline.verbs.provenance import compare
+    from ml_pipeline.operations.provenance import compare
 
     return compare(
         options.repo,
@@ -163,8 +163,8 @@ def _logs_arguments(arguments: Arguments) -> None:
 
 
 def _logs(options: Options) -> int:
-    from ml_pipeline.rules.logs import Asked
-    from ml_pipeline.verbs.logs import logs
+    from ml_pipeline.operations.logs import logs
+    from ml_pipeline.rules.diagnosis.logs import Asked
 
     return logs(
         options.repo,

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from ml_pipeline.commands import automation, check, look, serve, setup, train
 from ml_pipeline.commands.command import Command, Options
-from ml_pipeline.verbs import console
+from ml_pipeline.operations import console
 
 GROUPS = (train.GROUP, look.GROUP, serve.GROUP, check.GROUP, setup.GROUP, automation.GROUP)
 COMMANDS = {command.name: command for group in GROUPS for command in group.commands}
@@ -34,7 +34,7 @@ def parsed(arguments: Sequence[str] | None) -> Options:
 
 
 def parser() -> "Parser":
-    """Every command with its options; the verbs are imported only when they are called."""
+    """Every command with its options; the operations are imported only when they are called."""
     top = Parser(prog=PROGRAM, usage=f"{PROGRAM} [--repo DIR] COMMAND [OPTION ...]")
     shown = [
         top.add_argument("--repo", type=Path, default=Path(), metavar="DIR", help=_REPO),
@@ -109,7 +109,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, **about)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        from ml_pipeline.verbs.version import version
+        from ml_pipeline.operations.version import version
 
         parser.exit(version())
 

@@ -54,7 +54,7 @@ def _promote_arguments(arguments: Arguments) -> None:
 
 
 def _promote(options: Options) -> int:
-    from ml_pipeline.verbs.promote import Terms, promote
+    from ml_pipeline.operations.promote import Terms, promote
 
     given = {name: getattr(options, name) for name in _ROLLOUT}
     terms = Terms(
@@ -93,7 +93,7 @@ def _rollback_arguments(arguments: Arguments) -> None:
 
 
 def _rollback(options: Options) -> int:
-    from ml_pipeline.verbs.rollback import rollback
+    from ml_pipeline.operations.rollback import rollback
 
     return rollback(
         options.repo,
@@ -114,13 +114,13 @@ def _past_arguments(arguments: Arguments) -> None:
 
 
 def _why(options: Options) -> int:
-    from ml_pipeline.verbs.provenance import why
+    from ml_pipeline.operations.provenance import why
 
     return why(options.repo, options.model, environment=options.env, output=options.output)
 
 
 def _history(options: Options) -> int:
-    from ml_pipeline.verbs.provenance import history
+    from ml_pipeline.operations.provenance import history
 
     return history(options.repo, options.model, environment=options.env, output=options.output)
 

@@ -22,7 +22,7 @@ def _demo_arguments(arguments: Arguments) -> None:
 
 
 def _demo(options: Options) -> int:
-    from ml_pipeline.verbs.demo import demo
+    from ml_pipeline.operations.demo import demo
 
     return demo(options.repo, keep=options.keep)
 
@@ -35,13 +35,13 @@ def _up_arguments(arguments: Arguments) -> None:
 
 
 def _up(options: Options) -> int:
-    from ml_pipeline.verbs.up import up
+    from ml_pipeline.operations.up import up
 
     return up(options.repo, options.env)
 
 
 def _down(options: Options) -> int:
-    from ml_pipeline.verbs.up import down
+    from ml_pipeline.operations.up import down
 
     return down(options.repo)
 
@@ -61,7 +61,7 @@ def _init_arguments(arguments: Arguments) -> None:
 
 
 def _init(options: Options) -> int:
-    from ml_pipeline.verbs.init import init
+    from ml_pipeline.operations.init import init
 
     return init(
         options.repo,
@@ -84,7 +84,7 @@ def _bootstrap_arguments(arguments: Arguments) -> None:
 
 
 def _bootstrap(options: Options) -> int:
-    from ml_pipeline.verbs.bootstrap import bootstrap
+    from ml_pipeline.operations.bootstrap import bootstrap
 
     return bootstrap(options.repo, options.env, apply=options.apply, cluster=cluster_of(options))
 
@@ -104,7 +104,7 @@ def _bridge_arguments(arguments: Arguments) -> None:
 
 
 def _bridge(options: Options) -> int:
-    from ml_pipeline.verbs.bridge import bridge
+    from ml_pipeline.operations.bridge import bridge
 
     return bridge(options.repo, options.env, state=options.state, cluster=cluster_of(options))
 
@@ -118,7 +118,7 @@ def _completion_arguments(arguments: Arguments) -> None:
 
 def _completion(options: Options) -> int:
     from ml_pipeline.commands.parser import parser
-    from ml_pipeline.verbs.completion import completion
+    from ml_pipeline.operations.completion import completion
 
     program = parser()
     return completion(options.shell, program, program.complete_all())

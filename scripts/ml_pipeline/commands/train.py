@@ -25,7 +25,7 @@ def _new_arguments(arguments: Arguments) -> None:
 
 
 def _new(options: Options) -> int:
-    from ml_pipeline.verbs.new import new
+    from ml_pipeline.operations.new import new
 
     return new(options.repo, options.name, like=options.like, settings=tuple(options.set))
 
@@ -50,7 +50,7 @@ def _submit_arguments(arguments: Arguments) -> None:
 
 
 def _submit(options: Options) -> int:
-    from ml_pipeline.verbs.submit import submit
+    from ml_pipeline.operations.submit import submit
 
     return submit(
         options.repo,
@@ -75,7 +75,7 @@ def _withdraw_arguments(arguments: Arguments) -> None:
 
 
 def _withdraw(options: Options) -> int:
-    from ml_pipeline.verbs.withdraw import withdraw
+    from ml_pipeline.operations.withdraw import withdraw
 
     return withdraw(options.repo, options.what, environment=options.env, remote=options.remote)
 

@@ -1,0 +1,1 @@
+"""Git, the one way in: revisions, commits, checkouts."""

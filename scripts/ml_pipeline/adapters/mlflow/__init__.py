@@ -1,0 +1,1 @@
+"""MLflow: results of runs, and the registry that mirrors git."""

@@ -1,1 +1,0 @@
-"""Environments on Kubernetes: what their clusters show, read only."""

@@ -1,0 +1,1 @@
+"""Where manifests are applied, and what can be seen there."""

@@ -1,0 +1,1 @@
+"""The embedded environment: the rendered manifests as processes of one machine."""

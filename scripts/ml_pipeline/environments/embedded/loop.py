@@ -1,0 +1,31 @@
+"""The loop of everything that runs until it is told to stop: tick, survive what passes, stop the pods at the end."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ml_pipeline.environments.embedded.pods import Pods
+
+log = logging.getLogger("ml_pipeline.embedded")
+Passing = TypeVar("Passing", bound=Exception)
+TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
+
+
+def run_until_stopped(
+    tick: Callable[[], None], pods: Pods, passing: type[Passing], told: Callable[[Passing], str]
+) -> None:
+    """Call `tick` again and again until SIGTERM. An error of the kind `passing` is told with its repair, and the loop goes on."""
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.is_set():
+        try:
+            tick()
+        except passing as error:
+            log.error("%s", told(error))
+            time.sleep(STALLED_SECONDS)
+        time.sleep(TICK_SECONDS)
+    pods.stop_all(STOP_SECONDS)

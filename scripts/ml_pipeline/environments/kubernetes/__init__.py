@@ -1,0 +1,1 @@
+"""What a cluster shows: to `reconcile`, to `status`, to `logs`."""

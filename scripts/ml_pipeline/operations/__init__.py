@@ -1,0 +1,1 @@
+"""What commands, Python users and DAGs share."""

@@ -1,0 +1,1 @@
+"""What Kubernetes and Flux say, in one line with the repair."""

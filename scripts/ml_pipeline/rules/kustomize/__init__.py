@@ -1,0 +1,1 @@
+"""From overlays to objects: which files Kustomize reads, and its build in this process."""

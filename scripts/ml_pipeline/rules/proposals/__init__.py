@@ -1,0 +1,1 @@
+"""What a person's command commits: promotions and the way back."""

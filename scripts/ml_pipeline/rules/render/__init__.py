@@ -1,0 +1,1 @@
+"""From documents to overlays: training, serving, platform, flux."""

@@ -1,0 +1,1 @@
+"""What is said before a merge: faults, policies, consequences, differences, the comment."""

@@ -1,0 +1,1 @@
+"""How a rollout goes on: gates, latencies, decisions, steps."""

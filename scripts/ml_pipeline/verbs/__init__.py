@@ -1,1 +1,0 @@
-"""One module for each command: plain arguments in, exit code out."""
