@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from ml_pipeline.adapters.kubernetes import Cluster
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.rules.render.drift import applied, drift
+from ml_pipeline.rules.render.drift import drift
 
 from tests.support.api_server import ApiServer, serve
 

@@ -4,10 +4,10 @@ import pytest
 from ml_pipeline import PipelineClient
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render.drift import Changes
-from ml_pipeline.rules.render.serving import state
+from ml_pipeline.rules.identity.served import state
 
 from tests.conftest import REPOSITORY, git
 from tests.support.simulate import settle

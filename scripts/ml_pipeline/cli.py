@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_pipeline.commands.parser import COMMANDS, parsed
+from ml_pipeline.commands.groups import COMMANDS
+from ml_pipeline.commands.parser import parsed
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.operations import console
 

@@ -15,12 +15,13 @@ from ml_pipeline.documents.schemas import editor_comment
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.layout import SHORT
 from ml_pipeline.operations.promote import Terms, promote, steps_from
 from ml_pipeline.operations.submit import Draft, Existing, existing, read_experiment, submit_draft
 from ml_pipeline.operations.workspace import Workspace, open_workspace
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity, digest_of
+from ml_pipeline.rules.identity.awaited import asked_run, settled_by
+from ml_pipeline.rules.identity.hashes import data_identity, digest_of
 from ml_pipeline.rules.money.prices import pool_for
-from ml_pipeline.rules.render.training import asked_run, settled_by
 
 POLL_SECONDS = 0.5
 ORIGIN = "submit_training"  # where faults of its arguments are

@@ -4,7 +4,8 @@ from ml_pipeline.documents.fields import API_VERSION
 from ml_pipeline.documents.receipts import DataVersion
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.documents.writer import to_document
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity
+from ml_pipeline.layout import SHORT
+from ml_pipeline.rules.identity.hashes import data_identity
 
 from tests.cluster.team import Team
 from tests.conftest import FIXTURES, folder

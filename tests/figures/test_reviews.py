@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.cli import main
-from ml_pipeline.rules.render.drift import Changes
+from ml_pipeline.documents.changes import Changes
 
 from tests.conftest import git
 from tests.support.many import many, valid_tree, varied

@@ -6,11 +6,11 @@ import time
 import pytest
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.environments.embedded.observe import Observer
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.operations.reconcile import one_pass, open_eyes
 from ml_pipeline.operations.up import open_origin
-from ml_pipeline.rules.render.drift import Changes
 
 from tests.conftest import git
 from tests.support.many import many

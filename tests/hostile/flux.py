@@ -9,9 +9,9 @@ import yaml
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.kustomize import Overlays, build
 from ml_pipeline.adapters.processes import ProgramError
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.rules.kustomize.objects import parse_built
-from ml_pipeline.rules.render.drift import Changes
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 PARTS = ("flux", "platform", "serving", "training")

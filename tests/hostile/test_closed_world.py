@@ -11,11 +11,12 @@ from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.revisions import Comparison
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import Changes
+from ml_pipeline.documents.changes import applied as with_changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.operations.diff import builds_of, changed_objects
-from ml_pipeline.rules.render.drift import Changes, drift
-from ml_pipeline.rules.render.drift import applied as with_changes
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.closed_world import own_faults, own_places, place_faults
 from ml_pipeline.rules.review.faults import check_all, checked
 from ml_pipeline.rules.review.plain_files import refuse_special

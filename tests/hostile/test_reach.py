@@ -5,9 +5,9 @@ import random
 
 import pytest
 from ml_pipeline.adapters.git.revisions import Comparison
+from ml_pipeline.documents.changes import applied as with_changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.operations import review
-from ml_pipeline.rules.render.drift import applied as with_changes
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.reach import reach_of
 from ml_pipeline.rules.review.comment import comment

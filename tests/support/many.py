@@ -2,10 +2,12 @@
 
 import yaml
 from hypothesis import strategies as st
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.experiment import BUNDLED
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity, digest_of
-from ml_pipeline.rules.render.drift import applied, drift
+from ml_pipeline.layout import SHORT
+from ml_pipeline.rules.identity.hashes import data_identity, digest_of
+from ml_pipeline.rules.render.drift import drift
 
 from tests.conftest import FIXTURES, REPOSITORY, folder
 

@@ -5,6 +5,7 @@ import json
 import re
 
 from ml_pipeline.adapters.metrics import Counters
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.results import Finished, Word
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.observe import Observer, failed_jobs, served
@@ -13,8 +14,7 @@ from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.render.drift import applied
-from ml_pipeline.rules.render.serving import state
+from ml_pipeline.rules.identity.served import state
 from ml_pipeline.rules.rollout.latency import Latency
 
 PREPARED = {

@@ -6,9 +6,9 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import ROOTS
-from ml_pipeline.rules.render.drift import Changes
 from ml_pipeline.rules.review.plain_files import READ, refuse_special
 
 _NO_FILE = "000000"

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ml_pipeline.commands import automation, check, look, serve, setup, train
 from ml_pipeline.commands.command import Command, Options
+from ml_pipeline.commands.groups import COMMANDS, GROUPS
 from ml_pipeline.operations import console
 
-GROUPS = (train.GROUP, look.GROUP, serve.GROUP, check.GROUP, setup.GROUP, automation.GROUP)
-COMMANDS = {command.name: command for group in GROUPS for command in group.commands}
 PROGRAM = "ml-pipeline"
 _REPO = "folder of the checkout to work in, or a folder of it (default: this folder)"
 _HEAD = "Experiments and promotions are YAML files in git; git revert rolls back."

@@ -20,7 +20,6 @@ from ml_pipeline.documents.escape import without_credentials
 
 ApiVersion = Literal["ml-pipeline/v1"]
 API_VERSION: ApiVersion = "ml-pipeline/v1"
-SHORT = 10  # digits of an identity in the names of files, folders and Jobs
 LINE = 500  # most characters of a text in a document
 
 _SLUG = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ml_pipeline import layout
 from ml_pipeline.documents.canonical import Location
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.escape import has_credentials, shown, without_credentials
@@ -22,16 +23,15 @@ from ml_pipeline.documents.unreadable import glued
 Part = TypeVar("Part", bound=BaseModel)
 Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
 
-_NAME = r"[^/]+"
 _MOST_ITEMS = 10_000  # the columns of prepared data
 _MOST_FAULTS = 100  # of one file: a list that is wrong throughout would be told item by item
 KINDS: tuple[tuple[re.Pattern[str], type[Document]], ...] = (
-    (re.compile(rf"experiments/{_NAME}/experiment\.yaml"), Experiment),
-    (re.compile(rf"experiments/{_NAME}/data/{_NAME}\.yaml"), DataVersion),
-    (re.compile(rf"experiments/{_NAME}/runs/{_NAME}\.yaml"), Run),
-    (re.compile(rf"environments/{_NAME}/environment\.yaml"), Environment),
-    (re.compile(rf"environments/{_NAME}/promotions/{_NAME}\.yaml"), Promotion),
-    (re.compile(rf"environments/{_NAME}/verdicts/{_NAME}/{_NAME}\.yaml"), Verdict),
+    (layout.EXPERIMENT, Experiment),
+    (layout.DATA, DataVersion),
+    (layout.RUN, Run),
+    (layout.ENVIRONMENT, Environment),
+    (layout.PROMOTION, Promotion),
+    (layout.VERDICT, Verdict),
 )
 
 _RULES = {

@@ -13,11 +13,11 @@ from typing import TypeVar
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
-from ml_pipeline.documents.fields import SHORT
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of, read
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.source import Source, parse
+from ml_pipeline.layout import SHORT, is_generated, owner_of, stem_of
 
 Files = Mapping[str, bytes]
 ROOTS = ("experiments", "environments", "base")
@@ -89,7 +89,7 @@ class Receipts(Mapping[str, Receipt]):
         found: Receipts[Receipt] = Receipts((), document)
         found._by_short = dict(self._by_short)
         for path in gone:
-            short: str = _stem(path)
+            short: str = stem_of(path)
             kept = tuple(other for other in found._by_short.pop(short, ()) if other != path)
             if kept:
                 found._by_short[short] = kept
@@ -98,7 +98,7 @@ class Receipts(Mapping[str, Receipt]):
         return found
 
     def _add(self, path: str) -> None:
-        short: str = _stem(path)
+        short: str = stem_of(path)
         self._by_short[short] = (*self._by_short.get(short, ()), path)
 
     def has(self, short: str) -> bool:
@@ -227,20 +227,18 @@ class Snapshot:
     @cached_property
     def experiments(self) -> Documents[str, Experiment]:
         """Experiments by folder name, in the order of names."""
-        return Documents({path.split("/")[1]: path for path in self._of(Experiment)}, self.document)
+        return Documents({owner_of(path): path for path in self._of(Experiment)}, self.document)
 
     @cached_property
     def environments(self) -> Documents[str, Environment]:
         """Environments by folder name."""
-        return Documents(
-            {path.split("/")[1]: path for path in self._of(Environment)}, self.document
-        )
+        return Documents({owner_of(path): path for path in self._of(Environment)}, self.document)
 
     @cached_property
     def promotions(self) -> Documents[tuple[str, str], Promotion]:
         """Promotions by environment and model."""
         return Documents(
-            {(path.split("/")[1], _stem(path)): path for path in self._of(Promotion)}, self.document
+            {(owner_of(path), stem_of(path)): path for path in self._of(Promotion)}, self.document
         )
 
     @cached_property
@@ -257,14 +255,14 @@ class Snapshot:
     def runs_by_reference(self) -> Documents[str, Run]:
         """Receipts of runs by `experiment/id`, as promotions name them."""
         return Documents(
-            {f"{path.split('/')[1]}/{_stem(path)}": path for path in self._of(Run)}, self.document
+            {f"{owner_of(path)}/{stem_of(path)}": path for path in self._of(Run)}, self.document
         )
 
     @cached_property
     def verdicts(self) -> Documents[tuple[str, str], Verdict]:
         """Verdicts by environment and rollout id."""
         return Documents(
-            {(path.split("/")[1], _stem(path)): path for path in self._of(Verdict)}, self.document
+            {(owner_of(path), stem_of(path)): path for path in self._of(Verdict)}, self.document
         )
 
     def _of(self, kind: type[Document]) -> list[str]:
@@ -281,16 +279,6 @@ _VIEWS: dict[str, type[Document]] = {
     "runs_by_reference": Run,
     "verdicts": Verdict,
 }
-
-
-def is_generated(path: str) -> bool:
-    """Whether a file is rendered from documents and so not itself a document."""
-    parts = path.split("/", 3)
-    return (
-        len(parts) > 2
-        and parts[0] == "environments"
-        and parts[2] in ("training", "serving", "rollouts", "platform", "flux")
-    )
 
 
 def is_listed(path: str) -> bool:
@@ -310,7 +298,3 @@ def load_snapshot(files: Files) -> Snapshot:
     snapshot = Snapshot(files)
     snapshot.read_all()
     return snapshot
-
-
-def _stem(path: str) -> str:
-    return path.rpartition("/")[2].removesuffix(".yaml")

@@ -24,12 +24,13 @@ from ml_pipeline.environments.embedded.logs import (
 from ml_pipeline.environments.embedded.observe import find_state
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes.logs import JobLogs
+from ml_pipeline.layout import SHORT
 from ml_pipeline.operations import console
 from ml_pipeline.operations.workspace import ORIGIN, open_branch, runtime_of
 from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity
+from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.render.overlays import LABEL_DATA
-from ml_pipeline.rules.render.training import pending
 
 FOLLOW_SECONDS = 0.2
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.edit import Setting
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
@@ -12,7 +13,6 @@ from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_commented
 from ml_pipeline.operations import console
 from ml_pipeline.operations.submit import read_experiment
-from ml_pipeline.rules.render.drift import Changes, applied
 from ml_pipeline.rules.review.faults import check
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git.repository import AUTOMATION, Repository
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.source import Source
+from ml_pipeline.layout import promotion_path
 from ml_pipeline.operations import console
 from ml_pipeline.operations.cost import left, this_month
 from ml_pipeline.operations.workspace import Workspace, open_workspace
@@ -20,8 +22,7 @@ from ml_pipeline.rules.money.budgets import over_budget as over_budget_faults
 from ml_pipeline.rules.money.estimates import History
 from ml_pipeline.rules.proposals.promotion import Asked, Proposal, promotion_changes
 from ml_pipeline.rules.proposals.rollback import promoted
-from ml_pipeline.rules.render.drift import Changes, applied
-from ml_pipeline.rules.render.serving import opened_rollouts, promotion_path
+from ml_pipeline.rules.render.serving import opened_rollouts
 
 
 @dataclass(frozen=True)

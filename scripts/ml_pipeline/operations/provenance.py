@@ -11,17 +11,12 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.layout import promotion_path, rollout_path, rollouts_folder
 from ml_pipeline.operations import console
 from ml_pipeline.operations.status import model_status
 from ml_pipeline.operations.workspace import Workspace, open_branch
 from ml_pipeline.rules.identity.runs import matching_runs, ordered, record_of
-from ml_pipeline.rules.render.serving import (
-    Serving,
-    promotion_path,
-    rollout_path,
-    rollouts_folder,
-    state,
-)
+from ml_pipeline.rules.identity.served import Serving, state
 
 Facts = dict[str, Any]
 

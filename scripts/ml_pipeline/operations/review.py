@@ -13,6 +13,7 @@ from ml_pipeline.adapters.git.revisions import Comparison, Revisions
 from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.layout import experiments_of, is_automations, own_place
 from ml_pipeline.operations import console
 from ml_pipeline.operations.cost import advice_lines, hints_for, left, this_month
 from ml_pipeline.operations.diff import (
@@ -31,12 +32,12 @@ from ml_pipeline.rules.money.estimates import History
 from ml_pipeline.rules.money.waiting import Waiting
 from ml_pipeline.rules.render.drift import drift_within
 from ml_pipeline.rules.render.reach import Reach, reach_of
-from ml_pipeline.rules.review.closed_world import own_place, place_faults
+from ml_pipeline.rules.review.closed_world import place_faults
 from ml_pipeline.rules.review.comment import Check, comment
-from ml_pipeline.rules.review.consequences import Consequence, gates, in_order, names_of
+from ml_pipeline.rules.review.consequences import Consequence, gates, in_order
 from ml_pipeline.rules.review.diff import ObjectChange
 from ml_pipeline.rules.review.faults import check_all
-from ml_pipeline.rules.review.two_pens import hand_written, is_automations
+from ml_pipeline.rules.review.two_pens import hand_written
 
 _PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
 _STALE = "is stale; run `ml-pipeline render` and commit what it writes"
@@ -102,7 +103,7 @@ class _Sides:
         reach, waiting = reach_of(compared.changed, code=compared.code_differs), Waiting(after)
         past = Waiting(before)
         if not reach.everything:
-            past = Waiting(before, waiting, names_of(compared.changed))
+            past = Waiting(before, waiting, experiments_of(compared.changed))
         return cls(before, after, past, waiting, reach)
 
 

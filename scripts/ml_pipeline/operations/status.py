@@ -13,6 +13,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.observe import find_state, served
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes.status import look
+from ml_pipeline.layout import verdict_path
 from ml_pipeline.operations import console
 from ml_pipeline.operations.bridge import bridge_folder
 from ml_pipeline.operations.reconcile import held_on, read_held, unsettled
@@ -22,7 +23,6 @@ from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.diagnosis.pods import data_users, of_experiments
 from ml_pipeline.rules.identity.settled import without_jobs
 from ml_pipeline.rules.render.overlays import LABEL_DATA
-from ml_pipeline.rules.render.serving import verdict_path
 from ml_pipeline.rules.review.plain_files import READ
 from ml_pipeline.rules.rollout.steps import Progress, progress
 

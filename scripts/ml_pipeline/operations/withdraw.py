@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ml_pipeline.adapters.mlflow.tracking import RefusedError, Tracking
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Promotion
@@ -15,7 +16,6 @@ from ml_pipeline.operations import console
 from ml_pipeline.operations.registry import login, tracking_uri
 from ml_pipeline.operations.workspace import open_branch
 from ml_pipeline.rules.automation.branch import name_of
-from ml_pipeline.rules.render.drift import Changes
 
 _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
 _ID = re.compile(r"(?:data[-/])?([0-9a-f]{10})")

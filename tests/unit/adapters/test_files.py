@@ -2,8 +2,8 @@ import os
 
 import pytest
 from ml_pipeline.adapters.files import read_plain, scanned, write_changes, write_whole
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.rules.render.drift import Changes
 
 
 @pytest.fixture

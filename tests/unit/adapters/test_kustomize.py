@@ -8,9 +8,10 @@ import yaml
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.kustomize import build, build_objects
 from ml_pipeline.adapters.processes import ProgramError
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.render.drift import Changes, applied, drift
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.seldon import webhook_faults
 
 from tests.conftest import REPOSITORY, folder

@@ -3,7 +3,8 @@ import re
 import shlex
 
 import pytest
-from ml_pipeline.commands.parser import COMMANDS, GROUPS, Parser, parsed, parser
+from ml_pipeline.commands.groups import COMMANDS, GROUPS
+from ml_pipeline.commands.parser import Parser, parsed, parser
 
 from tests.conftest import REPOSITORY
 

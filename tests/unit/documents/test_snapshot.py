@@ -1,6 +1,7 @@
 import pytest
 from ml_pipeline.documents.faults import InvalidDocumentsError
-from ml_pipeline.documents.snapshot import Snapshot, is_generated, load_snapshot
+from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.layout import is_generated
 
 
 def test_documents_are_found_by_what_they_are(snapshot):

@@ -1,6 +1,7 @@
 import pytest
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.environments.embedded.state import State
@@ -9,8 +10,7 @@ from ml_pipeline.operations.up import open_origin
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.runs import find_run
-from ml_pipeline.rules.render.drift import Changes
-from ml_pipeline.rules.render.serving import state
+from ml_pipeline.rules.identity.served import state
 
 from tests.conftest import git
 from tests.support.simulate import serving_status

@@ -7,11 +7,12 @@ import pytest
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.render.drift import Changes, drift
-from ml_pipeline.rules.render.serving import Serving, state
+from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.render.drift import drift
 
 from tests.conftest import git
 from tests.support.simulate import serving_status, settle

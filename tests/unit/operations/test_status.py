@@ -14,14 +14,15 @@ from ml_pipeline.adapters.kubernetes import (
     SELDON_DEPLOYMENTS,
 )
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.layout import SHORT
 from ml_pipeline.operations import status as status_verb
 from ml_pipeline.operations.up import open_origin
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity
-from ml_pipeline.rules.render.drift import Changes
+from ml_pipeline.rules.identity.hashes import data_identity
 
 from tests.conftest import git
 from tests.support.simulate import moved, serving_status

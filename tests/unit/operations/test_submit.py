@@ -4,11 +4,12 @@ import pytest
 from ml_pipeline.adapters.git.code import digest_at, digest_of_tree
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.operations.up import open_origin
 from ml_pipeline.rules.identity.settled import settling, told
-from ml_pipeline.rules.render.drift import Changes, drift
+from ml_pipeline.rules.render.drift import drift
 
 from tests.conftest import git
 from tests.support.simulate import settle

@@ -14,8 +14,8 @@ from typing import Any
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.access import GitAccess, explained
 from ml_pipeline.adapters.git.revisions import Revisions
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import ConflictError, PipelineError
-from ml_pipeline.rules.render.drift import Changes
 
 AUTOMATION = ("ml-pipeline", "ml-pipeline@users.noreply.github.com")
 # The branch has moved, or moves just now. Whatever else a server says to a push, such as a protected branch, stays as it is.

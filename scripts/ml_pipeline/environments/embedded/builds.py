@@ -12,9 +12,10 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.layout import rollouts_folder
 from ml_pipeline.rules.identity.hashes import digest_of
 from ml_pipeline.rules.kustomize.objects import Object
-from ml_pipeline.rules.render.serving import RUN, TARGET, rollouts_folder
+from ml_pipeline.rules.render.serving import RUN, TARGET
 
 Objects = list[Object]
 AT_ONCE = 2

@@ -9,8 +9,8 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.receipts import DataVersion, Run, Stored
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.rules.identity.awaited import settled_by
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.render.training import settled_by
 
 
 def lacking(state: State, snapshot: Snapshot, environment: str) -> list[str]:

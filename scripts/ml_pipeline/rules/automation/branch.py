@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
@@ -15,18 +16,13 @@ from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.documents.source import Special
+from ml_pipeline.layout import SHORT, job_folder, promotion_path, rollouts_folder, verdict_path
 from ml_pipeline.rules.automation.observed import Hold
-from ml_pipeline.rules.identity.hashes import (
-    SHORT,
-    data_identity,
-    rollout_id,
-    run_identity,
-    run_inputs,
-)
-from ml_pipeline.rules.render.drift import Changes
-from ml_pipeline.rules.render.overlays import Bases, job_folder
-from ml_pipeline.rules.render.serving import promotion_path, rollouts_folder, state, verdict_path
-from ml_pipeline.rules.render.training import pending, training_overlays
+from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.identity.hashes import data_identity, rollout_id, run_identity, run_inputs
+from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.render.overlays import Bases
+from ml_pipeline.rules.render.training import training_overlays
 from ml_pipeline.rules.review.faults import check
 
 # The identity in a receipt that is no document any more, as automation writes it.

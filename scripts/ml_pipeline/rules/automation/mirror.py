@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.identity.served import stable_run, state
 from ml_pipeline.rules.render.platform import model_uri
-from ml_pipeline.rules.render.serving import stable_run, state
 
 # MLflow's own names: the text on top of a run's page, and the commit that its table of runs shows.
 NOTE, GIT_COMMIT = "mlflow.note.content", "mlflow.source.git.commit"

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_pipeline.documents.results import Finished
-from ml_pipeline.rules.render.drift import Changes
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,3 @@ class Observed:
     asked: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
     held: tuple[Hold, ...] = ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One commit."""
-
-    changes: Changes
-    subject: str
-    reason: str
-
-    @property
-    def message(self) -> str:
-        """Commit message: subject, blank line, reason."""
-        return f"{self.subject}\n\n{self.reason}\n"

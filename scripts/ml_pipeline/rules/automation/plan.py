@@ -10,19 +10,19 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
+from ml_pipeline.documents.changes import Changes, Step
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.fields import one_line
 from ml_pipeline.documents.reader import kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.automation.branch import Branch, is_of_a_job, short_of
-from ml_pipeline.rules.automation.observed import Hold, Observed, Step
+from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.settle import Settled, settle
-from ml_pipeline.rules.identity.hashes import SHORT
+from ml_pipeline.rules.identity.awaited import pending
 from ml_pipeline.rules.money.estimates import History
-from ml_pipeline.rules.render.drift import Changes
 from ml_pipeline.rules.render.serving import opened_rollouts
-from ml_pipeline.rules.render.training import pending
 from ml_pipeline.rules.review.faults import check
 from ml_pipeline.rules.rollout.steps import rollout_step
 

@@ -31,11 +31,12 @@ from ml_pipeline.documents.results import (
 )
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
+from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.automation.observed import Observed
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity, run_identity
+from ml_pipeline.rules.identity.awaited import asked_inputs
+from ml_pipeline.rules.identity.hashes import data_identity, run_identity
 from ml_pipeline.rules.money.estimates import History, priced
 from ml_pipeline.rules.money.prices import run_cost
-from ml_pipeline.rules.render.training import asked_inputs
 from ml_pipeline.rules.rollout.gates import failures, judge
 
 Receipt = TypeVar("Receipt", DataVersion, Run)

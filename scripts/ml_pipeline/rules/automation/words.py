@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from ml_pipeline.documents.fields import one_line
 from ml_pipeline.documents.results import Finished, TrainingResult, Word, read_result, read_word
+from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.automation.observed import Hold
-from ml_pipeline.rules.identity.hashes import SHORT
 
 _TO_THE_MINUTE = 16
 # Characters of a line, and of what is wrong, so that the way out has room.

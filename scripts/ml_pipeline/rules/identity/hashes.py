@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from ml_pipeline.documents.experiment import Dataset, Experiment
-from ml_pipeline.documents.fields import SHORT as SHORT
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import Identity
+from ml_pipeline.layout import SHORT
 
 ENTRY_POINT = "python -m trainer"
 

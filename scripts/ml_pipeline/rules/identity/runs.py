@@ -10,8 +10,9 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity
-from ml_pipeline.rules.render.training import asked_run, pending
+from ml_pipeline.layout import SHORT
+from ml_pipeline.rules.identity.awaited import asked_run, pending
+from ml_pipeline.rules.identity.hashes import data_identity
 
 PENDING, SUCCEEDED, FAILED = "pending", "succeeded", "failed"
 OUTCOMES = (SUCCEEDED, FAILED, PENDING)

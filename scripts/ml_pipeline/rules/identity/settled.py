@@ -3,8 +3,8 @@
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.rules.identity.awaited import settled_by
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.render.training import settled_by
 
 
 def settling(snapshot: Snapshot, experiment: Experiment) -> Run | DataVersion | None:

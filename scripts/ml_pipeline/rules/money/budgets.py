@@ -9,10 +9,10 @@ from ml_pipeline.documents.fields import memory_bytes
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.identity.hashes import data_identity
+from ml_pipeline.rules.identity.served import state
 from ml_pipeline.rules.money.estimates import ENOUGH, History, Price, priced
 from ml_pipeline.rules.money.prices import hourly, is_spot, money, month_cost, pool_for
 from ml_pipeline.rules.money.waiting import Waiting
-from ml_pipeline.rules.render.serving import state
 
 _ROOM = 1.3  # how much more memory than any like run has used is asked for
 _WORTH_SAYING = 0.005

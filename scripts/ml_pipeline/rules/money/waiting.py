@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Self
 
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.identity.hashes import SHORT
+from ml_pipeline.layout import SHORT
+from ml_pipeline.rules.identity.awaited import pending
 from ml_pipeline.rules.money.estimates import History, Price, priced
-from ml_pipeline.rules.render.training import pending
 
 
 class Waiting:

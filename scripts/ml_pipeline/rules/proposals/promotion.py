@@ -4,22 +4,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import count
 
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.fields import API_VERSION
 from ml_pipeline.documents.promotion import Promotion, Resources, Rollout
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
+from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.identity.hashes import rollout_id
-from ml_pipeline.rules.render.drift import Changes, applied
-from ml_pipeline.rules.render.serving import (
-    Serving,
-    first_step,
-    has_trace,
-    promotion_path,
-    serving_overlay,
-    stable_run,
-    state,
-)
+from ml_pipeline.rules.identity.served import Serving, first_step, has_trace, stable_run, state
+from ml_pipeline.rules.render.serving import serving_overlay
 from ml_pipeline.rules.review.faults import checked
 
 

@@ -7,13 +7,14 @@ what it did.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.identity.hashes import rollout_id
-from ml_pipeline.rules.render.drift import Changes, applied
-from ml_pipeline.rules.render.serving import promotion_path, serving_overlay
+from ml_pipeline.rules.render.serving import serving_overlay
 
 
 @dataclass(frozen=True)

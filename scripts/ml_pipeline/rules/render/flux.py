@@ -9,7 +9,7 @@ from typing import Any
 from ml_pipeline.documents.environment import Environment, GitSource
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.rules.identity.hashes import SHORT
+from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.render.overlays import in_namespace, kustomization_file, operation, patch
 from ml_pipeline.rules.render.platform import cluster_wide, policies_overlay
 

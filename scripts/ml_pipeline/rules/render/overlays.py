@@ -1,8 +1,6 @@
 """What overlays share: where they stand, what they build on, and how a Job gets its name."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -13,16 +11,14 @@ from ml_pipeline.documents.nodes import RefusedYamlError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Special, load_plain
 from ml_pipeline.documents.writer import to_marked_yaml, to_yaml
-from ml_pipeline.rules.identity.hashes import SHORT, digest_of
+from ml_pipeline.layout import SHORT
+from ml_pipeline.rules.identity.hashes import digest_of
 
 GPU_RESOURCE = {"gpu-shared": "nvidia.com/gpu.shared", "gpu-mig": "nvidia.com/mig-1g.10gb"}
 LABEL_EXPERIMENT, LABEL_RUN, LABEL_DATA = (
     "ml-pipeline/experiment",
     "ml-pipeline/run",
     "ml-pipeline/data",
-)
-_JOB_FOLDER = re.compile(
-    rf"(environments/[^/]+/training/([a-z0-9-]+)-([0-9a-f]{{{SHORT}}}))-[0-9a-f]{{{SHORT}}}"
 )
 # What MLflow's client logs in with.
 LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
@@ -38,32 +34,6 @@ _WORKERS_FIND_THEIR_JOB = {
         },
     ],
 }
-
-
-@dataclass(frozen=True)
-class JobFolder:
-    """Folder of a Job's overlay, `<stem>-<hash of the Pod template>`, where the stem ends with what it makes.
-
-    `maker` is the experiment, or `data`, which an experiment may be called too: `rules/render/training.py` tells them apart.
-    """
-
-    path: str
-    stem: str
-    maker: str
-    short: str
-
-
-def job_folder(path: str) -> JobFolder | None:
-    """The folder as one of a Job's overlay, None where it is none."""
-    match = _JOB_FOLDER.fullmatch(path)
-    return JobFolder(path, *match.groups()) if match else None
-
-
-def job_folders(files: Files) -> dict[str, JobFolder]:
-    """Folders of Jobs' overlays by the short identity of what each makes."""
-    paths = (path.rpartition("/") for path in files)
-    found = (job_folder(path) for path, _, name in paths if name == "kustomization.yaml")
-    return {folder.short: folder for folder in found if folder}
 
 
 class Bases:

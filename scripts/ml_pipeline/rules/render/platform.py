@@ -11,6 +11,7 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.layout import OWN, POLICIES
 from ml_pipeline.rules.render.overlays import (
     in_namespace,
     kustomization_file,
@@ -19,11 +20,9 @@ from ml_pipeline.rules.render.overlays import (
     patch,
 )
 
-POLICIES = "base/platform/policies/"
 _BASE = "../../../../base/platform"
 _RENDERED = ("cluster", "serving", "training")
 GUARD = "platform-stays-inside"
-OWN = ("secrets", "team")
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
 _ACCOUNTS = {"training": "trainer", "serving": "predictor"}
 

@@ -19,8 +19,7 @@ from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.render.overlays import job_folder
-from ml_pipeline.rules.review.two_pens import is_automations
+from ml_pipeline.layout import is_automations, job_folder
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,15 @@
 promotion names that rollout as its target and to nothing else.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
-
-import yaml
+from typing import Any
 
 from ml_pipeline.documents.environment import Environment
-from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.documents.source import load_plain
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.layout import rollout_path, rollouts_folder
 from ml_pipeline.rules.identity.hashes import rollout_id
+from ml_pipeline.rules.identity.served import Serving, Weights, first_step
 from ml_pipeline.rules.render.overlays import in_namespace, resources
 from ml_pipeline.rules.render.platform import model_uri, pod_identity
 
@@ -32,37 +29,6 @@ _BUDGET_IS_OF_THE_MODEL = {
         }
     ],
 }
-
-Weights = dict[str, int]
-
-
-@dataclass(frozen=True)
-class Serving:
-    """What a model serves at one revision: the rollout, the declared weights by run, and whether a verdict ended it."""
-
-    environment: str
-    model: str
-    rollout: str
-    promotion: Promotion
-    weights: Weights
-    ended: bool
-
-    @property
-    def share(self) -> int:
-        """Percent of the traffic that the promoted run has."""
-        return self.weights.get(self.promotion.run, 0)
-
-    @property
-    def standing(self) -> Literal["serves", "runs", "stopped"]:
-        """Whether the promoted run serves alone, is on its way there, or was taken out and stays so."""
-        if self.weights == {self.promotion.run: 100}:
-            return "serves"
-        return "stopped" if self.ended or not self.share else "runs"
-
-    @property
-    def step(self) -> int:
-        """Number of the step that the rollout has reached, from 1; 0 where its run was taken out."""
-        return sum(percent <= self.share for percent in self.promotion.rollout.steps)
 
 
 def serving_overlays(snapshot: Snapshot) -> dict[str, bytes]:
@@ -97,44 +63,6 @@ def serving_overlay(snapshot: Snapshot, name: str, model: str) -> dict[str, byte
     }
 
 
-def first_step(promotion: Promotion) -> Weights:
-    """Weights with which a promotion begins: all of it where nothing served before, else the first step."""
-    first = promotion.rollout.steps[0]
-    if promotion.baseline is None or first == 100:
-        return {promotion.run: 100}
-    return {promotion.baseline: 100 - first, promotion.run: first}
-
-
-def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
-    """What a model serves, None where it is not promoted.
-
-    Raises:
-        InvalidDocumentsError: automation's file for its rollout does not fit it.
-    """
-    promotion = snapshot.promotions.get((environment, model))
-    if promotion is None:
-        return None
-    target = rollout_id(environment, promotion)
-    raw = snapshot.files.get(rollout_path(environment, model, target))
-    first = first_step(promotion)
-    try:
-        weights = first if raw is None else patched(first, load_plain(raw))
-    except (ValueError, yaml.YAMLError) as error:
-        text = f"does not fit promotions/{model}.yaml; restore it from git"
-        raise InvalidDocumentsError(
-            [Fault(rollout_path(environment, model, target), 1, "", text)]
-        ) from error
-    ended = (environment, target) in snapshot.verdicts or weights == {promotion.run: 100}
-    return Serving(environment, model, target, promotion, weights, ended)
-
-
-def stable_run(serving: Serving) -> str:
-    """The run that a next promotion replaces: the one that holds the traffic, the old one while that is undecided."""
-    if len(serving.weights) == 1:
-        return next(iter(serving.weights))
-    return serving.promotion.baseline or serving.promotion.run
-
-
 def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dict[str, bytes]:
     """Automation's files after it has set these weights for the rollout."""
     patch = weights_patch(first_step(serving.promotion), weights)
@@ -159,33 +87,6 @@ def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
     }
 
 
-def has_trace(snapshot: Snapshot, environment: str, promotion: Promotion) -> bool:
-    """Whether automation has moved or ended the rollout of such a promotion, now or in the past."""
-    target = rollout_id(environment, promotion)
-    moved = rollout_path(environment, promotion.model, target) in snapshot.files
-    return moved or (environment, target) in snapshot.verdicts
-
-
-def promotion_path(environment: str, model: str) -> str:
-    """Where a person says which run serves a model."""
-    return f"environments/{environment}/promotions/{model}.yaml"
-
-
-def rollout_path(environment: str, model: str, target: str) -> str:
-    """Where automation keeps the weights that it has reached for one rollout."""
-    return f"{rollouts_folder(environment, model)}{target}.yaml"
-
-
-def rollouts_folder(environment: str, model: str) -> str:
-    """Where automation keeps all that it has reached for a model, with a slash at the end."""
-    return f"environments/{environment}/rollouts/{model}/"
-
-
-def verdict_path(environment: str, model: str, target: str) -> str:
-    """Where automation says why a rollout has ended."""
-    return f"environments/{environment}/verdicts/{model}/{target}.yaml"
-
-
 def weights_patch(first: Weights, weights: Weights) -> list[dict[str, Any]]:
     """The JSON patch from the predictors of the first step to these weights: weights alone, so that whatever else a
     person changes in the promotion or the environment takes effect."""
@@ -198,25 +99,6 @@ def weights_patch(first: Weights, weights: Weights) -> list[dict[str, Any]]:
         {"op": "replace", "path": f"/spec/predictors/{n}/traffic", "value": weights[run]}
         for n, run in enumerate(kept)
     ]
-
-
-def patched(first: Weights, patch: list[dict[str, Any]]) -> Weights:
-    """The weights after such a patch.
-
-    Raises:
-        ValueError: it is none, or not one for these runs.
-    """
-    runs, weights = list(first), dict(first)
-    try:
-        for operation in patch:
-            number = int(operation["path"].split("/")[3])
-            if operation["op"] == "remove":
-                del weights[runs.pop(number)]
-            else:
-                weights[runs[number]] = operation["value"]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError("is not what automation writes") from error
-    return weights
 
 
 def predictors(

@@ -4,13 +4,13 @@ People's own places are `platform/secrets/` and `platform/team/`, each with a ku
 environment's own account may apply, and told before the merge by kind and rights.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.layout import OWN, is_renderers, own_place
 from ml_pipeline.rules.kustomize.kustomizations import (
     NAMES,
     PARTS,
@@ -20,19 +20,7 @@ from ml_pipeline.rules.kustomize.kustomizations import (
     reachable_faults,
 )
 from ml_pipeline.rules.kustomize.objects import Object
-from ml_pipeline.rules.render.platform import OWN
 
-# With one hash alone it is a folder of an older version, which `render` replaces.
-_JOB = r"[a-z0-9-]+-[0-9a-f]{10}"
-# Every shape of a path that the renderer writes, below environments/<env>/; a test holds the renderer to it.
-_RENDERED = re.compile(
-    rf"""training/{_JOB}/(?:kustomization|job)\.yaml
-    | serving/[^/]+/(?:kustomization|promotion/kustomization|promotion/seldondeployment)\.yaml
-    | (?:training|serving)/serviceaccount\.yaml
-    | flux/(?:[^/]+/)?kustomization\.yaml
-    | platform/(?:(?:cluster|reconcile|serving|training)/)?kustomization\.yaml""",
-    re.VERBOSE,
-)
 # What the ServiceAccount `platform` may apply in the namespaces of training and serving (base/flux/access), without Kueue's queue.
 _MAY_STAND = {
     ("v1", "LimitRange"),
@@ -54,20 +42,6 @@ _STEERING = (
     "config.kubernetes.io/",
     "internal.config.kubernetes.io/",
 )
-
-
-def is_renderers(path: str) -> bool:
-    """Whether the renderer may write a path, and so delete it."""
-    parts = path.split("/", 2)
-    return len(parts) == 3 and parts[0] == "environments" and bool(_RENDERED.fullmatch(parts[2]))
-
-
-def own_place(path: str) -> str | None:
-    """The place of people's own that a file lies in, `environments/<env>/platform/team`; None elsewhere."""
-    parts = path.split("/", 4)
-    if len(parts) == 5 and [parts[0], parts[2]] == ["environments", "platform"] and parts[3] in OWN:
-        return "/".join(parts[:4])
-    return None
 
 
 def own_places(files: Files) -> list[str]:

@@ -13,23 +13,25 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.identity.hashes import SHORT, data_identity
+from ml_pipeline.layout import (
+    POLICIES,
+    SHORT,
+    JobFolder,
+    experiments_of,
+    is_automations,
+    job_folder,
+    job_folders,
+    promotion_path,
+)
+from ml_pipeline.rules.identity.awaited import asked_run, pending
+from ml_pipeline.rules.identity.hashes import data_identity
+from ml_pipeline.rules.identity.served import Serving, state
 from ml_pipeline.rules.kustomize.objects import NotCoveredError, Object, parse_objects
 from ml_pipeline.rules.money.estimates import History, Price, priced
 from ml_pipeline.rules.money.prices import duration, money
-from ml_pipeline.rules.render.overlays import JobFolder, job_folder, job_folders
-from ml_pipeline.rules.render.platform import POLICIES
-from ml_pipeline.rules.render.serving import Serving, promotion_path, state
-from ml_pipeline.rules.render.training import (
-    asked_run,
-    is_data,
-    job_name,
-    pending,
-    training_overlays,
-)
+from ml_pipeline.rules.render.training import is_data, job_name, training_overlays
 from ml_pipeline.rules.review.closed_world import rights
 from ml_pipeline.rules.review.diff import object_changes
-from ml_pipeline.rules.review.two_pens import is_automations
 from ml_pipeline.rules.rollout.gates import described
 
 # The largest first: what is refused at all, who may do what, what ends or moves something that people rely on, then what costs,
@@ -104,7 +106,7 @@ def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> l
     old, new = _Side(before), _Side(after)
     touched = {path.rpartition("/")[0] for path in paths}
     removed = [path for path in paths if path not in after.files and is_automations(path)]
-    names = sorted(names_of(paths) | _asked_again(after, removed))
+    names = sorted(experiments_of(paths) | _asked_again(after, removed))
     restarted = [
         short
         for short in new.overlays
@@ -314,7 +316,7 @@ def _predictors(snapshot: Snapshot, path: str) -> dict[str, Any]:
 def stale(after: Snapshot, changed: Iterable[str]) -> list[str]:
     """Changed experiments whose overlay is not what follows from them, so that what is told here is not what they ask for."""
     sides, found = _Side(after), []
-    for name in sorted(names_of(changed) & set(after.experiments)):
+    for name in sorted(experiments_of(changed) & set(after.experiments)):
         if after.experiments[name].environment not in after.environments:
             continue
         for path, raw in training_overlays(after, [name]).items():
@@ -325,15 +327,6 @@ def stale(after: Snapshot, changed: Iterable[str]) -> list[str]:
             if after.files.get(path) != raw and mine and name not in found:
                 found.append(name)
     return found
-
-
-def names_of(changed: Iterable[str]) -> set[str]:
-    """Names of the experiments among changed files."""
-    return {
-        parts[1]
-        for path in changed
-        if len(parts := path.split("/")) == 3 and path.endswith("/experiment.yaml")
-    }
 
 
 def gates(after: Snapshot, changed: Iterable[str]) -> list[str]:

@@ -9,9 +9,9 @@ from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.snapshot import Files, Snapshot, is_listed
-from ml_pipeline.rules.identity.hashes import SHORT, run_identity
+from ml_pipeline.layout import SHORT, rollouts_folder
+from ml_pipeline.rules.identity.hashes import run_identity
 from ml_pipeline.rules.money.prices import node_share, pool_for, run_cost
-from ml_pipeline.rules.render.serving import rollouts_folder
 from ml_pipeline.rules.review.plain_files import plain_faults, special_faults
 from ml_pipeline.rules.review.two_pens import rollout_faults
 from ml_pipeline.rules.rollout.gates import failures

@@ -11,22 +11,15 @@ from typing import Any
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.layout import is_automations
 from ml_pipeline.rules.kustomize.objects import NotCoveredError, parse_objects
 from ml_pipeline.rules.render.serving import rollout_component
 
-_AUTOMATION = re.compile(
-    r"experiments/[^/]+/(?:data|runs)/.+|environments/[^/]+/(?:rollouts|verdicts)/.+"
-)
 _ROLLOUT = re.compile(r"environments/[^/]+/rollouts/([^/]+)/([^/]+)\.yaml")
 _ID = re.compile(r"[0-9a-f]{10}")
 _REMOVAL = re.compile(r"/spec/predictors/(0|[1-9][0-9]?)")
 _COMPONENT = "kustomization"
 _NOT_WRITTEN = "is not what automation writes; restore it from git"
-
-
-def is_automations(path: str) -> bool:
-    """Whether a path is one that automation's commits write."""
-    return bool(_AUTOMATION.fullmatch(path))
 
 
 def hand_written(

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ml_pipeline.documents.changes import Changes, Step
 from ml_pipeline.documents.fields import API_VERSION
 from ml_pipeline.documents.receipts import Verdict
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
-from ml_pipeline.rules.automation.observed import Step
-from ml_pipeline.rules.render.drift import Changes
-from ml_pipeline.rules.render.serving import Serving, rollout_files, state, verdict_path
+from ml_pipeline.layout import verdict_path
+from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.render.serving import rollout_files
 from ml_pipeline.rules.rollout.decisions import decide, measured
 
 Status = Mapping[str, Any]

@@ -2,10 +2,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ml_pipeline.adapters.git.repository import AUTOMATION, Repository
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import ConflictError, PipelineError
 from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.source import Special
-from ml_pipeline.rules.render.drift import Changes
 from ml_pipeline.rules.review.plain_files import special
 
 from tests.conftest import git

@@ -1,11 +1,12 @@
 """One broken file holds what needs it, and nothing else; what is held is left alone, both ways."""
 
 import pytest
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import make_plan
-from ml_pipeline.rules.render.drift import applied, drift
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.plain_files import special
 
 from tests.support.simulate import observed, serving_status

@@ -2,12 +2,13 @@ import json
 import random
 
 import pytest
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.results import MAX_BYTES
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.render.drift import applied, drift
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.training import training_overlays
 from ml_pipeline.rules.review.faults import check
 

@@ -14,9 +14,10 @@ from ml_pipeline.rules.automation import branch, settle
 from ml_pipeline.rules.automation import plan as reconcile
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity import hashes as identity
+from ml_pipeline.rules.identity.awaited import asked_run
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.money import estimates as estimate
-from ml_pipeline.rules.render.training import asked_run, training_overlays
+from ml_pipeline.rules.render.training import training_overlays
 from pydantic import create_model
 
 from tests.support.simulate import observed

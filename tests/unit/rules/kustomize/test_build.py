@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.kustomize import build_objects
 from ml_pipeline.adapters.processes import ProgramError
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.rules.kustomize.build import Builder
 from ml_pipeline.rules.kustomize.objects import NotCoveredError
-from ml_pipeline.rules.render.drift import Changes
 
 from tests.conftest import REPOSITORY, folder
 from tests.support.many import experiments, rendered, roomy_tree, valid_tree, with_experiments

@@ -1,12 +1,13 @@
 import pytest
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
+from ml_pipeline.rules.identity.served import Serving, state
 from ml_pipeline.rules.proposals.promotion import Asked, Proposal, promotion_changes
-from ml_pipeline.rules.render.drift import applied, drift
-from ml_pipeline.rules.render.serving import Serving, state
+from ml_pipeline.rules.render.drift import drift
 
 from tests.support.simulate import serving_status
 

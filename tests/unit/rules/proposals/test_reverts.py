@@ -12,21 +12,17 @@ import pytest
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.repository import AUTOMATION
 from ml_pipeline.adapters.kustomize import build
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.promotion import Resources, Rollout
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.writer import to_document
+from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import digest_of
+from ml_pipeline.rules.identity.served import Serving, first_step, state
 from ml_pipeline.rules.proposals.promotion import Asked, promotion_changes
-from ml_pipeline.rules.render.drift import Changes
-from ml_pipeline.rules.render.serving import (
-    Serving,
-    first_step,
-    promotion_path,
-    serving_overlay,
-    state,
-)
+from ml_pipeline.rules.render.serving import serving_overlay
 
 from tests.conftest import git
 from tests.support.simulate import serving_status, settle

@@ -1,5 +1,6 @@
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render.drift import Changes, applied, drift
+from ml_pipeline.rules.render.drift import drift
 
 
 def test_rendering_is_a_fixed_point(files):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.repository import AUTOMATION
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.automation.branch import Branch
@@ -22,7 +23,7 @@ from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.proposals.promotion import Asked, promotion_changes
-from ml_pipeline.rules.render.drift import Changes, applied, drift
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.training import training_overlays
 from ml_pipeline.rules.review.faults import checked
 

@@ -2,8 +2,9 @@ import pytest
 import yaml
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.commands.parser import parsed
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render.drift import applied, drift
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import flux_overlays
 from ml_pipeline.rules.render.overlays import LOGIN
 from ml_pipeline.rules.render.platform import cluster_wide, platform_overlays, pod_identity

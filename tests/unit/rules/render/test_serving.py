@@ -1,15 +1,13 @@
 import pytest
 import yaml
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render.drift import applied, drift
+from ml_pipeline.rules.identity.served import first_step, patched, stable_run, state
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.serving import (
-    first_step,
     opened_rollouts,
-    patched,
     rollout_files,
     serving_overlays,
-    stable_run,
-    state,
     weights_patch,
 )
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render.drift import Changes
-from ml_pipeline.rules.render.overlays import job_folders
+from ml_pipeline.layout import job_folders
 from ml_pipeline.rules.render.training import training_overlays
 
 from tests.support.many import experiments, roomy_tree, with_experiments

@@ -2,17 +2,11 @@ import re
 
 import pytest
 import yaml
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.render.drift import applied
-from ml_pipeline.rules.render.training import (
-    asked_run,
-    is_data,
-    job_name,
-    pending,
-    settled_by,
-    training_overlays,
-)
+from ml_pipeline.rules.identity.awaited import asked_run, pending, settled_by
+from ml_pipeline.rules.render.training import is_data, job_name, training_overlays
 
 from tests.conftest import FIXTURES, REPOSITORY, folder
 from tests.support.simulate import moved, observed, settle

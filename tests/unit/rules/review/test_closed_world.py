@@ -1,14 +1,8 @@
 import pytest
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.layout import is_renderers, own_place
 from ml_pipeline.rules.render.drift import drift, rendered
-from ml_pipeline.rules.review.closed_world import (
-    is_renderers,
-    own_faults,
-    own_place,
-    place_faults,
-    rights,
-    strays,
-)
+from ml_pipeline.rules.review.closed_world import own_faults, place_faults, rights, strays
 
 ENVIRONMENT = "environments/staging"
 

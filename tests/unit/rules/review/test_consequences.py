@@ -1,7 +1,8 @@
 import re
 
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.render.drift import applied, drift
+from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.consequences import ORDER, consequences
 
 WAITING = "experiments/waiting/experiment.yaml"

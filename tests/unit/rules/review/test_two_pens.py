@@ -1,7 +1,8 @@
 import pytest
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.layout import is_automations
 from ml_pipeline.rules.render.serving import rollout_component, weights_patch
-from ml_pipeline.rules.review.two_pens import hand_written, is_automations, rollout_faults
+from ml_pipeline.rules.review.two_pens import hand_written, rollout_faults
 
 FOLDER = "environments/local/rollouts/digits"
 COMPONENT = f"{FOLDER}/kustomization.yaml"

@@ -1,9 +1,9 @@
 import pytest
+from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.render.drift import applied
-from ml_pipeline.rules.render.serving import state
+from ml_pipeline.rules.identity.served import state
 from ml_pipeline.rules.rollout.steps import Progress, progress
 
 from tests.support.simulate import serving_status

@@ -1,0 +1,97 @@
+"""All commands, by what people want to do."""
+
+from ml_pipeline.commands import (
+    bootstrap,
+    bridge,
+    comment,
+    compare,
+    completion,
+    cost,
+    demo,
+    diff,
+    down,
+    history,
+    image,
+    init,
+    logs,
+    new,
+    policy,
+    promote,
+    reconcile,
+    registry,
+    render,
+    review,
+    rollback,
+    runs,
+    schemas,
+    status,
+    submit,
+    up,
+    validate,
+    why,
+    withdraw,
+)
+from ml_pipeline.commands.command import Group
+
+GROUPS = (
+    Group(
+        "train a model",
+        (
+            new.COMMAND,
+            submit.COMMAND,
+            withdraw.COMMAND,
+        ),
+    ),
+    Group(
+        "see what happens",
+        (
+            status.COMMAND,
+            runs.COMMAND,
+            compare.COMMAND,
+            logs.COMMAND,
+        ),
+    ),
+    Group(
+        "serve it",
+        (
+            promote.COMMAND,
+            rollback.COMMAND,
+            why.COMMAND,
+            history.COMMAND,
+        ),
+    ),
+    Group(
+        "check before a merge",
+        (
+            validate.COMMAND,
+            render.COMMAND,
+            diff.COMMAND,
+            cost.COMMAND,
+            policy.COMMAND,
+            review.COMMAND,
+        ),
+    ),
+    Group(
+        "set up",
+        (
+            demo.COMMAND,
+            up.COMMAND,
+            down.COMMAND,
+            init.COMMAND,
+            bootstrap.COMMAND,
+            bridge.COMMAND,
+            completion.COMMAND,
+        ),
+    ),
+    Group(
+        "automate",
+        (
+            reconcile.COMMAND,
+            registry.COMMAND,
+            comment.COMMAND,
+            schemas.COMMAND,
+            image.COMMAND,
+        ),
+    ),
+)
+COMMANDS = {command.name: command for group in GROUPS for command in group.commands}

@@ -1,0 +1,28 @@
+"""`ml-pipeline registry`."""
+
+from ml_pipeline.commands.command import Arguments, Command, Options
+from ml_pipeline.commands.options import env, remote
+
+
+def add_arguments(arguments: Arguments) -> None:
+    arguments.add_argument(
+        "action", choices=("rebuild", "verify"), help="write what differs, or only name it"
+    )
+    env(arguments, "environment whose MLflow is meant (default: local)")
+    remote(arguments)
+
+
+def run(options: Options) -> int:
+    from ml_pipeline.operations.registry import registry
+
+    return registry(options.repo, options.env, options.action, remote=options.remote)
+
+
+COMMAND = Command(
+    "registry",
+    "bring MLflow's registry to what git says, or compare",
+    add_arguments,
+    run,
+    example="registry verify",
+    prints="what it writes, or what differs; exit code 1 where `verify` finds any",
+)

@@ -1,0 +1,258 @@
+"""Every path of the repository: written and parsed here, and nowhere else.
+
+experiments/<experiment>/experiment.yaml          a person's
+                         data/<id>.yaml           automation's receipts
+                         runs/<id>.yaml
+environments/<environment>/environment.yaml       a person's
+                           promotions/<model>.yaml
+                           rollouts/<model>/      automation's: weights that were reached
+                           verdicts/<model>/      automation's: how rollouts ended
+                           training/<job>/        rendered, as the three below
+                           serving/<model>/
+                           flux/
+                           platform/
+base/                                             what overlays build on
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+EXPERIMENTS, ENVIRONMENTS, BASE = "experiments", "environments", "base"
+SHORT = 10  # hexadecimal digits of an identity in file names, labels and messages
+OWN = ("secrets", "team")  # folders of platform/ that are people's own
+GENERATED = ("training", "serving", "rollouts", "platform", "flux")
+POLICIES = "base/platform/policies/"
+
+_NAME = r"([^/]+)"
+_ID = rf"[0-9a-f]{{{SHORT}}}"
+EXPERIMENT = re.compile(rf"experiments/{_NAME}/experiment\.yaml")
+DATA = re.compile(rf"experiments/{_NAME}/data/{_NAME}\.yaml")
+RUN = re.compile(rf"experiments/{_NAME}/runs/{_NAME}\.yaml")
+ENVIRONMENT = re.compile(rf"environments/{_NAME}/environment\.yaml")
+PROMOTION = re.compile(rf"environments/{_NAME}/promotions/{_NAME}\.yaml")
+VERDICT = re.compile(rf"environments/{_NAME}/verdicts/{_NAME}/{_NAME}\.yaml")
+_ROLLOUT = re.compile(rf"environments/{_NAME}/rollouts/{_NAME}/{_NAME}\.yaml")
+_DEPLOYMENT = re.compile(rf"environments/{_NAME}/serving/{_NAME}/promotion/seldondeployment\.yaml")
+_AUTOMATION = re.compile(
+    r"experiments/[^/]+/(?:data|runs)/.+|environments/[^/]+/(?:rollouts|verdicts)/.+"
+)
+_JOB_FOLDER = re.compile(rf"(environments/[^/]+/training/([a-z0-9-]+)-({_ID}))-{_ID}")
+# Every shape of a path that the renderer writes, below environments/<env>/; a test holds the
+# renderer to it. A Job's folder with one hash alone is one of an older version.
+_RENDERED = re.compile(
+    rf"""environments/[^/]+/(?:
+      training/[a-z0-9-]+-{_ID}/(?:kustomization|job)\.yaml
+    | serving/[^/]+/(?:kustomization|promotion/kustomization|promotion/seldondeployment)\.yaml
+    | (?:training|serving)/serviceaccount\.yaml
+    | flux/(?:[^/]+/)?kustomization\.yaml
+    | platform/(?:(?:cluster|reconcile|serving|training)/)?kustomization\.yaml)""",
+    re.VERBOSE,
+)
+
+
+class Receipt(NamedTuple):
+    """Of whom a receipt is; written as `experiment/id` it is how promotions name a run."""
+
+    experiment: str
+    id: str
+
+
+class Served(NamedTuple):
+    """A model in an environment."""
+
+    environment: str
+    model: str
+
+
+class Rollout(NamedTuple):
+    """One way of a model to the run that its promotion asks for."""
+
+    environment: str
+    model: str
+    target: str
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Folder of a Job's overlay, `<stem>-<hash of the Pod template>`, where the stem ends with
+    what it makes.
+
+    `maker` is the experiment, or `data`, which an experiment may be called too:
+    `rules/render/training.py` tells them apart.
+    """
+
+    path: str
+    stem: str
+    maker: str
+    short: str
+
+
+def experiment_path(name: str) -> str:
+    """Where a person says what to train."""
+    return f"experiments/{name}/experiment.yaml"
+
+
+def data_path(experiment: str, identity: str) -> str:
+    """Where automation keeps the receipt of prepared data."""
+    return f"experiments/{experiment}/data/{identity[:SHORT]}.yaml"
+
+
+def run_path(experiment: str, identity: str) -> str:
+    """Where automation keeps the receipt of a run."""
+    return f"experiments/{experiment}/runs/{identity[:SHORT]}.yaml"
+
+
+def environment_path(name: str) -> str:
+    """Where an administrator says what an environment is."""
+    return f"environments/{name}/environment.yaml"
+
+
+def environment_folder(name: str, part: str = "") -> str:
+    """An environment's folder, or that of one part of it; without a slash at the end."""
+    return f"environments/{name}/{part}" if part else f"environments/{name}"
+
+
+def promotion_path(environment: str, model: str) -> str:
+    """Where a person says which run serves a model."""
+    return f"environments/{environment}/promotions/{model}.yaml"
+
+
+def rollouts_folder(environment: str, model: str) -> str:
+    """Where automation keeps all that it has reached for a model, with a slash at the end."""
+    return f"environments/{environment}/rollouts/{model}/"
+
+
+def rollout_path(environment: str, model: str, target: str) -> str:
+    """Where automation keeps the weights that it has reached for one rollout."""
+    return f"{rollouts_folder(environment, model)}{target}.yaml"
+
+
+def verdict_path(environment: str, model: str, target: str) -> str:
+    """Where automation says why a rollout has ended."""
+    return f"environments/{environment}/verdicts/{model}/{target}.yaml"
+
+
+def serving_folder(environment: str, model: str) -> str:
+    """What Flux builds for a served model."""
+    return f"environments/{environment}/serving/{model}"
+
+
+def job_stem(environment: str, maker: str, identity: str) -> str:
+    """What the folders of all Jobs that make the same thing begin with."""
+    return f"environments/{environment}/training/{maker}-{identity[:SHORT]}"
+
+
+def folder_of(path: str) -> str:
+    """The folder that a file lies in."""
+    return path.rpartition("/")[0]
+
+
+def file_of(path: str) -> str:
+    """The name of a file in its folder."""
+    return path.rpartition("/")[2]
+
+
+def stem_of(path: str) -> str:
+    """The name of a document's file without its suffix: a short identity, a model, a target."""
+    return file_of(path).removesuffix(".yaml")
+
+
+def owner_of(path: str) -> str:
+    """The experiment or environment below whose folder a path lies; empty above that."""
+    return (*path.split("/", 2), "", "")[1]
+
+
+def part_of(path: str) -> str:
+    """Which folder of an environment a path lies in, or is: `training`; empty elsewhere."""
+    parts = path.split("/", 3)
+    return parts[2] if len(parts) > 2 and parts[0] == ENVIRONMENTS else ""
+
+
+def experiment_of(path: str) -> str | None:
+    """The experiment that a file describes."""
+    match = EXPERIMENT.fullmatch(path)
+    return match[1] if match else None
+
+
+def experiments_of(paths: Iterable[str]) -> set[str]:
+    """The experiments that some files describe."""
+    return {name for path in paths if (name := experiment_of(path))}
+
+
+def run_of(path: str) -> Receipt | None:
+    """The run whose receipt a file is."""
+    match = RUN.fullmatch(path)
+    return Receipt(*match.groups()) if match else None
+
+
+def data_of(path: str) -> Receipt | None:
+    """The data whose receipt a file is."""
+    match = DATA.fullmatch(path)
+    return Receipt(*match.groups()) if match else None
+
+
+def promotion_of(path: str) -> Served | None:
+    """What a file promotes."""
+    match = PROMOTION.fullmatch(path)
+    return Served(*match.groups()) if match else None
+
+
+def rollout_of(path: str) -> Rollout | None:
+    """The rollout whose weights a file holds; its component's target is `kustomization`."""
+    match = _ROLLOUT.fullmatch(path)
+    return Rollout(*match.groups()) if match else None
+
+
+def verdict_of(path: str) -> Rollout | None:
+    """The rollout whose verdict a file is."""
+    match = VERDICT.fullmatch(path)
+    return Rollout(*match.groups()) if match else None
+
+
+def deployment_of(path: str) -> Served | None:
+    """The model that a rendered deployment serves."""
+    match = _DEPLOYMENT.fullmatch(path)
+    return Served(*match.groups()) if match else None
+
+
+def reference_of(reference: str) -> Receipt:
+    """A run as promotions name it, `experiment/id`; the id is empty where there is no slash."""
+    experiment, _, short = reference.partition("/")
+    return Receipt(experiment, short)
+
+
+def job_folder(path: str) -> JobFolder | None:
+    """The folder as one of a Job's overlay, None where it is none."""
+    match = _JOB_FOLDER.fullmatch(path)
+    return JobFolder(path, *match.groups()) if match else None
+
+
+def job_folders(files: Iterable[str]) -> dict[str, JobFolder]:
+    """Folders of Jobs' overlays by the short identity of what each makes."""
+    folders = (folder_of(path) for path in files if file_of(path) == "kustomization.yaml")
+    return {found.short: found for folder in folders if (found := job_folder(folder))}
+
+
+def own_place(path: str) -> str | None:
+    """The place of people's own that a file lies in, `environments/<env>/platform/team`."""
+    parts = path.split("/", 4)
+    if len(parts) == 5 and part_of(path) == "platform" and parts[3] in OWN:
+        return "/".join(parts[:4])
+    return None
+
+
+def is_automations(path: str) -> bool:
+    """Whether a path is one that automation's commits write."""
+    return bool(_AUTOMATION.fullmatch(path))
+
+
+def is_generated(path: str) -> bool:
+    """Whether a file is rendered from documents and so not itself a document."""
+    return part_of(path) in GENERATED
+
+
+def is_renderers(path: str) -> bool:
+    """Whether the renderer may write a path, and so delete it."""
+    return bool(_RENDERED.fullmatch(path))
