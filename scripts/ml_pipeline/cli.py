@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.groups import COMMANDS
 from ml_pipeline.commands.parser import parsed
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.operations import console
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

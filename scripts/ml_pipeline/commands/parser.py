@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Command, Options
 from ml_pipeline.commands.groups import COMMANDS, GROUPS
-from ml_pipeline.operations import console
 
 PROGRAM = "ml-pipeline"
 _REPO = "folder of the checkout to work in, or a folder of it (default: this folder)"

@@ -21,8 +21,8 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
+    from ml_pipeline.commands.watch import watch
     from ml_pipeline.operations.status import status
-    from ml_pipeline.operations.watch import watch
 
     reached = cluster_of(options)  # once: a watch asks the same API server again and again
 

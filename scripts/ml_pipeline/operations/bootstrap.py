@@ -13,10 +13,10 @@ from ml_pipeline.adapters.kubernetes import (
     NotServedError,
 )
 from ml_pipeline.adapters.kustomize import Overlays
+from ml_pipeline.commands import console
 from ml_pipeline.documents.environment import Environment, GitSource
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.operations import console
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import CLUSTER, RECEIVER_TOKEN, SOURCE, hook_path, surplus
 from ml_pipeline.rules.review.closed_world import place_faults, strays

@@ -7,11 +7,11 @@ from pathlib import Path
 from ml_pipeline.adapters.git.facts import read_facts
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.environments.embedded.bridge import Bridge
 from ml_pipeline.environments.embedded.privacy import make_private, private_files
 from ml_pipeline.environments.embedded.state import State
-from ml_pipeline.operations import console
 
 
 def bridge(

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from ml_pipeline.adapters.github import GitHub
+from ml_pipeline.commands import console
 from ml_pipeline.documents.escape import say
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.operations import console
 from ml_pipeline.rules.review.comment import LIMIT, MARKER, ROOM
 
 _NOTHING = "## No answer\n\nThe review of this commit ended without one."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import shtab
 
-from ml_pipeline.operations import console
+from ml_pipeline.commands import console
 
 SHELLS = ("bash", "zsh", "fish")
 

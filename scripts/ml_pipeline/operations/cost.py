@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.commands import console
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.operations import console
 from ml_pipeline.rules.money.budgets import Month, advice, months
 from ml_pipeline.rules.money.estimates import ENOUGH, History, Price
 from ml_pipeline.rules.money.prices import duration, money

@@ -18,9 +18,9 @@ from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.code import digest_at
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.load import Load
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.environments.embedded.state import State, read_json
-from ml_pipeline.operations import console
 
 # The predictors share two cores with everything else here, so latency is allowed to vary more than in production.
 PER_SECOND, MIN_REQUESTS, P99_INCREASE, EPOCHS = 120.0, 250, 20, 200

@@ -9,11 +9,11 @@ from typing import Any
 
 from ml_pipeline.adapters.git.revisions import Comparison, Revisions
 from ml_pipeline.adapters.kustomize import Overlays
+from ml_pipeline.commands import console
 from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import own_place
-from ml_pipeline.operations import console
 from ml_pipeline.rules.kustomize.kustomizations import changed_units
 from ml_pipeline.rules.review.closed_world import own_places, stray_fault, strays
 from ml_pipeline.rules.review.comment import comment, shown

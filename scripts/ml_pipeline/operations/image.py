@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ml_pipeline.adapters.git.code import digest_at
 from ml_pipeline.adapters.git.repository import Repository
-from ml_pipeline.operations import console
+from ml_pipeline.commands import console
 
 
 def image(repo: Path, name: str, *, revision: str = "HEAD") -> int:

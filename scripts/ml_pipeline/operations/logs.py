@@ -10,6 +10,7 @@ from pathlib import Path
 from ml_pipeline.adapters.git.facts import read_facts
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
+from ml_pipeline.commands import console
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
@@ -25,7 +26,6 @@ from ml_pipeline.environments.embedded.observe import find_state
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes.logs import JobLogs
 from ml_pipeline.layout import SHORT
-from ml_pipeline.operations import console
 from ml_pipeline.operations.workspace import ORIGIN, open_branch, runtime_of
 from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
 from ml_pipeline.rules.identity.awaited import pending

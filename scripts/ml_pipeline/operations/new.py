@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.edit import Setting
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_commented
-from ml_pipeline.operations import console
 from ml_pipeline.operations.submit import read_experiment
 from ml_pipeline.rules.review.faults import check
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ml_pipeline.adapters.git.revisions import open_tree
 from ml_pipeline.adapters.kustomize import Overlays
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.layout import own_place, promotion_path
-from ml_pipeline.operations import console
 from ml_pipeline.rules.kustomize.kustomizations import has_kustomization, units
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_EXPERIMENT

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git.repository import AUTOMATION, Repository
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Rollout
@@ -13,7 +14,6 @@ from ml_pipeline.documents.reader import part
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.layout import promotion_path
-from ml_pipeline.operations import console
 from ml_pipeline.operations.cost import left, this_month
 from ml_pipeline.operations.workspace import Workspace, open_workspace
 from ml_pipeline.rules.identity.runs import find_run

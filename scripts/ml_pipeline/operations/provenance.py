@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.adapters.git.repository import Commit, Repository
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.layout import promotion_path, rollout_path, rollouts_folder
-from ml_pipeline.operations import console
 from ml_pipeline.operations.status import model_status
 from ml_pipeline.operations.workspace import Workspace, open_branch
 from ml_pipeline.rules.identity.runs import matching_runs, ordered, record_of

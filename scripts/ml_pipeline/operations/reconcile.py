@@ -23,6 +23,7 @@ from ml_pipeline.adapters.git.repository import (
 )
 from ml_pipeline.adapters.heartbeat import Heartbeat
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Step
 from ml_pipeline.documents.faults import ConflictError, PipelineError
 from ml_pipeline.documents.fields import one_line
@@ -31,7 +32,6 @@ from ml_pipeline.environments.embedded import observe as local_observe
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes import observe as cluster_observe
 from ml_pipeline.layout import SHORT
-from ml_pipeline.operations import console
 from ml_pipeline.operations.registry import Follower
 from ml_pipeline.rules.automation.branch import Branch, is_of_a_job, short_of
 from ml_pipeline.rules.automation.observed import Hold, Observed

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ml_pipeline.adapters.mlflow.registry import Registry
 from ml_pipeline.adapters.mlflow.tracking import NOBODY, Login
+from ml_pipeline.commands import console
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded import observe as local_observe
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes import observe as cluster_observe
-from ml_pipeline.operations import console
 from ml_pipeline.operations.workspace import open_workspace
 from ml_pipeline.rules.automation.mirror import mirror
 

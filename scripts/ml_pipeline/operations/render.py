@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes
-from ml_pipeline.operations import console
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.closed_world import stray_fault, strays
 from ml_pipeline.rules.review.faults import checked

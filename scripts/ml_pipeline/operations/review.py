@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ml_pipeline.adapters.files import refuse_no_file, write_answer
 from ml_pipeline.adapters.git.revisions import Comparison, Revisions
+from ml_pipeline.commands import console
 from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import experiments_of, is_automations, own_place
-from ml_pipeline.operations import console
 from ml_pipeline.operations.cost import advice_lines, hints_for, left, this_month
 from ml_pipeline.operations.diff import (
     Builds,

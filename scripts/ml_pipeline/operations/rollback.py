@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters.git.repository import Repository
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.layout import promotion_path
-from ml_pipeline.operations import console
 from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch
 from ml_pipeline.rules.identity.served import state
 from ml_pipeline.rules.proposals.rollback import (

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from ml_pipeline.operations import console
+from ml_pipeline.commands import console
 from ml_pipeline.operations.workspace import open_branch
 from ml_pipeline.rules.identity.runs import RunRecord, Wanted, list_runs
 from ml_pipeline.rules.money.prices import duration, money

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.schemas import reference, schema_files
-from ml_pipeline.operations import console
 from ml_pipeline.operations.render import describe
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.observe import find_state, served
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes.status import look
 from ml_pipeline.layout import verdict_path
-from ml_pipeline.operations import console
 from ml_pipeline.operations.bridge import bridge_folder
 from ml_pipeline.operations.reconcile import held_on, read_held, unsettled
 from ml_pipeline.operations.up import missing_bytes, running

@@ -7,6 +7,7 @@ from pathlib import Path
 from ml_pipeline.adapters.git.checkout import follow
 from ml_pipeline.adapters.git.code import digest_at, digest_of_tree, revision_of
 from ml_pipeline.adapters.git.repository import Repository
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.escape import shown
@@ -17,7 +18,6 @@ from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.layout import SHORT
-from ml_pipeline.operations import console
 from ml_pipeline.operations.workspace import Workspace, open_workspace
 from ml_pipeline.rules.identity.awaited import asked_run
 from ml_pipeline.rules.identity.settled import settling, told

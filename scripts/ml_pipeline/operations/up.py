@@ -11,13 +11,13 @@ from pathlib import Path
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.facts import read_facts
 from ml_pipeline.adapters.git.repository import Repository
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.observe import find_state
 from ml_pipeline.environments.embedded.privacy import make_private, private_files
 from ml_pipeline.environments.embedded.state import MARKER, State
 from ml_pipeline.environments.embedded.store import lacking
-from ml_pipeline.operations import console
 
 REMOTE = "local"
 START_SECONDS, STOP_SECONDS = 120.0, 40.0

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
-from ml_pipeline.operations import console
 from ml_pipeline.rules.review.closed_world import place_faults, stray_fault, strays
 from ml_pipeline.rules.review.faults import check, checked
 from ml_pipeline.rules.review.plain_files import plain_faults

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.revisions import Revisions
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.operations import console
 
 PACKAGE = "ml-pipeline"
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ml_pipeline.adapters.mlflow.tracking import RefusedError, Tracking
+from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
@@ -12,7 +13,6 @@ from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.environments.embedded.observe import find_state
-from ml_pipeline.operations import console
 from ml_pipeline.operations.registry import login, tracking_uri
 from ml_pipeline.operations.workspace import open_branch
 from ml_pipeline.rules.automation.branch import name_of

@@ -2,9 +2,9 @@ import json
 
 import pytest
 from ml_pipeline.cli import main
+from ml_pipeline.commands import console, watch
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.environments.embedded.state import State
-from ml_pipeline.operations import console, watch
 from ml_pipeline.operations.up import open_origin
 
 QUIET = {"jobs": [{"name": "a", "seconds": 1}]}

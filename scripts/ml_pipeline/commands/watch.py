@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.operations import console
 
 SECONDS = 1.0
 _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"

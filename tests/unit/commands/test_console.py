@@ -1,5 +1,5 @@
 import pytest
-from ml_pipeline.operations import console
+from ml_pipeline.commands import console
 
 
 def test_columns_are_aligned():
