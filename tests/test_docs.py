@@ -122,3 +122,13 @@ def test_demo_is_documented_where_it_lives():
 def test_shown_comment_is_the_one_of_the_corpus():
     page = (REPOSITORY / "docs/tasks/read-a-review.md").read_text()
     assert (REPOSITORY / "tests/corpus/changed-seed/comment.md").read_text().strip() in page
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md"])
+def test_named_modules_are_there(page):
+    package = REPOSITORY / "scripts/ml_pipeline"
+    named = re.findall(r"`([\w./-]+/)`|`([\w./-]+\.py)`", (REPOSITORY / page).read_text())
+    rooms = {path.name for path in package.iterdir()}
+    places = [file or folder for folder, file in named if file or folder.split("/")[0] in rooms]
+    assert places
+    assert [p for p in places if not any((top / p).exists() for top in (package, REPOSITORY))] == []
