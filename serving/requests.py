@@ -1,4 +1,5 @@
-"""Whether a request is one that the model takes: pure, so that it can be tested without MLServer."""
+"""Whether a request is one that the model takes: pure, so
+that it can be tested without MLServer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of the v2 protocol. -1 in a shape that is taken stands for any length; a name may be left open."""
+    """A tensor of the v2 protocol. -1 in a shape that is taken stands
+    for any length; a name may be left open."""
 
     name: str
     datatype: str
@@ -24,7 +26,8 @@ def described(taken: Sequence[Tensor]) -> str:
 
 
 def fault(sent: Sequence[Tensor], taken: Sequence[Tensor]) -> str:
-    """What is wrong with a request, in one line that says what the model takes; empty where it fits."""
+    """What is wrong with a request, in one line that says
+    what the model takes; empty where it fits."""
     found = _count_fault(sent, taken) or next(
         (text for tensor in sent if (text := _tensor_fault(tensor, taken))), ""
     )

@@ -1,6 +1,8 @@
-"""MLflow's runtime of MLServer, which tells callers apart from models: what the model does not take is a 400 with the reason.
+"""MLflow's runtime of MLServer, which tells callers apart from models: what the
+model does not take is a 400 with the reason.
 
-MLServer 1.7.1 answers such a request with 500, as if the model had failed, and a canary would be judged by its callers.
+MLServer 1.7.1 answers such a request with 500, as if the model had failed, and
+a canary would be judged by its callers.
 """
 
 from typing import Any
@@ -23,7 +25,8 @@ CALLERS_FAULTS = {"BAD_REQUEST", "INVALID_PARAMETER_VALUE"}
 taken: dict[str, str] = {}
 
 
-class ModelRuntime(MLflowRuntime):  # type: ignore[misc]  # MLServer is not installed where types are checked
+# MLServer is not installed where types are checked
+class ModelRuntime(MLflowRuntime):  # type: ignore[misc]
     """Serves an MLflow model; see the module."""
 
     async def load(self) -> bool:
@@ -71,7 +74,8 @@ class ModelRuntime(MLflowRuntime):  # type: ignore[misc]  # MLServer is not inst
         return f"{reason}; {described(self._takes)}" if self._takes else reason
 
     def _warm_up(self) -> None:
-        """The first answers of a process are slow. A model that fails here is judged by its callers' requests."""
+        """The first answers of a process are slow. A model that fails
+        here is judged by its callers' requests."""
         rows = self._model.input_example
         if rows is None and self._signature and self._signature.inputs.is_tensor_spec():
             rows = _zeros(self._signature.inputs)
@@ -85,7 +89,8 @@ class ModelRuntime(MLflowRuntime):  # type: ignore[misc]  # MLServer is not inst
 
 
 def _tensors(signature: Any) -> list[Tensor]:
-    """What a signature of tensors takes; nothing is known for sure of one of columns, which MLflow converts."""
+    """What a signature of tensors takes; nothing is known for sure
+    of one of columns, which MLflow converts."""
     if signature is None or not signature.inputs.is_tensor_spec():
         return []
     return [

@@ -36,7 +36,8 @@ _create_app = rest.create_app
 
 
 class NoServer:
-    """Stands where MLServer has its gRPC server, whose one service also loads and unloads models."""
+    """Stands where MLServer has its gRPC server, whose one
+    service also loads and unloads models."""
 
     def __init__(self, *_: Any) -> None:
         pass

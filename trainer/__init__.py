@@ -1,1 +1,2 @@
-"""The program inside the Job: prepares data or trains a model. It knows nothing of git or Kubernetes."""
+"""The program inside the Job: prepares data or trains a
+model. It knows nothing of git or Kubernetes."""

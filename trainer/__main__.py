@@ -1,7 +1,8 @@
 """`python -m trainer prepare|train`: what the Job's container runs.
 
-Exit codes: 0 done, 42 can never work (configuration, data, or a loss that is not finite), 143 stopped by SIGTERM, after
-a checkpoint where there was anything to save, or not let in by MLflow, 1 try again.
+Exit codes: 0 done, 42 can never work (configuration, data, or a loss that is not finite), 143
+stopped by SIGTERM, after a checkpoint where there was anything to save, or not let in by MLflow, 1
+try again.
 """
 
 import logging
@@ -55,7 +56,8 @@ def _run(config: Config) -> int:
 
 def _ended(code: int, reason: str, config: Config | None = None) -> int:
     """Leave the reason in the log, in the pod's status, and in MLflow where it answers."""
-    # Of several processes one that has ended makes the launcher stop the others; the reason is written first.
+    # Of several processes one that has ended makes the launcher stop
+    # the others; the reason is written first.
     stopping.save_first()
     line = ending.one_line(reason)
     log.error("%s", line)

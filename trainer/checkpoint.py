@@ -1,4 +1,5 @@
-"""Checkpoints that are whole or not there: written beside and renamed, with their digest, the one before kept."""
+"""Checkpoints that are whole or not there: written beside and
+renamed, with their digest, the one before kept."""
 
 import fcntl
 import hashlib

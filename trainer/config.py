@@ -1,4 +1,5 @@
-"""Everything a Job can be told, in one place: arguments decide the result, environment variables do not."""
+"""Everything a Job can be told, in one place: arguments decide
+the result, environment variables do not."""
 
 import argparse
 import os
@@ -27,7 +28,8 @@ class DivergedError(Exception):
 
 
 def rank() -> int:
-    """Number of this process of a distributed run, RANK as torch.distributed.run sets it; 0 of a single one."""
+    """Number of this process of a distributed run, RANK as
+    torch.distributed.run sets it; 0 of a single one."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -49,7 +51,8 @@ class Surroundings:
     tracking_uri: str
     """MLFLOW_TRACKING_URI: address of the MLflow server."""
     artifacts_uri: str
-    """ARTIFACTS_URI: root of the artifact store; MLflow keeps its artifacts in its folder `mlflow`."""
+    """ARTIFACTS_URI: root of the artifact store; MLflow keeps
+    its artifacts in its folder `mlflow`."""
     checkpoints: str
     """CHECKPOINTS: folder that outlives the pod."""
     image_digest: str

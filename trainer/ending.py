@@ -1,8 +1,9 @@
-"""What a container leaves where Kubernetes keeps it: the most memory it has held, and in one line why it ended, or what it
-has finished.
+"""What a container leaves where Kubernetes keeps it: the most memory it has held, and in one
+line why it ended, or what it has finished.
 
-Kubernetes takes this file into the pod's status when the container ends, however it ends; so does the embedded
-environment. https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+Kubernetes takes this file into the pod's status when the container ends, however it ends; so does
+the embedded environment.
+https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 """
 
 import fcntl
@@ -55,7 +56,8 @@ def _note(path: Path, start: float) -> None:
 
 
 def _replace(path: Path, number: int, line: str) -> None:
-    """Replace one of the two lines. Several processes of a pod write the same file, which cannot be renamed over."""
+    """Replace one of the two lines. Several processes of a pod write the
+    same file, which cannot be renamed over."""
     with path.open("r+") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         lines = [*log.read().splitlines(), "", ""][:2]

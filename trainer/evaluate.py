@@ -40,10 +40,12 @@ def latency_p99_ms(model: Served, rows_ND: Tensor) -> float:
 
 
 def serving_memory_mib(folder: Path, row_1D: np.ndarray, libraries_mib: float) -> float:
-    """Resident memory of a process that serves a logged model one row at a time, in MiB, without the server around it.
+    """Resident memory of a process that serves a logged model one row at a
+    time, in MiB, without the server around it.
 
-    A new process that imports torch and mlflow and loads the model holds the same and takes seconds. So this adds up:
-    what this one held with its libraries and no data, and by how much loading and predicting make it grow.
+    A new process that imports torch and mlflow and loads the model holds the same and takes
+    seconds. So this adds up: what this one held with its libraries and no data, and by how much
+    loading and predicting make it grow.
     """
     growth = Growth()
     served = mlflow.pyfunc.load_model(str(folder))

@@ -1,7 +1,9 @@
-"""How a finished run or data is known again, and said: never by what MLflow alone says, where others write too.
+"""How a finished run or data is known again, and said: never by what
+MLflow alone says, where others write too.
 
-A record beside the checkpoints, which only Jobs mount, names the MLflow run and the SHA-256 of its receipt. The last thing
-that a pod does is to repeat it in its termination message, by which the receipt is taken.
+A record beside the checkpoints, which only Jobs mount, names the MLflow run and the SHA-256 of its
+receipt. The last thing that a pod does is to repeat it in its termination message, by which the
+receipt is taken.
 """
 
 import hashlib
@@ -28,7 +30,8 @@ class Word:
 
 
 def keep(config: Config, run: str, receipt: bytes) -> None:
-    """Record that a run is finished, once MLflow has its receipt: a kill before this leaves it to be finished once more."""
+    """Record that a run is finished, once MLflow has its receipt: a kill before
+    this leaves it to be finished once more."""
     word = Word(config.around.identity, run, hashlib.sha256(receipt).hexdigest())
     path = _record(config)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +39,8 @@ def keep(config: Config, run: str, receipt: bytes) -> None:
 
 
 def known(config: Config) -> Word | None:
-    """What this run or data has finished as, None where it has not, or MLflow no more has what it left there.
+    """What this run or data has finished as, None where it has not,
+    or MLflow no more has what it left there.
 
     Raises:
         ConnectionError: MLflow does not answer.
@@ -56,7 +60,8 @@ def known(config: Config) -> Word | None:
 
 
 def say(config: Config) -> None:
-    """Mark the run in MLflow, for people, and repeat the record where the pod's status takes it from, last of all."""
+    """Mark the run in MLflow, for people, and repeat the record where the
+    pod's status takes it from, last of all."""
     text = _record(config).read_text()
     tracking.settle(Word(**json.loads(text)).mlflow_run)
     ending.leave_word(ending.termination_log(), text)
@@ -67,7 +72,10 @@ def _tell_of_others(config: Config) -> None:
         return
     claimed = tracking.finished_run(config.around.identity)
     if claimed:
-        text = "MLflow run %s claims to have finished %s, and %s says nothing of it: it is not believed"
+        text = (
+            "MLflow run %s claims to have finished %s, and %s says nothing of it: "
+            "it is not believed"
+        )
         log.warning(text, claimed, config.around.identity[:SHORT], _record(config))
 
 

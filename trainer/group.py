@@ -1,4 +1,5 @@
-"""The processes of one distributed run, torch.distributed.run's children: how they meet, agree and part."""
+"""The processes of one distributed run, torch.distributed.run's
+children: how they meet, agree and part."""
 
 import logging
 import os
@@ -19,8 +20,9 @@ GROUP_SECONDS, LOOK_SECONDS = 900, 2.0
 def join(device: torch.device, is_finished: Callable[[], bool]) -> None:
     """Meet the other processes.
 
-    The first one may find, once it has the lock, that the run was finished while it waited, and never come. So the
-    others look again and again, from a thread: the main one is inside C++ meanwhile.
+    The first one may find, once it has the lock, that the run was finished while it waited, and
+    never come. So the others look again and again, from a thread: the main one is inside C++
+    meanwhile.
     """
     if world() == 1:
         return
@@ -40,7 +42,8 @@ def join(device: torch.device, is_finished: Callable[[], bool]) -> None:
 
 
 def agree(device: torch.device, *flags: bool) -> tuple[bool, ...]:
-    """Which flags are set here or, of several processes, in any: they have to stop at the same batch."""
+    """Which flags are set here or, of several processes, in
+    any: they have to stop at the same batch."""
     if world() == 1:
         return flags
     told = torch.tensor(flags, dtype=torch.float32, device=device)
@@ -61,8 +64,9 @@ def average_gradients(model: torch.nn.Module) -> None:
 def leave() -> None:
     """Part from the other processes together, after the receipt is there.
 
-    One that ended before would count as done, and the first, killed while it leaves the receipt, would wait for it for
-    ever. So this is not called where a process fails: the others' barrier fails too, and all start again.
+    One that ended before would count as done, and the first, killed while it leaves the receipt,
+    would wait for it for ever. So this is not called where a process fails: the others' barrier
+    fails too, and all start again.
     """
     if world() > 1:
         dist.barrier()

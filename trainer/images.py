@@ -120,7 +120,8 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _is_image(path: str) -> bool:
-    """Whether a path is an image in a folder; what macOS and editors leave beside images is none."""
+    """Whether a path is an image in a folder; what macOS
+    and editors leave beside images is none."""
     folders, _, name = path.rpartition("/")
     hidden = name.startswith(".") or "__MACOSX" in folders.split("/")
     return bool(folders) and not hidden and name.lower().endswith(SUFFIXES)

@@ -1,7 +1,8 @@
 """`python -m trainer.launch`: torch.distributed.run, with the exit codes that a Job knows.
 
-The launcher ends with 1 whatever its processes ended with, so data that can never work would be tried again, and a
-stop after a checkpoint would count as a failure. https://docs.pytorch.org/docs/stable/elastic/run.html
+The launcher ends with 1 whatever its processes ended with, so data that can never work would be
+tried again, and a stop after a checkpoint would count as a failure.
+https://docs.pytorch.org/docs/stable/elastic/run.html
 """
 
 import signal
@@ -18,7 +19,8 @@ _ENDS = {NEVER: NEVER, STOPPED: STOPPED, -signal.SIGTERM: STOPPED}
 
 def launch(arguments: list[str]) -> int:
     """Start the processes of this pod and stay until the last has ended."""
-    # torch listens only once its processes run; before that it waits for the other pods, as process number 1 deaf.
+    # torch listens only once its processes run; before that it waits for
+    # the other pods, as process number 1 deaf.
     signal.signal(signal.SIGTERM, _stop)
     try:
         main(arguments)
@@ -30,7 +32,8 @@ def launch(arguments: list[str]) -> int:
 
 
 def exit_code(codes: list[int]) -> int:
-    """One code for several processes that failed: 42 if any can never work, 143 if all were stopped, else 1."""
+    """One code for several processes that failed: 42 if any can
+    never work, 143 if all were stopped, else 1."""
     ends = {_ENDS.get(code, AGAIN) for code in codes}
     if NEVER in ends:
         return NEVER

@@ -34,13 +34,15 @@ class Growth:
     """By how much this process grows at most, from here on."""
 
     def __init__(self) -> None:
-        # What was freed and is still resident would be used again, and the growth seem smaller than it is.
+        # What was freed and is still resident would be used again,
+        # and the growth seem smaller than it is.
         ctypes.CDLL(None).malloc_trim(0)
         self._exact = _reset_peak()
         self._start = resident_mib()
 
     def peak_mib(self) -> float:
-        """The most so far, in MiB; where the kernel does not let the peak be reset, what it is now."""
+        """The most so far, in MiB; where the kernel does not
+        let the peak be reset, what it is now."""
         return max(_status("VmHWM" if self._exact else "VmRSS") - self._start, 0.0)
 
 

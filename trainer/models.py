@@ -1,4 +1,5 @@
-"""The architectures, apart from the loop. B batch, D features, C channels, H height, W width, K classes."""
+"""The architectures, apart from the loop. B batch, D features,
+C channels, H height, W width, K classes."""
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ def build(
         return _mlp(int(torch.tensor(shape).prod()), classes, hidden, dropout)
     if len(shape) != 3:
         raise ConfigError(
-            f"--model-type {model_type} takes images C x H x W, the data has rows of shape {shape}; use mlp"
+            f"--model-type {model_type} takes images C x H x W, the data has rows of shape "
+            f"{shape}; use mlp"
         )
     if model_type == "cnn":
         return _cnn(shape, classes, hidden, dropout)
@@ -28,7 +30,8 @@ def build(
 
 
 class Served(nn.Module):
-    """What is logged and served: raw rows in, probabilities out; the scaling is part of the model."""
+    """What is logged and served: raw rows in, probabilities
+    out; the scaling is part of the model."""
 
     def __init__(self, network: nn.Module, mean_D: Tensor, std_D: Tensor) -> None:
         super().__init__()
@@ -113,7 +116,8 @@ class _Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet v1 (v1.5 for the bottleneck); images below 64 pixels keep their resolution in the stem."""
+    """ResNet v1 (v1.5 for the bottleneck); images below 64
+    pixels keep their resolution in the stem."""
 
     def __init__(
         self,

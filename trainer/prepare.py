@@ -1,4 +1,5 @@
-"""Data preparation: one file with training and held-out rows, its digest and the statistics for the receipt."""
+"""Data preparation: one file with training and held-out rows, its
+digest and the statistics for the receipt."""
 
 import hashlib
 import io
@@ -15,8 +16,9 @@ from trainer.sources import load
 from trainer.store import fetch, put
 
 log = logging.getLogger("trainer")
-# What preparing makes of a source, by version: whoever changes the bytes that `pack` writes adds one, and experiments that
-# want it say so. An older version may go, a known one may not change its meaning; tests freeze the bytes.
+# What preparing makes of a source, by version: whoever changes the bytes that `pack` writes adds
+# one, and experiments that want it say so. An older version may go, a known one may not change its
+# meaning; tests freeze the bytes.
 PREPARATIONS = (1,)
 SPLIT_SEED = 0
 SHORT = 10
@@ -46,7 +48,8 @@ def prepare(config: Config) -> int:
     if config.preparation not in PREPARATIONS:
         known = ", ".join(map(str, PREPARATIONS))
         raise ConfigError(
-            f"--preparation {config.preparation}: this image makes {known}; change dataset.preparation, or pin another image"
+            f"--preparation {config.preparation}: this image makes {known}; change "
+            "dataset.preparation, or pin another image"
         )
     tracking.wait_for(config.around.tracking_uri)
     if word := finished.known(config):
@@ -67,12 +70,14 @@ def prepare(config: Config) -> int:
 
 
 def pack(table: Table, holdout: float) -> bytes:
-    """The prepared file: rows shuffled once by a fixed seed, the last share held out; the same bytes every time."""
+    """The prepared file: rows shuffled once by a fixed seed, the last
+    share held out; the same bytes every time."""
     rows = len(table.labels_N)
     kept = held_out(rows, holdout)
     if not 0 < kept < rows:
         raise DataError(
-            f"{rows} rows cannot be split with a holdout of {holdout:g}: one side would be empty; add rows"
+            f"{rows} rows cannot be split with a holdout of {holdout:g}: one side would be empty; "
+            "add rows"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(rows)
     train, held = order[:-kept], order[-kept:]
@@ -101,7 +106,8 @@ def held_out(rows: int, holdout: float) -> int:
 
 
 def describe(table: Table, holdout: float) -> dict[str, Any]:
-    """Schema and statistics: one entry a feature of a table, one a pixel or channel of images, one for the label."""
+    """Schema and statistics: one entry a feature of a table, one a pixel
+    or channel of images, one for the label."""
     features, rows = table.features_ND, len(table.labels_N)
     flat = (
         features.reshape(rows, -1)

@@ -1,4 +1,5 @@
-"""What every source becomes, and the rules that all rows keep: finite numbers, and labels that are classes."""
+"""What every source becomes, and the rules that all rows keep:
+finite numbers, and labels that are classes."""
 
 from dataclasses import dataclass
 
@@ -6,7 +7,8 @@ import numpy as np
 
 from trainer.config import DataError
 
-# A few KiB can unpack to any size. The data Job may hold 1 GiB in all, so what is larger could not be prepared.
+# A few KiB can unpack to any size. The data Job may hold 1 GiB in all,
+# so what is larger could not be prepared.
 EXPANDED_BYTES = 2**30
 _NUMERIC = "fiub"  # kinds of numpy types
 
@@ -50,7 +52,8 @@ def missing(where: str, what: str, missing_N: np.ndarray) -> DataError:
     """The refusal of values that are not there: nothing is filled in silently."""
     count, first = int(missing_N.sum()), int(missing_N.argmax()) + 1
     return DataError(
-        f"{where}: {what}: {count} of {len(missing_N)} values are missing, the first in row {first}; "
+        f"{where}: {what}: {count} of {len(missing_N)} values are missing, "
+        f"the first in row {first}; "
         "fill them in, or leave the rows or the column out"
     )
 
@@ -76,7 +79,8 @@ def numbered_labels(where: str, labels: np.ndarray) -> tuple[np.ndarray, tuple[s
     if not np.array_equal(distinct, np.arange(len(distinct))):
         raise DataError(
             f"{where}: labels are numbers from {distinct[0]:g} to {distinct[-1]:g}, "
-            f"{len(distinct)} distinct; number the classes from 0 without gaps, or write them as text"
+            f"{len(distinct)} distinct; "
+            "number the classes from 0 without gaps, or write them as text"
         )
     return numbers_N.astype(np.int64), ()
 
@@ -108,7 +112,8 @@ def _check_classes(where: str, distinct: np.ndarray, rows: int) -> None:
             f"{where}: every label is {_shown(distinct[0])}: there is nothing to tell apart; "
             "add rows of another class"
         )
-    # A class has to have rows to learn it from and to measure it by: two on average are less than anybody can use.
+    # A class has to have rows to learn it from and to measure it by: two on
+    # average are less than anybody can use.
     if 2 * len(distinct) > rows:
         raise DataError(
             f"{where}: {len(distinct)} distinct labels for {rows} rows: this is regression, "

@@ -1,4 +1,5 @@
-"""Source data of every supported kind, as rows of features and a label. docs/tasks/bring-your-data.md has the rules."""
+"""Source data of every supported kind, as rows of features and a label.
+docs/tasks/bring-your-data.md has the rules."""
 
 import io
 import zipfile
@@ -17,7 +18,8 @@ BUNDLED = ("breast_cancer", "digits", "iris", "wine")
 
 
 def load(uri: str, sha256: str) -> Table:
-    """The source at an address: bundled://, .npz, .csv, .parquet, or image folders in an archive (.tar, .tar.gz, .zip).
+    """The source at an address: bundled://, .npz, .csv, .parquet, or image
+    folders in an archive (.tar, .tar.gz, .zip).
 
     Raises:
         DataError: it is not there, has another digest, or breaks a rule of the page above.

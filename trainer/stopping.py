@@ -1,7 +1,9 @@
-"""SIGTERM, obeyed everywhere: at the next checkpoint while training, at once while there is nothing to save.
+"""SIGTERM, obeyed everywhere: at the next checkpoint while
+training, at once while there is nothing to save.
 
-Python runs a signal's handler between two of its own instructions, so a process that waits inside C++, for a rendezvous
-or in a collective, never comes to it. What C does at once is write the signal's number into a pipe; a thread reads it.
+Python runs a signal's handler between two of its own instructions, so a process that waits inside
+C++, for a rendezvous or in a collective, never comes to it. What C does at once is write the
+signal's number into a pipe; a thread reads it.
 """
 
 import logging
@@ -23,7 +25,8 @@ def listen() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    # A handler has to be there: without one the process with number 1, as in a pod, never gets the signal.
+    # A handler has to be there: without one the process with number
+    # 1, as in a pod, never gets the signal.
     signal.signal(signal.SIGTERM, lambda *_: _told.set())
     threading.Thread(target=_obey, args=(reader,), daemon=True).start()
 

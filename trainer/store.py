@@ -1,4 +1,5 @@
-"""Bytes by address (file://, s3://, https:// through fsspec), always checked against their digest."""
+"""Bytes by address (file://, s3://, https:// through
+fsspec), always checked against their digest."""
 
 import hashlib
 import io
@@ -29,7 +30,8 @@ def fetch(uri: str, sha256: str) -> bytes:
                 digest.update(block)
                 content.write(block)
     except FileNotFoundError as error:
-        # fsspec says this of every answer that is not 200; its cause tells a 404 from a server that is away.
+        # fsspec says this of every answer that is not 200; its cause
+        # tells a 404 from a server that is away.
         if error.__cause__ and getattr(error.__cause__, "status", None) not in _GONE:
             raise ConnectionError(
                 f"{uri}: {error.__cause__}; wait for its server, or correct the rights"
@@ -41,7 +43,8 @@ def fetch(uri: str, sha256: str) -> bytes:
         raise DataError(f"{uri}: is no file ({error}); correct the address") from error
     if digest.hexdigest() != sha256:
         raise DataError(
-            f"{uri} has the sha256 {digest.hexdigest()}, declared is {sha256}; the bytes have changed, restore them"
+            f"{uri} has the sha256 {digest.hexdigest()}, declared is {sha256}; the bytes have "
+            "changed, restore them"
         )
     return content.getvalue()
 

@@ -1,5 +1,6 @@
-"""MLflow: one experiment for each model, one run for each identity however often the process starts, and a receipt as
-its last artifact. MLflow is imported where it is needed: it takes seconds."""
+"""MLflow: one experiment for each model, one run for each identity however often the process
+starts, and a receipt as its last artifact. MLflow is imported
+where it is needed: it takes seconds."""
 
 import base64
 import json
@@ -26,10 +27,12 @@ for _name, _value in {
 log = logging.getLogger("trainer")
 RECEIPT = "receipt.json"
 IDENTITY = "identity"
-# MLflow marks whatever is open at exit as FINISHED, a stopped training too; this tag is set after the receipt alone.
+# MLflow marks whatever is open at exit as FINISHED, a stopped training too;
+# this tag is set after the receipt alone.
 SETTLED = "settled"
 REASON = "reason"
-# What makes the page of an experiment open on its training runs, not on an invitation to trace a chat model.
+# What makes the page of an experiment open on its training runs, not
+# on an invitation to trace a chat model.
 KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
 DATA = "data"
 WAIT_SECONDS = 600.0
@@ -65,7 +68,8 @@ def _trouble(uri: str) -> LoginError | ConnectionError | None:
     except urllib.error.HTTPError as error:
         if error.code in _DENIED:
             return LoginError(
-                f"MLflow at {uri} refuses the login ({error.code}); correct the Secret that tracking.secret of "
+                f"MLflow at {uri} refuses the login ({error.code}); "
+                "correct the Secret that tracking.secret of "
                 "environment.yaml names, the run continues from its checkpoint"
             )
         return _silent(uri, error)
@@ -76,12 +80,14 @@ def _trouble(uri: str) -> LoginError | ConnectionError | None:
 
 def _silent(uri: str, error: OSError) -> ConnectionError:
     return ConnectionError(
-        f"MLflow at {uri} does not answer ({error}); start it, the run continues from its checkpoint"
+        f"MLflow at {uri} does not answer ({error}); start it, the run continues from its "
+        "checkpoint"
     )
 
 
 def _get(url: str) -> bytes:
-    """What MLflow answers, a little more than the largest receipt at most; logged in as its client is."""
+    """What MLflow answers, a little more than the largest
+    receipt at most; logged in as its client is."""
     request = urllib.request.Request(url)
     username, password, token = (
         os.environ.get(f"MLFLOW_TRACKING_{part}") for part in ("USERNAME", "PASSWORD", "TOKEN")
@@ -97,7 +103,8 @@ def _get(url: str) -> bytes:
 
 
 def receipt_of(uri: str, run: str) -> bytes | None:
-    """The receipt of a run as MLflow has it now; None where it has no such run any more, or none in use, or no receipt.
+    """The receipt of a run as MLflow has it now; None where it has no such run
+    any more, or none in use, or no receipt.
 
     Raises:
         ConnectionError: it does not answer.
@@ -117,8 +124,8 @@ def receipt_of(uri: str, run: str) -> bytes | None:
 
 
 def finished_run(identity: str) -> str | None:
-    """A run that MLflow says has finished this identity, None where there is none; whatever experiment it is in, and
-    whoever has written it."""
+    """A run that MLflow says has finished this identity, None where there is none; whatever
+    experiment it is in, and whoever has written it."""
     import mlflow
 
     runs = mlflow.MlflowClient().search_runs(
@@ -153,7 +160,8 @@ def open_run(config: Config, known: str | None = None) -> str:
 
 
 def _resumed(run_id: str) -> bool:
-    """Go on with a run; False where MLflow has it no more, as after its database was made anew or the run was withdrawn."""
+    """Go on with a run; False where MLflow has it no more, as after its
+    database was made anew or the run was withdrawn."""
     import mlflow
 
     try:
@@ -171,7 +179,8 @@ def _resumed(run_id: str) -> bool:
 
 
 def log_dataset(run: str, config: Config, rows: int) -> None:
-    """Name the prepared data as an input of the run, without the packages that mlflow.data imports."""
+    """Name the prepared data as an input of the run, without
+    the packages that mlflow.data imports."""
     import mlflow
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -189,8 +198,9 @@ def log_dataset(run: str, config: Config, rows: int) -> None:
 
 @contextmanager
 def logged_model(path: Path) -> Iterator[tuple[Any, str]]:
-    """A model of the open run: its description, for MLflow to save below `path`, and where it will lie. What is saved in the
-    block is uploaded at its end, as `log_model` does, which lets nobody see the bytes before."""
+    """A model of the open run: its description, for MLflow to save below `path`, and where it will
+    lie. What is saved in the block is uploaded at its end, as `log_model` does, which lets nobody
+    see the bytes before."""
     import mlflow
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
@@ -250,7 +260,8 @@ def interrupt_run() -> None:
 
 
 def record_failure(config: Config, reason: str) -> None:
-    """Say in MLflow that the run has failed and why; where it does not answer, the log and the Job have said it."""
+    """Say in MLflow that the run has failed and why; where it does not
+    answer, the log and the Job have said it."""
     try:
         wait_for(config.around.tracking_uri, 0)
     except ConnectionError:

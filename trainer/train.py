@@ -1,11 +1,12 @@
-"""Training, read top to bottom: data, model, resume, loop, gates, model into MLflow. Letters as in models.py."""
+"""Training, read top to bottom: data, model, resume, loop, gates,
+model into MLflow. Letters as in models.py."""
 
 import logging
 import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,8 @@ LIBRARIES_MIB = resident_mib()  # before there is any data
 
 
 def train(config: Config) -> int:
-    """Train the run to its end, from its checkpoint if there is one; a run that is finished is not trained again."""
+    """Train the run to its end, from its checkpoint if there is one; a
+    run that is finished is not trained again."""
     tracking.wait_for(config.around.tracking_uri)
     checkpoints = Checkpoints(config.around.checkpoints, config.around.identity)
     if rank() > 0:
@@ -55,12 +57,13 @@ def _finished(config: Config) -> bool:
     return word is not None
 
 
-# ---- setup ---------------------------------------------------------------------------------------------------------
+# ---- setup ---------------------------------------------------------------------------------------
 
 
 @dataclass
 class Session:
-    """One process of a run. `state` is what a checkpoint holds beside model, optimizer and random numbers."""
+    """One process of a run. `state` is what a checkpoint holds
+    beside model, optimizer and random numbers."""
 
     config: Config
     data: Prepared
@@ -108,7 +111,8 @@ def _train(config: Config, checkpoints: Checkpoints) -> int:
     data = unpack(config.around.data_uri, config.around.data_sha256)
     model = _model(config, data).to(device)
     if device.type == "cuda" and config.channels_last and data.train_ND.ndim == 4:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs miss it
+        # torch's stubs miss it
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -139,7 +143,8 @@ def _lead(session: Session) -> int:
 
 
 def _follow(session: Session) -> int:
-    """Another process of a distributed run. It stays until the receipt is there: alone, the first could not go on."""
+    """Another process of a distributed run. It stays until the receipt is
+    there: alone, the first could not go on."""
     return 0 if _loop(session) else stopping.TERMINATED
 
 
@@ -166,83 +171,90 @@ def _model(config: Config, data: Prepared) -> Served:
     return Served(network, mean, std)
 
 
-# ---- loop ----------------------------------------------------------------------------------------------------------
+# ---- loop ----------------------------------------------------------------------------------------
 
 
 def _loop(session: Session) -> bool:
     """Train until the last epoch; False if SIGTERM came first."""
-    config, data, model, optimizer, state = (
-        session.config,
-        session.data,
-        session.model,
-        session.optimizer,
-        session.state,
-    )
-    device = next(model.parameters()).device
-    rows_ND, labels_N = (
-        torch.from_numpy(data.train_ND).to(device),
-        torch.from_numpy(data.train_labels_N).to(device),
-    )
-    held_MD, held_labels_M = (
-        torch.from_numpy(data.holdout_MD).to(device),
-        torch.from_numpy(data.holdout_labels_M).to(device),
-    )
-    scores = (
-        torch.compile(model.logits) if config.compile and device.type == "cuda" else model.logits
-    )
-    half = config.precision == "bfloat16" and device.type == "cuda"
-
+    config, data, state = session.config, session.data, session.state
+    device = next(session.model.parameters()).device
+    rows_ND = torch.from_numpy(data.train_ND).to(device)
+    labels_N = torch.from_numpy(data.train_labels_N).to(device)
+    held_MD = torch.from_numpy(data.holdout_MD).to(device)
+    held_labels_M = torch.from_numpy(data.holdout_labels_M).to(device)
+    scores = session.model.logits
+    if config.compile and device.type == "cuda":
+        scores = torch.compile(scores)
     while state["epoch"] < config.epochs:
-        model.train()
-        for number, rows_B in _batches(config, len(labels_N), state["epoch"], state["batch"]):
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                loss = torch.nn.functional.cross_entropy(scores(rows_ND[rows_B]), labels_N[rows_B])
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            group.average_gradients(model)
-            optimizer.step()
-            state["loss_sum"] += loss.item() * len(rows_B)
-            state["batch"] = number + 1
-            stops, diverged = group.agree(
-                device, stopping.stopped(), not math.isfinite(loss.item())
-            )
-            if diverged:
-                raise _diverged("loss", state["epoch"])
-            if stops:
-                session.save()
-                log.info(
-                    "stopped by SIGTERM in epoch %d, batch %d; checkpoint written",
-                    state["epoch"] + 1,
-                    state["batch"],
-                )
-                return False
-            if time.monotonic() - session.since > config.checkpoint_seconds:
-                session.save()
-        held_loss, accuracy, _ = evaluate(model, held_MD, held_labels_M)
-        if not math.isfinite(held_loss):
-            raise _diverged("held-out loss", state["epoch"])
-        metrics = {
-            "train_loss": state["loss_sum"] * world() / len(labels_N),
-            "holdout_loss": held_loss,
-            "holdout_accuracy": accuracy,
-        }
-        state["history"].append(metrics)
-        state |= {"epoch": state["epoch"] + 1, "batch": 0, "loss_sum": 0.0}
-        session.save()
-        if rank() == 0:
-            mlflow.log_metrics(metrics, step=state["epoch"])
-            log.info(
-                "epoch %d/%d train_loss %.6f holdout_accuracy %.4f",
-                state["epoch"],
-                config.epochs,
-                metrics["train_loss"],
-                accuracy,
-            )
+        if not _epoch(session, scores, rows_ND, labels_N):
+            return False
+        _end_epoch(session, evaluate(session.model, held_MD, held_labels_M), len(labels_N))
     return True
 
 
+def _epoch(
+    session: Session, scores: Callable[[Tensor], Tensor], rows_ND: Tensor, labels_N: Tensor
+) -> bool:
+    """Go on with an epoch from its next batch to its end; False if SIGTERM came first."""
+    config, optimizer, state = session.config, session.optimizer, session.state
+    device = rows_ND.device
+    half = config.precision == "bfloat16" and device.type == "cuda"
+    session.model.train()
+    for number, rows_B in _batches(config, len(labels_N), state["epoch"], state["batch"]):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            loss = torch.nn.functional.cross_entropy(scores(rows_ND[rows_B]), labels_N[rows_B])
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        group.average_gradients(session.model)
+        optimizer.step()
+        state["loss_sum"] += loss.item() * len(rows_B)
+        state["batch"] = number + 1
+        # All processes have to leave at the same batch, or the others would wait for ever.
+        stops, diverged = group.agree(device, stopping.stopped(), not math.isfinite(loss.item()))
+        if diverged:
+            raise _diverged("loss", state["epoch"])
+        if stops:
+            session.save()
+            log.info(
+                "stopped by SIGTERM in epoch %d, batch %d; checkpoint written",
+                state["epoch"] + 1,
+                state["batch"],
+            )
+            return False
+        if time.monotonic() - session.since > config.checkpoint_seconds:
+            session.save()
+    return True
+
+
+def _end_epoch(session: Session, held: tuple[float, float, Tensor], rows: int) -> None:
+    """Keep what an epoch over some rows has come to, and its checkpoint."""
+    state = session.state
+    held_loss, accuracy, _ = held
+    if not math.isfinite(held_loss):
+        raise _diverged("held-out loss", state["epoch"])
+    metrics = {
+        "train_loss": state["loss_sum"] * world() / rows,
+        "holdout_loss": held_loss,
+        "holdout_accuracy": accuracy,
+    }
+    state["history"].append(metrics)
+    state |= {"epoch": state["epoch"] + 1, "batch": 0, "loss_sum": 0.0}
+    # Saved before it is told: what is told twice after a kill has the same step and value.
+    session.save()
+    if rank() == 0:
+        mlflow.log_metrics(metrics, step=state["epoch"])
+        log.info(
+            "epoch %d/%d train_loss %.6f holdout_accuracy %.4f",
+            state["epoch"],
+            session.config.epochs,
+            metrics["train_loss"],
+            accuracy,
+        )
+
+
 def _batches(config: Config, rows: int, epoch: int, start: int) -> Iterator[tuple[int, Tensor]]:
-    """This process's share of each batch of an epoch, from a batch on; the order depends on seed and epoch alone."""
+    """This process's share of each batch of an epoch, from a batch on;
+    the order depends on seed and epoch alone."""
     order_N = np.random.default_rng((config.seed, epoch)).permutation(rows)
     for number, first in enumerate(range(0, rows, config.batch_size)):
         batch_B = torch.from_numpy(order_N[first : first + config.batch_size])
@@ -252,11 +264,12 @@ def _batches(config: Config, rows: int, epoch: int, start: int) -> Iterator[tupl
 
 def _diverged(what: str, epoch: int) -> DivergedError:
     return DivergedError(
-        f"{what} is not finite in epoch {epoch + 1}; lower parameters.learning_rate, or scale the features"
+        f"{what} is not finite in epoch {epoch + 1}; lower parameters.learning_rate, or scale the "
+        "features"
     )
 
 
-# ---- result --------------------------------------------------------------------------------------------------------
+# ---- result --------------------------------------------------------------------------------------
 
 
 def _finish(session: Session) -> None:
@@ -296,8 +309,8 @@ def _finish(session: Session) -> None:
 def _log_model(
     model: Served, example_BD: np.ndarray
 ) -> tuple[dict[str, Any], dict[str, str] | None, float]:
-    """Where the model lies below the artifact store with its digest; what it takes and gives, None if it does not say; and
-    MiB to serve it."""
+    """Where the model lies below the artifact store with its digest; what it takes and gives, None
+    if it does not say; and MiB to serve it."""
     with torch.no_grad():
         signature = infer_signature(example_BD, model(torch.from_numpy(example_BD)).numpy())
     requirements = [f"torch=={torch.__version__.split('+')[0]}", f"mlflow=={mlflow.__version__}"]
@@ -330,7 +343,7 @@ def _described(signature: ModelSignature | None) -> dict[str, str] | None:
     }
 
 
-# ---- small things --------------------------------------------------------------------------------------------------
+# ---- small things --------------------------------------------------------------------------------
 
 
 def _now() -> str:
