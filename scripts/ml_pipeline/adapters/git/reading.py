@@ -1,6 +1,7 @@
 """One branch read again and again: only what has changed since the last time is read from git."""
 
-from ml_pipeline.adapters.git.repository import Commit, Repository
+from ml_pipeline.adapters.git.history import Commit
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.processes import ProgramError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.automation.branch import Branch

@@ -4,7 +4,9 @@ import re
 import subprocess
 
 import pytest
-from ml_pipeline.adapters.git.revisions import Revisions, find_top, open_tree
+from ml_pipeline.adapters.git.comparison import with_working_tree
+from ml_pipeline.adapters.git.revisions import Revisions
+from ml_pipeline.adapters.git.working_tree import find_top, open_tree
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.rules.review.faults import checked
 
@@ -14,7 +16,7 @@ PATH = "experiments/waiting/experiment.yaml"
 
 
 def compared(team, base: str = "HEAD"):
-    return Revisions(team).comparison(base)
+    return with_working_tree(Revisions(team), base)
 
 
 def test_unchanged_tree_is_the_same_on_both_sides(team, files):
@@ -150,10 +152,10 @@ def test_what_is_no_plain_file_is_refused_by_every_reading(team, make, commit):
         git(team, "add", "--all")
         git(team, "commit", "--quiet", "--message", "Spoil")
     revisions = Revisions(team)
-    readings = [lambda: open_tree(team), lambda: revisions.comparison("HEAD")]
+    readings = [lambda: open_tree(team), lambda: with_working_tree(revisions, "HEAD")]
     if commit:
         readings += [
-            lambda: revisions.comparison("HEAD~1"),
+            lambda: with_working_tree(revisions, "HEAD~1"),
             lambda: checked(revisions.read("HEAD")),
         ]
     for read in readings:
@@ -330,4 +332,4 @@ def test_comparison_says_whether_the_code_differs(team, path, differs):
     (team / path).write_text("other\n")
     git(team, "add", "--all")
     revisions = Revisions(team)
-    assert revisions.comparison(revisions.revision("HEAD")).code_differs is differs
+    assert with_working_tree(revisions, revisions.revision("HEAD")).code_differs is differs
