@@ -4,7 +4,6 @@ https://docs.github.com/en/rest/issues/comments and /pulls, version 2022-11-28.
 """
 
 import json
-import urllib.parse
 from collections.abc import Iterator
 from typing import Annotated, TypeVar
 
@@ -78,9 +77,9 @@ class GitHub:
         return pull.head.sha if pull.state == "open" else None
 
     def put_comment(self, pull_request: int, marker: str, body: str) -> bool:
-        """Write the one comment that begins with `marker`, in place if it exists; True if it is new.
+        """Write the one comment that begins with `marker`, in place if it exists.
 
-        A comment that a person wrote is left alone, whatever it begins with.
+        Returns whether it is new. What a person wrote is left alone, whatever it begins with.
         """
         for comment in self._comments(f"/issues/{pull_request}/comments"):
             is_bot = comment.user is not None and comment.user.type == "Bot"
@@ -92,8 +91,8 @@ class GitHub:
 
     def _comments(self, path: str) -> Iterator[_Comment]:
         for page in range(1, _MOST_PAGES + 1):
-            query = urllib.parse.urlencode({"per_page": _PAGE, "page": page})
-            comments = answered(_COMMENTS, self._call("GET", f"{path}?{query}"), path)
+            target = http.with_query(path, {"per_page": str(_PAGE), "page": str(page)})
+            comments = answered(_COMMENTS, self._call("GET", target), path)
             yield from comments
             if len(comments) < _PAGE:
                 return

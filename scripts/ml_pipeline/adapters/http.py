@@ -11,13 +11,14 @@ import http.client
 import os
 import socket
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.fields import one_line
@@ -67,6 +68,16 @@ class Answer:
     def status_line(self) -> str:
         """The status for a person to read."""
         return f"HTTP Error {self.status}: {self.reason}"
+
+
+def with_query(address: str, query: Mapping[str, str]) -> str:
+    """An address with what is asked there."""
+    return f"{address}?{urllib.parse.urlencode(query)}"
+
+
+def path_of(address: str) -> str:
+    """The path of an address, without the server and what is asked there."""
+    return urllib.parse.urlsplit(address).path
 
 
 def send(
@@ -129,7 +140,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0913 - the standard library's signature
         self,
         req: urllib.request.Request,
-        fp: object,
+        fp: IO[bytes],
         code: int,
         msg: str,
         headers: http.client.HTTPMessage,
@@ -138,7 +149,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         """The request to follow with; None leaves the redirect as the answer."""
         if req.get_method() != "GET":
             return None
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class _SocketConnection(http.client.HTTPConnection):

@@ -1,4 +1,4 @@
-"""The Kubernetes API: reading objects and logs as whoever the kubeconfig says, and server-side apply for `bootstrap`.
+"""The Kubernetes API, asked as whoever the kubeconfig says; and apply, for `bootstrap`.
 
 https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/
 """
@@ -13,9 +13,11 @@ from typing import Any
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.kustomize import kubectl
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.rules.kustomize.objects import Object
 
 TIMEOUT_SECONDS = 10
-Object = dict[str, Any]
+# Where a pod finds who it is; nowhere else is there such a file.
+_POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 @dataclass(frozen=True)
@@ -66,26 +68,24 @@ class Cluster:
     def log(self, namespace: str, pod: str, *, follow: bool = False) -> Iterator[bytes]:
         """The log of a pod in pieces; with `follow`, as it is written, until the pod ends."""
         query = [("follow", "true")] if follow else []
-        yield from self._call(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, stream=True)
+        path = f"{PODS.within(namespace)}/{pod}/log"
+        # No timeout: a container may say nothing for hours.
+        raw: Any = {"response_types_map": {200: None}, "_preload_content": False}
+        answer = self._answer(path, query, **raw, _request_timeout=None)
+        yield from answer.stream(decode_content=False)
 
     def patch_status(self, kind: Kind, namespace: str, name: str, status: Object) -> None:
         """Merge into an object's status, as its operator does."""
-        self._call(
-            f"{kind.within(namespace)}/{name}/status", [], method="PATCH", body={"status": status}
-        )
+        self._merge(f"{kind.within(namespace)}/{name}/status", {"status": status})
 
     def annotate(self, kind: Kind, namespace: str, name: str, annotations: dict[str, str]) -> None:
         """Merge annotations into an object's."""
-        self._call(
-            f"{kind.within(namespace)}/{name}",
-            [],
-            method="PATCH",
-            body={"metadata": {"annotations": annotations}},
-        )
+        path = f"{kind.within(namespace)}/{name}"
+        self._merge(path, {"metadata": {"annotations": annotations}})
 
     def delete(self, kind: Kind, namespace: str, name: str) -> None:
         """Delete an object; what its finalizers wait for may take a while after this."""
-        self._call(f"{kind.within(namespace)}/{name}", [], method="DELETE")
+        self._call(f"{kind.within(namespace)}/{name}", method="DELETE")
 
     def apply(self, stream: bytes) -> str:
         """Server-side apply of a YAML stream with `kubectl`; what it did, a line an object.
@@ -93,15 +93,8 @@ class Cluster:
         Raises:
             ProgramError: an object was refused.
         """
-        command = [
-            kubectl(),
-            *self._flags(),
-            "apply",
-            "--server-side",
-            "--field-manager=ml-pipeline",
-            "-f",
-            "-",
-        ]
+        apply = ("apply", "--server-side", "--field-manager=ml-pipeline", "-f", "-")
+        command = [kubectl(), *self._flags(), *apply]
         return processes.run(command, stdin=stream).decode().strip()
 
     def get(self, path: str) -> Object:
@@ -110,8 +103,8 @@ class Cluster:
         Raises:
             NotServedError: there is none.
         """
-        found: Object = self._call(path, [])
-        return found
+        answer: Object = self._call(path)
+        return answer
 
     def exists(self, path: str) -> bool:
         """Whether there is an object at an API path."""
@@ -131,10 +124,7 @@ class Cluster:
 
         try:
             file = str(self.kubeconfig) if self.kubeconfig else None
-            if (
-                file is None
-                and Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists()
-            ):
+            if file is None and _POD_TOKEN.exists():
                 config.load_incluster_config()
                 from kubernetes.client import ApiClient
 
@@ -142,45 +132,59 @@ class Cluster:
             return config.new_client_from_config(file, context=self.context)
         except config.ConfigException as error:
             raise PipelineError(
-                f"no cluster to talk to: {str(error).splitlines()[0]}; set KUBECONFIG, or name a file with --kubeconfig"
+                f"no cluster to talk to: {str(error).splitlines()[0]}; "
+                "set KUBECONFIG, or name a file with --kubeconfig"
             ) from error
+
+    def _merge(self, path: str, patch: Object) -> None:
+        self._call(path, method="PATCH", body=patch)
 
     def _call(
         self,
         path: str,
-        query: list[tuple[str, str]],
+        query: list[tuple[str, str]] | None = None,
         *,
         method: str = "GET",
         body: Object | None = None,
-        stream: bool = False,
     ) -> Any:
+        """What the API server answers, read from JSON."""
+        return self._answer(
+            path,
+            query or [],
+            method=method,
+            body=body,
+            response_types_map={200: "object"},
+            _request_timeout=TIMEOUT_SECONDS,
+        )
+
+    def _answer(
+        self, path: str, query: list[tuple[str, str]], *, method: str = "GET", **options: Any
+    ) -> Any:
+        """What the client library makes of an answer; it is not typed."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json"} | (
-            {"Content-Type": "application/merge-patch+json"} if body else {}
-        )
+        headers = {"Accept": "application/json"}
+        if options.get("body"):
+            headers["Content-Type"] = "application/merge-patch+json"
         try:
-            answer = self._api.call_api(
+            return self._api.call_api(
                 path,
                 method,
                 query_params=query,
                 header_params=headers,
-                body=body,
                 auth_settings=["BearerToken"],
-                response_types_map={200: None if stream else "object"},
                 _return_http_data_only=True,
-                _preload_content=not stream,
-                _request_timeout=None if stream else TIMEOUT_SECONDS,
+                **options,
             )
         except ApiException as error:
             raise _refused(path, error) from error
         except HTTPError as error:
             where = self._api.configuration.host
             raise UnavailableError(
-                f"the API server at {where} does not answer; check the network, or the address in the kubeconfig"
+                f"the API server at {where} does not answer; "
+                "check the network, or the address in the kubeconfig"
             ) from error
-        return answer.stream(decode_content=False) if stream else answer
 
 
 ANY = Cluster()  # whatever KUBECONFIG, or the pod that this runs in, says
@@ -193,7 +197,8 @@ def _refused(path: str, error: Any) -> PipelineError:
         said = str(error.reason)
     if error.status == 401:
         return UnavailableError(
-            "the API server does not accept the credentials (expired, or revoked); renew the kubeconfig"
+            "the API server does not accept the credentials (expired, or revoked); "
+            "renew the kubeconfig"
         )
     if error.status == 403:
         return DeniedError(f"{said.removesuffix('.')}; ask for the group ml-pipeline-readers")

@@ -1,4 +1,6 @@
-"""What callers saw of each predictor, in Prometheus' text format, as Envoy's admin interface gives it.
+"""What callers saw of each predictor, as Envoy's admin interface gives it.
+
+A page in the text format of Prometheus.
 
 Envoy's statistics of a cluster do not say that: an answer that breaks off in the middle counts as
 200, and a caller who gave up is not counted at all. `environments/embedded/router.py` therefore has
@@ -19,7 +21,8 @@ from ml_pipeline.rules.rollout.latency import Latency
 
 STATS = "answers"  # what the router calls its statistics
 _PAGE = rf"/stats/prometheus?filter=^({STATS}\.|http\.ingress\.downstream_rq_completed$)"
-# Bounded, so that no text takes longer than its length; Envoy counts with 64 bits, which are 20 digits at most.
+# Bounded, so that no text takes longer than its length; Envoy counts with 64 bits, which are 20
+# digits at most.
 _LINE = re.compile(
     r"^envoy_(\w{1,200})\{([^}\n]{0,2000})\} ([0-9]{1,20})(?![0-9])", re.MULTILINE | re.ASCII
 )
@@ -76,7 +79,8 @@ class Counters:
 def scrape(socket: Path) -> dict[str, Counters]:
     """Counters by predictor, of the Envoy whose admin interface listens at this socket.
 
-    Latencies are those of the scrape before: Envoy adds up what its threads have measured when it is asked.
+    Latencies are those of the scrape before: Envoy adds up what its threads have measured when it
+    is asked.
 
     Raises:
         UnavailableError: it does not answer, or its page lacks what is to be counted.

@@ -1,4 +1,4 @@
-"""What the past says of files: who changed them last, what they held, one commit after the other."""
+"""What the past says of files: who changed them last, and what they held."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""git itself, for what is asked in bulk, by bytes or under a limit of time; and how its answers read.
+"""git itself, for what is asked in bulk, by bytes or within a time; and how its answers read.
 
 This is the one place where a command line of git is run as a process of ours. What a person would
 type in a clone goes through GitPython (porcelain.py); decision 0036 says what each is for.

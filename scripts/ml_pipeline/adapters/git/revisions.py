@@ -101,7 +101,7 @@ class Revisions:
         return self._plain_or_special(self.listing(revision, roots))
 
     def fetched(self, revision: str, roots: Iterable[str]) -> dict[str, bytes]:
-        """The files of a revision as Flux fetches them: executable or not, no link, no submodule."""
+        """The files of a revision as Flux fetches them: executable or not, no link or submodule."""
         listed = self.listing(revision, roots)
         ids = {p: e.blob for p, e in listed.items() if e.mode not in (LINK, SUBMODULE)}
         return self.contents_of(ids)
@@ -187,7 +187,8 @@ class Revisions:
 
 
 def blob_id(raw: bytes, like: str) -> str:
-    """The id that git gives to these bytes, in a repository whose ids are as long as one of them."""
+    """The id that git gives to these bytes, in a repository whose ids are `like` this one."""
+    # Of 40 digits for SHA-1, of 64 for SHA-256; what is hashed is the same.
     whole = b"blob %d\0%b" % (len(raw), raw)
     digest = hashlib.sha256 if len(like) == 64 else hashlib.sha1
     return digest(whole, usedforsecurity=False).hexdigest()

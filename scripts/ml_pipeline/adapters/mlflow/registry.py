@@ -33,7 +33,8 @@ _PAGE = 500
 _ASKED_ALONE = 50  # runs that are looked up one by one; for more, all are listed
 _MOST_TAG = 5000  # characters that MLflow keeps of a tag
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
-# What a server says of a run or a logged model that it has not, such as after its database was lost.
+# What a server says of a run or a logged model that it has not, such as after its database was
+# lost.
 _NOT_KNOWN_HERE = (_ABSENT, "INVALID_PARAMETER_VALUE")
 _ENDED = ("FINISHED", "FAILED")
 
@@ -43,7 +44,7 @@ R = TypeVar("R", bound=Reply)
 
 @dataclass
 class Registry:
-    """An MLflow server at `http://host:port`, and what it was brought to say before by this process."""
+    """An MLflow server at `http://host:port`, and what this process has brought it to say."""
 
     uri: str
     login: Login = NOBODY
@@ -55,7 +56,7 @@ class Registry:
         return Server(self.uri, self.login, "its registry follows when it does")
 
     def bring(self, mirror: Mirror) -> list[str]:
-        """Make MLflow say it; what was written, or refused, one line each. Nothing where it says it already.
+        """Make MLflow say it; what was written, or refused, one line each.
 
         Raises:
             UnavailableError: the server does not answer; the next call goes on.
@@ -197,7 +198,10 @@ class Registry:
         return {(model, run): number for run, number in numbers.items()}
 
     def _register(self, version: Version) -> str:
-        """Number of a new version: of the logged model while MLflow has its run, else of where its bytes are."""
+        """Number of a new version, of the logged model while MLflow has its run.
+
+        Else of where its bytes are: MLflow's database may have been lost, and git not.
+        """
         body = {
             "name": version.model,
             "description": version.description,

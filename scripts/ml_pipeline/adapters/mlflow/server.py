@@ -8,7 +8,6 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 import base64
 import json
 import os
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -65,7 +64,7 @@ class Server:
 
     def get(self, method: str, **query: str) -> http.Answer:
         """Ask the API."""
-        return self.fetch(f"/api/2.0/mlflow/{method}?{urllib.parse.urlencode(query)}")
+        return self.fetch(http.with_query(f"/api/2.0/mlflow/{method}", query))
 
     def send(self, method: str, body: Mapping[str, object], verb: str = "POST") -> http.Answer:
         """Have the API do something, or look for what takes more than an address to say."""

@@ -1,6 +1,5 @@
 """What MLflow has of the runs that pods have named, as far as reconciling reads it."""
 
-import urllib.parse
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -101,7 +100,7 @@ class Tracking:
         return {i: self._receipts[word] for i, word in words.items() if word in self._receipts}
 
     def _runs_of(self, words: Mapping[str, Word]) -> dict[str, LoggedRun]:
-        """The runs that pods have named since the last look, where many are searched for at once."""
+        """The runs that pods have named since the last look; empty where few are to be fetched."""
         new = [word.mlflow_run for word in words.values() if word not in self._receipts]
         if len(new) > _ASKED_ALONE:
             with suppress(UnavailableError):  # the first one that is asked for by itself says why
@@ -136,9 +135,9 @@ class Tracking:
         if word in self._receipts:
             return self._receipts[word]
         run = run or self._run(word.mlflow_run)
-        query = urllib.parse.urlencode({"path": RECEIPT, "run_uuid": word.mlflow_run})
+        target = http.with_query("/get-artifact", {"path": RECEIPT, "run_uuid": word.mlflow_run})
         # One byte more than a receipt may have: that it is too large is told from what was read.
-        answer = self._server.fetch(f"/get-artifact?{query}", MAX_BYTES + 1)
+        answer = self._server.fetch(target, MAX_BYTES + 1)
         receipt = self._good(answer, "/get-artifact").body
         # An artifact comes as an attachment: the page of a proxy does not.
         if RECEIPT not in answer.disposition:
@@ -178,7 +177,7 @@ class Tracking:
             return answer
         if answer.status in _DENIED:
             raise self._denied(answer.status)
-        below = urllib.parse.urlsplit(f"{self.uri}{path}").path
+        below = http.path_of(f"{self.uri}{path}")
         raise RefusedError(
             f"MLflow at {self.uri} answers {below} with {answer.status}; {_NOTHING}, "
             "see its log and its artifact store"
@@ -193,5 +192,6 @@ class Tracking:
 
     def _nonsense(self, what: str) -> RefusedError:
         return RefusedError(
-            f"MLflow at {self.uri} answers nonsense ({what}); nothing is recorded until it is mended"
+            f"MLflow at {self.uri} answers nonsense ({what}); "
+            "nothing is recorded until it is mended"
         )
