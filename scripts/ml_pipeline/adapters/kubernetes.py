@@ -4,7 +4,7 @@ https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,18 @@ from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.rules.kustomize.objects import Object
 
 TIMEOUT_SECONDS = 10
+# How the client library gives an answer: read from JSON, or as it comes. A container may say
+# nothing for hours, so its log has no timeout.
+_JSON: Mapping[str, object] = {
+    "response_types_map": {200: "object"},
+    "_preload_content": True,
+    "_request_timeout": TIMEOUT_SECONDS,
+}
+_STREAM: Mapping[str, object] = {
+    "response_types_map": {200: None},
+    "_preload_content": False,
+    "_request_timeout": None,
+}
 # Where a pod finds who it is; nowhere else is there such a file.
 _POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
@@ -69,10 +81,7 @@ class Cluster:
         """The log of a pod in pieces; with `follow`, as it is written, until the pod ends."""
         query = [("follow", "true")] if follow else []
         path = f"{PODS.within(namespace)}/{pod}/log"
-        # No timeout: a container may say nothing for hours.
-        raw: Any = {"response_types_map": {200: None}, "_preload_content": False}
-        answer = self._answer(path, query, **raw, _request_timeout=None)
-        yield from answer.stream(decode_content=False)
+        yield from self._call(path, query, form=_STREAM).stream(decode_content=False)
 
     def patch_status(self, kind: Kind, namespace: str, name: str, status: Object) -> None:
         """Merge into an object's status, as its operator does."""
@@ -142,40 +151,29 @@ class Cluster:
     def _call(
         self,
         path: str,
-        query: list[tuple[str, str]] | None = None,
+        query: Sequence[tuple[str, str]] = (),
         *,
         method: str = "GET",
         body: Object | None = None,
+        form: Mapping[str, object] = _JSON,
     ) -> Any:
-        """What the API server answers, read from JSON."""
-        return self._answer(
-            path,
-            query or [],
-            method=method,
-            body=body,
-            response_types_map={200: "object"},
-            _request_timeout=TIMEOUT_SECONDS,
-        )
-
-    def _answer(
-        self, path: str, query: list[tuple[str, str]], *, method: str = "GET", **options: Any
-    ) -> Any:
-        """What the client library makes of an answer; it is not typed."""
+        """What the client library, which is not typed, makes of an answer."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json"}
-        if options.get("body"):
+        if body:
             headers["Content-Type"] = "application/merge-patch+json"
         try:
             return self._api.call_api(
                 path,
                 method,
-                query_params=query,
+                query_params=list(query),
                 header_params=headers,
+                body=body,
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
-                **options,
+                **form,
             )
         except ApiException as error:
             raise _refused(path, error) from error

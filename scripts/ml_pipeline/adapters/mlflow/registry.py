@@ -37,8 +37,6 @@ _ABSENT = "RESOURCE_DOES_NOT_EXIST"
 # lost.
 _NOT_KNOWN_HERE = (_ABSENT, "INVALID_PARAMETER_VALUE")
 _ENDED = ("FINISHED", "FAILED")
-
-
 R = TypeVar("R", bound=Reply)
 
 
