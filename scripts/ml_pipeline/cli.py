@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _top(repo: Path) -> Path:
-    from ml_pipeline.adapters.git.revisions import find_top  # only what a command needs is imported
+    # Only what a command needs is imported.
+    from ml_pipeline.adapters.git.working_tree import find_top
 
     return find_top(repo)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ml_pipeline.adapters.git.revisions import find_top
+from ml_pipeline.adapters.git.working_tree import find_top
 from ml_pipeline.documents.experiment import BUNDLED, Experiment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import API_VERSION

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from ml_pipeline.adapters.files import write_changes
-from ml_pipeline.adapters.git.revisions import Comparison
+from ml_pipeline.adapters.git.comparison import Comparison
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes

@@ -4,7 +4,7 @@ import os
 import random
 
 import pytest
-from ml_pipeline.adapters.git.revisions import Comparison
+from ml_pipeline.adapters.git.comparison import Comparison
 from ml_pipeline.documents.changes import applied as with_changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.operations import review

@@ -3,22 +3,21 @@
 https://docs.github.com/en/rest/issues/comments and /pulls, version 2022-11-28.
 """
 
-import http.client
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
+from ml_pipeline.adapters import http
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.documents.fields import one_line
 
 TIMEOUT_SECONDS = 30
 MAX_BYTES = 8 * 1024 * 1024  # a hundred comments of 65,536 characters are 7 MB
 _PAGE, _MOST_PAGES = 100, 100
+_SHOWN_BYTES = 2000  # of what GitHub says of a refusal
+_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 
 
 class _Part(BaseModel):
@@ -44,11 +43,11 @@ class _Comment(_Part):
     body: str | None = None
 
 
-Answer = TypeVar("Answer")
+Shape = TypeVar("Shape")
 _PULL, _COMMENTS = TypeAdapter(_Pull), TypeAdapter(Annotated[list[_Comment], FailFast()])
 
 
-def answered(shape: TypeAdapter[Answer], raw: bytes, path: str) -> Answer:
+def answered(shape: TypeAdapter[Shape], raw: bytes, path: str) -> Shape:
     """What GitHub says, held to what it documents.
 
     Raises:
@@ -66,7 +65,7 @@ def answered(shape: TypeAdapter[Answer], raw: bytes, path: str) -> Answer:
 
 
 class GitHub:
-    """One repository, `owner/name`, reached with a token that may write comments of pull requests."""
+    """One repository, `owner/name`, reached with a token that may comment on pull requests."""
 
     def __init__(self, repository: str, token: str, api: str = "https://api.github.com") -> None:
         self._root, self._token = f"{api.rstrip('/')}/repos/{repository}", token
@@ -78,9 +77,9 @@ class GitHub:
         return pull.head.sha if pull.state == "open" else None
 
     def put_comment(self, pull_request: int, marker: str, body: str) -> bool:
-        """Write the one comment of a pull request that begins with `marker`, in place where it exists; whether it is new.
+        """Write the one comment that begins with `marker`, in place if it exists.
 
-        A comment that a person wrote is left alone, whatever it begins with.
+        Returns whether it is new. What a person wrote is left alone, whatever it begins with.
         """
         for comment in self._comments(f"/issues/{pull_request}/comments"):
             is_bot = comment.user is not None and comment.user.type == "Bot"
@@ -92,32 +91,28 @@ class GitHub:
 
     def _comments(self, path: str) -> Iterator[_Comment]:
         for page in range(1, _MOST_PAGES + 1):
-            query = urllib.parse.urlencode({"per_page": _PAGE, "page": page})
-            found = answered(_COMMENTS, self._call("GET", f"{path}?{query}"), path)
-            yield from found
-            if len(found) < _PAGE:
+            target = http.with_query(path, {"per_page": str(_PAGE), "page": str(page)})
+            comments = answered(_COMMENTS, self._call("GET", target), path)
+            yield from comments
+            if len(comments) < _PAGE:
                 return
 
-    def _call(self, method: str, path: str, body: Any = None) -> bytes:
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Accept": "application/vnd.github+json",
-            "X-GitHub-Api-Version": "2022-11-28",
-        }
+    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> bytes:
         raw = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._root + path, raw, headers, method=method)
+        login = f"Bearer {self._token}"
+        request = http.Request(f"{self._root}{path}", method, raw, _HEADERS, login)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-                return bytes(answer.read(MAX_BYTES + 1))
-        except urllib.error.HTTPError as error:
-            said, what = (
-                one_line(error.read(2000).decode(errors="replace"), 200),
-                path.partition("?")[0],
-            )
-            raise PipelineError(
-                f"GitHub answers {error.code} to {method} {what}: {said}; check GITHUB_TOKEN's rights"
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
+            # One byte more than is read, so that `answered` sees what is too large.
+            answer = http.send(request, seconds=TIMEOUT_SECONDS, limit=MAX_BYTES + 1)
+        except http.NoAnswerError as error:
             raise UnavailableError(
                 f"GitHub does not answer at {self._root}: {error}; run the workflow again"
             ) from error
+        if answer.is_good:
+            return answer.body
+        said = one_line(answer.body[:_SHOWN_BYTES].decode(errors="replace"), 200)
+        what = path.partition("?")[0]
+        raise PipelineError(
+            f"GitHub answers {answer.status} to {method} {what}: {said}; "
+            "check GITHUB_TOKEN's rights"
+        )

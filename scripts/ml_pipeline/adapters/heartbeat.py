@@ -1,4 +1,7 @@
-"""Two files by which whoever keeps a process running sees that it is alive, and that it is well (base/platform/reconcile)."""
+"""Two files by which whoever keeps a process running sees that it is alive and well.
+
+base/platform/reconcile reads them.
+"""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +13,10 @@ from ml_pipeline.adapters.files import write_whole
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A folder with `alive`, the Unix time in seconds of the last beat, and `trouble`, which is there while something is wrong."""
+    """A folder with `alive`, the Unix time in seconds of the last beat, and maybe `trouble`.
+
+    That one is there while something is wrong, a line each.
+    """
 
     folder: Path
 
@@ -22,7 +28,8 @@ class Heartbeat:
         """A pass has ended, well or not."""
         # Trouble first: what is alive and has no trouble counts as ready.
         if trouble:
-            write_whole(self.folder / "trouble", "".join(f"{t}\n" for t in trouble).encode())
+            text = "\n".join((*trouble, ""))
+            write_whole(self.folder / "trouble", text.encode())
         else:
             (self.folder / "trouble").unlink(missing_ok=True)
         write_whole(self.folder / "alive", f"{int(time.time())}\n".encode())

@@ -1,10 +1,10 @@
-"""The Kubernetes API: reading objects and logs as whoever the kubeconfig says, and server-side apply for `bootstrap`.
+"""The Kubernetes API, asked as whoever the kubeconfig says; and apply, for `bootstrap`.
 
 https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,23 @@ from typing import Any
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.kustomize import kubectl
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.rules.kustomize.objects import Object
 
 TIMEOUT_SECONDS = 10
-Object = dict[str, Any]
+# How the client library gives an answer: read from JSON, or as it comes. A container may say
+# nothing for hours, so its log has no timeout.
+_JSON: Mapping[str, object] = {
+    "response_types_map": {200: "object"},
+    "_preload_content": True,
+    "_request_timeout": TIMEOUT_SECONDS,
+}
+_STREAM: Mapping[str, object] = {
+    "response_types_map": {200: None},
+    "_preload_content": False,
+    "_request_timeout": None,
+}
+# Where a pod finds who it is; nowhere else is there such a file.
+_POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 @dataclass(frozen=True)
@@ -66,26 +80,21 @@ class Cluster:
     def log(self, namespace: str, pod: str, *, follow: bool = False) -> Iterator[bytes]:
         """The log of a pod in pieces; with `follow`, as it is written, until the pod ends."""
         query = [("follow", "true")] if follow else []
-        yield from self._call(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, stream=True)
+        path = f"{PODS.within(namespace)}/{pod}/log"
+        yield from self._call(path, query, form=_STREAM).stream(decode_content=False)
 
     def patch_status(self, kind: Kind, namespace: str, name: str, status: Object) -> None:
         """Merge into an object's status, as its operator does."""
-        self._call(
-            f"{kind.within(namespace)}/{name}/status", [], method="PATCH", body={"status": status}
-        )
+        self._merge(f"{kind.within(namespace)}/{name}/status", {"status": status})
 
     def annotate(self, kind: Kind, namespace: str, name: str, annotations: dict[str, str]) -> None:
         """Merge annotations into an object's."""
-        self._call(
-            f"{kind.within(namespace)}/{name}",
-            [],
-            method="PATCH",
-            body={"metadata": {"annotations": annotations}},
-        )
+        path = f"{kind.within(namespace)}/{name}"
+        self._merge(path, {"metadata": {"annotations": annotations}})
 
     def delete(self, kind: Kind, namespace: str, name: str) -> None:
         """Delete an object; what its finalizers wait for may take a while after this."""
-        self._call(f"{kind.within(namespace)}/{name}", [], method="DELETE")
+        self._call(f"{kind.within(namespace)}/{name}", method="DELETE")
 
     def apply(self, stream: bytes) -> str:
         """Server-side apply of a YAML stream with `kubectl`; what it did, a line an object.
@@ -93,15 +102,8 @@ class Cluster:
         Raises:
             ProgramError: an object was refused.
         """
-        command = [
-            kubectl(),
-            *self._flags(),
-            "apply",
-            "--server-side",
-            "--field-manager=ml-pipeline",
-            "-f",
-            "-",
-        ]
+        apply = ("apply", "--server-side", "--field-manager=ml-pipeline", "-f", "-")
+        command = [kubectl(), *self._flags(), *apply]
         return processes.run(command, stdin=stream).decode().strip()
 
     def get(self, path: str) -> Object:
@@ -110,8 +112,8 @@ class Cluster:
         Raises:
             NotServedError: there is none.
         """
-        found: Object = self._call(path, [])
-        return found
+        answer: Object = self._call(path)
+        return answer
 
     def exists(self, path: str) -> bool:
         """Whether there is an object at an API path."""
@@ -131,10 +133,7 @@ class Cluster:
 
         try:
             file = str(self.kubeconfig) if self.kubeconfig else None
-            if (
-                file is None
-                and Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists()
-            ):
+            if file is None and _POD_TOKEN.exists():
                 config.load_incluster_config()
                 from kubernetes.client import ApiClient
 
@@ -142,45 +141,48 @@ class Cluster:
             return config.new_client_from_config(file, context=self.context)
         except config.ConfigException as error:
             raise PipelineError(
-                f"no cluster to talk to: {str(error).splitlines()[0]}; set KUBECONFIG, or name a file with --kubeconfig"
+                f"no cluster to talk to: {str(error).splitlines()[0]}; "
+                "set KUBECONFIG, or name a file with --kubeconfig"
             ) from error
+
+    def _merge(self, path: str, patch: Object) -> None:
+        self._call(path, method="PATCH", body=patch)
 
     def _call(
         self,
         path: str,
-        query: list[tuple[str, str]],
+        query: Sequence[tuple[str, str]] = (),
         *,
         method: str = "GET",
         body: Object | None = None,
-        stream: bool = False,
+        form: Mapping[str, object] = _JSON,
     ) -> Any:
+        """What the client library, which is not typed, makes of an answer."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json"} | (
-            {"Content-Type": "application/merge-patch+json"} if body else {}
-        )
+        headers = {"Accept": "application/json"}
+        if body:
+            headers["Content-Type"] = "application/merge-patch+json"
         try:
-            answer = self._api.call_api(
+            return self._api.call_api(
                 path,
                 method,
-                query_params=query,
+                query_params=list(query),
                 header_params=headers,
                 body=body,
                 auth_settings=["BearerToken"],
-                response_types_map={200: None if stream else "object"},
                 _return_http_data_only=True,
-                _preload_content=not stream,
-                _request_timeout=None if stream else TIMEOUT_SECONDS,
+                **form,
             )
         except ApiException as error:
             raise _refused(path, error) from error
         except HTTPError as error:
             where = self._api.configuration.host
             raise UnavailableError(
-                f"the API server at {where} does not answer; check the network, or the address in the kubeconfig"
+                f"the API server at {where} does not answer; "
+                "check the network, or the address in the kubeconfig"
             ) from error
-        return answer.stream(decode_content=False) if stream else answer
 
 
 ANY = Cluster()  # whatever KUBECONFIG, or the pod that this runs in, says
@@ -193,7 +195,8 @@ def _refused(path: str, error: Any) -> PipelineError:
         said = str(error.reason)
     if error.status == 401:
         return UnavailableError(
-            "the API server does not accept the credentials (expired, or revoked); renew the kubeconfig"
+            "the API server does not accept the credentials (expired, or revoked); "
+            "renew the kubeconfig"
         )
     if error.status == 403:
         return DeniedError(f"{said.removesuffix('.')}; ask for the group ml-pipeline-readers")

@@ -1,6 +1,7 @@
-"""What overlays stand for: built here where that is exact, else by the real Kustomize, `kubectl kustomize`.
+"""What overlays stand for: built here where that is exact, else by `kubectl kustomize`.
 
-Nothing is fetched: what leads out of the tree is refused before Kustomize sees it, and Kustomize finds no git and no network.
+Nothing is fetched: what leads out of the tree is refused before Kustomize sees it, and Kustomize
+finds no git and no network.
 """
 
 import shutil
@@ -14,6 +15,7 @@ from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.layout import BASE, ENVIRONMENTS, owner_of, part_of
 from ml_pipeline.rules.kustomize.bounds import bounds_faults
 from ml_pipeline.rules.kustomize.build import Builder, has_plain_names
 from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization
@@ -38,7 +40,9 @@ def kubectl() -> str:
 
 
 def build(folder: Path) -> bytes:
-    """The YAML stream that an overlay stands for, files loaded from anywhere in the tree as kustomize-controller does it.
+    """The YAML stream that an overlay stands for, loaded as kustomize-controller does it.
+
+    Files may come from anywhere in the tree.
 
     Raises:
         ProgramError: kustomize refuses the overlay.
@@ -53,7 +57,10 @@ def build_objects(folder: Path) -> list[Object]:
 
 
 class Overlays:
-    """What the folders of one tree stand for, each built once. A context: what Kustomize needs on disk is there until it ends."""
+    """What the folders of one tree stand for, each built once.
+
+    A context: what Kustomize needs on disk is there until it ends.
+    """
 
     def __init__(self, files: Files) -> None:
         self._files, self._builder = files, Builder(files)
@@ -70,7 +77,9 @@ class Overlays:
             self._copy.cleanup()
 
     def objects(self, unit: str) -> list[Object]:
-        """The objects of a folder, or of a manifest that is built by itself; none where the folder has no kustomization.
+        """The objects of a folder, or of a manifest that is built by itself.
+
+        None where the folder has no kustomization.
 
         Raises:
             InvalidDocumentsError: Kustomize refuses it, or it leads out of the tree.
@@ -99,7 +108,8 @@ class Overlays:
         Raises:
             InvalidDocumentsError: Kustomize refuses it, or it leads out of the tree.
         """
-        # In this order: what is told of a folder counts and follows its entries, which `outside_faults` has found to be of this tree.
+        # In this order: what is told of a folder counts and follows its entries, which
+        # `outside_faults` has found to be of this tree.
         faults = outside_faults(self._files, unit) or bounds_faults(self._files, unit)
         if faults:
             raise InvalidDocumentsError(faults)
@@ -107,18 +117,26 @@ class Overlays:
         try:
             return build(written)
         except processes.ProgramError as error:
-            said = error.stderr.strip().removeprefix("error: ").replace(f"{written}/", "")
-            root = str(written).removesuffix(unit)
-            said = said.replace(str(written), unit).replace(root, "")
-            text = f"cannot be built: {' '.join(said.split())}; correct it, or restore it from git"
+            said = self._without_places(error.stderr, written, unit)
+            text = f"cannot be built: {said}; correct it, or restore it from git"
             raise InvalidDocumentsError([Fault(self._place(unit), 1, "", text)]) from error
+
+    @staticmethod
+    def _without_places(stderr: str, written: Path, unit: str) -> str:
+        """What Kustomize has said of a temporary folder, in one line, as of this tree."""
+        said = stderr.strip().removeprefix("error: ").replace(f"{written}/", "")
+        root = str(written).removesuffix(unit)
+        said = said.replace(str(written), unit).replace(root, "")
+        return " ".join(said.split())
 
     def _place(self, unit: str) -> str:
         return unit if unit in self._files else f"{unit}/{NAMES[0]}"
 
     def _written(self, unit: str) -> Path:
-        """The folder on disk, with what it may refer to: base/ and its environment, without the overlays of other Jobs. A manifest
-        gets the root that kustomize-controller generates."""
+        """The folder on disk, with what it may refer to.
+
+        A manifest gets the root that kustomize-controller generates.
+        """
         if self._copy is None:
             self._copy = tempfile.TemporaryDirectory()
         root = Path(self._copy.name)
@@ -128,9 +146,16 @@ class Overlays:
             body = kustomization_file(resources=["manifest.yaml"])
             write_whole(alone / NAMES[0], to_yaml(body))
             return alone
-        environment = "/".join(unit.split("/")[:2]) + "/"
         for path in self._files:
-            near = path.startswith(environment) and not path.startswith(f"{environment}training/")
-            if (near or path.startswith(("base/", f"{unit}/"))) and not (root / path).exists():
+            if _may_be_referred_to(path, unit) and not (root / path).exists():
                 write_whole(root / path, self._files[path])
         return root / unit
+
+
+def _may_be_referred_to(path: str, unit: str) -> bool:
+    """Whether a file is in base/, in the folder, or in its environment and of no other Job."""
+    if path.startswith((f"{BASE}/", f"{unit}/")):
+        return True
+    # There are as many overlays of Jobs as there are runs, and none refers to another.
+    is_near = path.startswith(f"{ENVIRONMENTS}/") and owner_of(path) == owner_of(unit)
+    return is_near and part_of(path) != "training"

@@ -1,39 +1,45 @@
-"""What callers saw of each predictor, in Prometheus' text format, as Envoy's admin interface gives it.
+"""What callers saw of each predictor, as Envoy's admin interface gives it.
 
-Envoy's statistics of a cluster do not say that: an answer that breaks off in the middle counts as 200, and a caller who
-gave up is not counted at all. `environments/embedded/router.py` therefore has Envoy count each request when it is over, as its access
-log would write it: by the predictor that was to answer, the status, and flags that say what went wrong on the way. A
-request that was sent again after a failure is one request here, with the status that its caller got.
+A page in the text format of Prometheus.
+
+Envoy's statistics of a cluster do not say that: an answer that breaks off in the middle counts as
+200, and a caller who gave up is not counted at all. `environments/embedded/router.py` therefore has
+Envoy count each request when it is over, as its access log would write it: by the predictor that
+was to answer, the status, and flags that say what went wrong on the way. A request that was sent
+again after a failure is one request here, with the status that its caller got.
 """
 
-import http.client
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from ml_pipeline.adapters import admin
+from ml_pipeline.adapters import admin, http
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.rules.rollout.latency import Latency
 
 STATS = "answers"  # what the router calls its statistics
 _PAGE = rf"/stats/prometheus?filter=^({STATS}\.|http\.ingress\.downstream_rq_completed$)"
-# Bounded, so that no text takes longer than its length; Envoy counts with 64 bits, which are 20 digits at most.
+# Bounded, so that no text takes longer than its length; Envoy counts with 64 bits, which are 20
+# digits at most.
 _LINE = re.compile(
     r"^envoy_(\w{1,200})\{([^}\n]{0,2000})\} ([0-9]{1,20})(?![0-9])", re.MULTILINE | re.ASCII
 )
 _LABEL = re.compile(r'(\w{1,200})="([^"]*)"', re.ASCII)
 _RECEIVED = "http_downstream_rq_completed"
 _STATUS = re.compile("[0-9]{3}")
-# Of the statuses below 500, those that a predictor gives and not the caller: the model is not there, or overloaded.
+# Of the statuses below 500, those that a predictor gives and not the caller: the model is not
+# there, or overloaded.
 _FAILURES = {404, 429}
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Requests of one predictor: answered right, without a right answer, refused because the client got them wrong;
-    and how long the right answers took."""
+    """Requests of one predictor, by how each ended, and how long the right answers took.
+
+    `failed` had no right answer; `refused` were wrong themselves.
+    """
 
     answered: int = 0
     failed: int = 0
@@ -50,7 +56,8 @@ class Counters:
         )
 
     def since(self, start: Self) -> "Counters":
-        """What has been counted after `start`; everything, if the proxy has started anew since: no counter falls."""
+        """What has been counted after `start`; everything, if the proxy has started anew since."""
+        # No counter falls but by a restart.
         if self._fell_below(start):
             return self
         return Counters(
@@ -72,14 +79,15 @@ class Counters:
 def scrape(socket: Path) -> dict[str, Counters]:
     """Counters by predictor, of the Envoy whose admin interface listens at this socket.
 
-    Latencies are those of the scrape before: Envoy adds up what its threads have measured when it is asked.
+    Latencies are those of the scrape before: Envoy adds up what its threads have measured when it
+    is asked.
 
     Raises:
         UnavailableError: it does not answer, or its page lacks what is to be counted.
     """
     try:
         text = admin.get(socket, _PAGE, seconds=2)
-    except (OSError, http.client.HTTPException) as error:
+    except http.NoAnswerError as error:
         raise UnavailableError(
             f"Envoy at {socket} does not answer ({error}); see `ml-pipeline logs envoy`"
         ) from error
@@ -90,7 +98,8 @@ def parse(text: str) -> dict[str, Counters]:
     """Counters by predictor from such a page.
 
     Raises:
-        UnavailableError: it lacks what is to be counted, which would look like a predictor without errors.
+        UnavailableError: it lacks what is to be counted, which would look like a predictor
+            without errors.
     """
     received: int | None = None
     counts: dict[str, dict[str, int]] = {}
@@ -106,9 +115,8 @@ def parse(text: str) -> dict[str, Counters]:
             bound = _bound(_label(labels, "le"))
             buckets.setdefault(_label(labels, "predictor"), {})[bound] = value
     if received is None or (received and not counts):
-        raise UnavailableError(
-            f"Envoy's statistics lack {'requests by status' if received else _RECEIVED}; see `ml-pipeline logs envoy`"
-        )
+        missing = "requests by status" if received else _RECEIVED
+        raise UnavailableError(f"Envoy's statistics lack {missing}; see `ml-pipeline logs envoy`")
     return {
         predictor: Counters(**kinds, latency=Latency(buckets.get(predictor, {})))
         for predictor, kinds in counts.items()
@@ -126,7 +134,8 @@ def _bound(text: str) -> float:
         return float(text.replace("+Inf", "inf"))
     except ValueError as error:
         raise UnavailableError(
-            f"Envoy's statistics have the bucket {text[:40]!r}, which is no number; see `ml-pipeline logs envoy`"
+            f"Envoy's statistics have the bucket {text[:40]!r}, which is no number; "
+            "see `ml-pipeline logs envoy`"
         ) from error
 
 
@@ -139,8 +148,9 @@ def _label(labels: dict[str, str], name: str) -> str:
 
 
 def _kind(code: str, flags: str) -> str:
-    """Which counter a request belongs to. Flags are set where the answer, whatever its status, did not get through:
-    the connection broke, time ran out, the caller was gone."""
+    """Which counter a request belongs to."""
+    # Flags are set where the answer, whatever its status, did not get through: the connection
+    # broke, time ran out, the caller was gone.
     status = int(code) if _STATUS.fullmatch(code) else 0
     if flags != "-" or not 200 <= status < 500 or status in _FAILURES:
         return "failed"

@@ -4,7 +4,7 @@ import json
 import secrets
 from pathlib import Path
 
-from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.adapters.kubernetes import (
     ANY,
     GIT_REPOSITORIES,

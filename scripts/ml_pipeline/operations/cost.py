@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.commands import console
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot

@@ -16,6 +16,7 @@ from typing import Any
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.code import digest_at
+from ml_pipeline.adapters.git.plumbing import git
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.load import Load
 from ml_pipeline.commands import console
@@ -91,7 +92,7 @@ class Demo:
     def git(self, *arguments: str) -> str:
         """A git command, shown as a person would type it."""
         console.talk(f"          $ git {' '.join(arguments)}")
-        return processes.run(["git", *arguments], cwd=self.clone).decode().strip()
+        return git(self.clone, *arguments).decode().strip()
 
     def wait(self, what: str, probe: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
         """The first true answer of a probe.
@@ -110,8 +111,8 @@ class Demo:
 
     def receipts(self, pattern: str) -> list[str]:
         """Receipts on the branch that match."""
-        listed = processes.run(
-            ["git", "ls-tree", "-r", "--name-only", "main", "experiments"], cwd=self.state.origin
+        listed = git(
+            self.state.origin, "ls-tree", "-r", "--name-only", "main", "experiments"
         ).decode()
         return [path for path in listed.splitlines() if re.search(pattern, path)]
 
@@ -175,30 +176,28 @@ def _run(demo: Demo, repo: Path) -> None:
 
 
 def _clone(demo: Demo, repo: Path) -> None:
-    processes.run(["git", "clone", "--quiet", str(repo.resolve()), str(demo.clone)])
+    git(demo.clone.parent, "clone", "--quiet", str(repo.resolve()), str(demo.clone))
     for key, value in (
         ("user.name", "Demo"),
         ("user.email", "demo@example.com"),
         ("commit.gpgsign", "false"),
     ):
-        processes.run(["git", "config", key, value], cwd=demo.clone)
+        git(demo.clone, "config", key, value)
     for name, model, hidden in (("digits-mlp", "mlp", 64), ("digits-cnn", "cnn", 16)):
         draft = demo.clone.parent / f"{name}.yaml"
         draft.write_text(_EXPERIMENT.format(name=name, model=model, hidden=hidden))
     serving = digest_at(Repository(demo.clone), "HEAD", "serving")
     # What is committed, promoted or broken there stays there: only code and base/ are taken over, without their history,
     # which a shallow clone does not have.
-    processes.run(["git", "checkout", "--quiet", "--orphan", "demo"], cwd=demo.clone)
+    git(demo.clone, "checkout", "--quiet", "--orphan", "demo")
     for root in ("experiments", "environments"):
-        processes.run(["git", "rm", "-rqf", "--ignore-unmatch", root], cwd=demo.clone)
+        git(demo.clone, "rm", "-rqf", "--ignore-unmatch", root)
     facts = demo.clone / "environments/local/environment.yaml"
     facts.parent.mkdir(parents=True)
     facts.write_text(_ENVIRONMENT.format(serving=serving))
     demo.pipeline("render")
-    processes.run(["git", "add", "--all"], cwd=demo.clone)
-    processes.run(
-        ["git", "commit", "--quiet", "--message", "Begin without experiments"], cwd=demo.clone
-    )
+    git(demo.clone, "add", "--all")
+    git(demo.clone, "commit", "--quiet", "--message", "Begin without experiments")
 
 
 def _kill_half_way(demo: Demo) -> str:

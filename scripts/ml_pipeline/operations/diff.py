@@ -7,7 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.git.revisions import Comparison, Revisions
+from ml_pipeline.adapters.git.comparison import Comparison, with_working_tree
+from ml_pipeline.adapters.git.revisions import Revisions
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.commands import console
 from ml_pipeline.documents.escape import line
@@ -38,7 +39,7 @@ _SIGNS = {
 def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
     """Consequences and objects of merging the working tree into a base; 1 if there are any."""
     revisions = Revisions(repo)
-    compared = revisions.comparison(revisions.fork_point(base))
+    compared = with_working_tree(revisions, revisions.fork_point(base))
     faults = list(plain_faults(compared.after, compared.changed & set(compared.after)))
     if faults:
         raise InvalidDocumentsError(faults)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
-from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.edit import Setting, edited

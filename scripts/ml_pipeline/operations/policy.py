@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import Fault

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.adapters.git.repository import Commit, Repository
+from ml_pipeline.adapters.git.history import Commit
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.receipts import DataVersion, Run

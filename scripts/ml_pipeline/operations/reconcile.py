@@ -13,10 +13,10 @@ from typing import Literal
 from ml_pipeline.adapters.git.access import GitAccess
 from ml_pipeline.adapters.git.code import PACKAGE, package_at, package_here
 from ml_pipeline.adapters.git.facts import read_facts
+from ml_pipeline.adapters.git.history import Commit
 from ml_pipeline.adapters.git.reading import Reading
 from ml_pipeline.adapters.git.repository import (
     AUTOMATION,
-    Commit,
     Repository,
     clear_stale_locks,
     open_clone,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_pipeline.adapters.mlflow.registry import Registry
-from ml_pipeline.adapters.mlflow.tracking import NOBODY, Login
+from ml_pipeline.adapters.mlflow.server import NOBODY, Login
 from ml_pipeline.commands import console
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
-from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.rules.render.drift import drift

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ml_pipeline.adapters.files import refuse_no_file, write_answer
-from ml_pipeline.adapters.git.revisions import Comparison, Revisions
+from ml_pipeline.adapters.git.comparison import Comparison, between, with_working_tree
+from ml_pipeline.adapters.git.revisions import Revisions
 from ml_pipeline.commands import console
 from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
@@ -164,9 +165,9 @@ def _look(found: _Review, repo: Path, merge: Merge) -> None:
     def revisions() -> Answer:
         known = Revisions(repo, alone=head is not None)
         if head is None:
-            compared = known.comparison(known.fork_point(base))
+            compared = with_working_tree(known, known.fork_point(base))
         else:
-            compared = known.between(known.fork_point(base, head), known.revision(head))
+            compared = between(known, known.fork_point(base, head), known.revision(head))
         sides.append((known, compared))
         return (), ""
 

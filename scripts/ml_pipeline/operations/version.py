@@ -3,7 +3,6 @@
 from importlib import metadata
 from pathlib import Path
 
-from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.revisions import Revisions
 from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
@@ -23,8 +22,9 @@ def revision_of(file: Path) -> str:
     try:
         clone = Revisions(file.parent)
         # An installed copy may lie in somebody's clone without being part of it.
-        processes.run(["git", "ls-files", "--error-unmatch", str(file)], cwd=file.parent)
-        changed = processes.run(["git", "status", "--porcelain", "--", "."], cwd=file.parents[1])
+        if not clone.is_tracked(file):
+            return ""
+        changed = clone.is_changed(file.parents[1])
         return clone.revision("HEAD") + (" with changes" if changed else "")
     except (PipelineError, OSError):
         return ""

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from ml_pipeline.adapters.mlflow.tracking import RefusedError, Tracking
+from ml_pipeline.adapters.mlflow.server import RefusedError
+from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.experiment import Experiment

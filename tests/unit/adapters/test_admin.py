@@ -1,4 +1,3 @@
-import http.client
 import os
 import socket
 import stat
@@ -7,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ml_pipeline.adapters import admin
+from ml_pipeline.adapters.http import NoAnswerError
 
 from tests.support import predictors
 
@@ -43,24 +43,24 @@ def test_page_is_read_however_long_the_path_is(tmp_path):
 
 @pytest.mark.parametrize("answer", [predictors.reply(503), predictors.reply(404)])
 def test_another_status_is_no_page(tmp_path, answer):
-    with pytest.raises(OSError, match="/stats is answered"):
+    with pytest.raises(NoAnswerError, match="/stats is answered"):
         admin.get(listening(tmp_path, answer), "/stats", seconds=5)
 
 
 def test_page_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(admin, "MAX_BYTES", 4)
-    with pytest.raises(OSError, match="/stats has more than 4 bytes"):
+    with pytest.raises(NoAnswerError, match="/stats has more than 4 bytes"):
         admin.get(listening(tmp_path, predictors.reply(200, b"stats")), "/stats", seconds=5)
 
 
 def test_nonsense_is_no_page(tmp_path):
-    with pytest.raises(http.client.HTTPException):
+    with pytest.raises(NoAnswerError):
         admin.get(listening(tmp_path, b"\x16\x03\x01 nonsense\r\n"), "/stats", seconds=5)
 
 
 @pytest.mark.parametrize("place", ["admin.sock", "missing/admin.sock"])
 def test_missing_socket_is_an_error(tmp_path, place):
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(NoAnswerError, match="No such file"):
         admin.get(tmp_path / place, "/stats", seconds=5)
 
 

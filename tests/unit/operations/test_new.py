@@ -2,7 +2,7 @@ import re
 
 import pytest
 import yaml
-from ml_pipeline.adapters.git.revisions import open_tree
+from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot
 

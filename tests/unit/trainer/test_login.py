@@ -5,7 +5,8 @@ import sys
 
 import pytest
 from ml_pipeline.adapters.mlflow.registry import Registry
-from ml_pipeline.adapters.mlflow.tracking import Login, Tracking
+from ml_pipeline.adapters.mlflow.server import Login
+from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.documents.results import Word
 from ml_pipeline.rules.automation.mirror import Mirror
 

@@ -1,5 +1,8 @@
-"""How a process that nobody looks after reaches a git server: with the key or the token of a mounted Secret, read anew for each
-command, and never longer than some seconds. The Secret's keys are those of Flux's: https://fluxcd.io/flux/components/source/gitrepositories/
+"""How a process that nobody looks after reaches a git server.
+
+With the key or the token of a mounted Secret, read anew for each command, and never longer than
+some seconds. The Secret's keys are those of Flux's:
+https://fluxcd.io/flux/components/source/gitrepositories/
 """
 
 import re
@@ -12,28 +15,36 @@ from ml_pipeline.documents.faults import PipelineError
 SECONDS = 240.0  # a push takes one; the first fetch of a large repository is the longest
 _CONNECT_SECONDS = 15
 # Reads the files when git asks, so that a token that was renewed meanwhile counts.
-_HELPER = '!f() {{ test "$1" = get && echo "username=$(cat {user} 2>/dev/null || echo git)" && echo "password=$(cat {password})"; }}; f'
+_HELPER = (
+    '!f() {{ test "$1" = get && echo "username=$(cat {user} 2>/dev/null || echo git)" '
+    '&& echo "password=$(cat {password})"; }}; f'
+)
 # What git and ssh say, and what to do about it; the first match counts.
 _CAUSES = (
     (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "the host key of the git server is not the one in known_hosts of the Secret; compare it with what the server's operator "
-        "publishes, and correct known_hosts",
+        "the host key of the git server is not the one in known_hosts of the Secret; compare it "
+        "with what the server's operator publishes, and correct known_hosts",
     ),
     (
         r"Permission denied \(|error in libcrypto|invalid format",
-        "the git server does not take the key; add its public half as a deploy key with write access, or renew the Secret",
+        "the git server does not take the key; add its public half as a deploy key with write "
+        "access, or renew the Secret",
     ),
     (
-        r"Authentication failed|could not read (?:Username|Password)|returned error: 40[13]|[Aa]ccess denied",
-        "the git server does not take the token (expired, revoked, or without write access); renew it in the Secret",
+        r"Authentication failed|could not read (?:Username|Password)|returned error: 40[13]"
+        r"|[Aa]ccess denied",
+        "the git server does not take the token (expired, revoked, or without write access); "
+        "renew it in the Secret",
     ),
     (
         r"returned error: 404|[Rr]epository not found|does not appear to be a git repository",
-        "the git server has no such repository for this key or token; correct source.url, or give it access",
+        "the git server has no such repository for this key or token; correct source.url, "
+        "or give it access",
     ),
     (
-        r"[Cc]ould not resolve host|Connection refused|Failed to connect|timed? ?out|Connection reset|No route to host",
+        r"[Cc]ould not resolve host|Connection refused|Failed to connect|timed? ?out"
+        r"|Connection reset|No route to host",
         "the git server does not answer; check source.url and the NetworkPolicy reconcile",
     ),
 )
@@ -52,23 +63,26 @@ class GitAccess:
         Raises:
             PipelineError: it holds neither a key with known_hosts nor a token.
         """
-        found = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        # In English: `explained` and the rejection of a push read what git says.
+        variables = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         if (self.secret / "ca.crt").exists():
-            found["GIT_SSL_CAINFO"] = str(self.secret / "ca.crt")
+            variables["GIT_SSL_CAINFO"] = str(self.secret / "ca.crt")
         if (self.secret / "identity").exists():
-            return found | {"GIT_SSH_COMMAND": self._ssh()}
+            return variables | {"GIT_SSH_COMMAND": self._ssh()}
         if (self.secret / "password").exists():
-            return found | self._helper()
+            return variables | self._helper()
         raise PipelineError(
-            f"{self.secret}: the Secret of reconcile.secret is not there, or holds neither `identity` (a deploy key, with "
-            "`known_hosts`) nor `password` (a token); make it, see docs/tasks/connect-a-cluster.md"
+            f"{self.secret}: the Secret of reconcile.secret is not there, or holds neither "
+            "`identity` (a deploy key, with `known_hosts`) nor `password` (a token); make it, "
+            "see docs/tasks/connect-a-cluster.md"
         )
 
     def _ssh(self) -> str:
         known = self.secret / "known_hosts"
         if not known.exists():
             raise PipelineError(
-                f"{known}: is not there, and no host is trusted without; add the host key of the git server to the Secret"
+                f"{known}: is not there, and no host is trusted without; "
+                "add the host key of the git server to the Secret"
             )
         options = {
             "BatchMode": "yes",
@@ -80,18 +94,20 @@ class GitAccess:
             "ServerAliveInterval": str(_CONNECT_SECONDS),
         }
         command = ["ssh", "-F", "/dev/null", "-i", str(self.secret / "identity")]
-        command += [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+        for key, value in options.items():
+            command += ["-o", f"{key}={value}"]
         return shlex.join(command)
 
     def _helper(self) -> dict[str, str]:
-        user, password = (shlex.quote(str(self.secret / name)) for name in ("username", "password"))
-        settings = {"credential.helper": _HELPER.format(user=user, password=password)}
-        pairs = list(enumerate([("credential.helper", ""), *settings.items()]))
-        return {
-            "GIT_CONFIG_COUNT": str(len(pairs)),
-            **{f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in pairs},
-            **{f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in pairs},
-        }
+        user = shlex.quote(str(self.secret / "username"))
+        password = shlex.quote(str(self.secret / "password"))
+        # An empty helper first: it takes away those of the machine's own configuration.
+        helpers = ("", _HELPER.format(user=user, password=password))
+        variables = {"GIT_CONFIG_COUNT": str(len(helpers))}
+        for number, helper in enumerate(helpers):
+            variables[f"GIT_CONFIG_KEY_{number}"] = "credential.helper"
+            variables[f"GIT_CONFIG_VALUE_{number}"] = helper
+        return variables
 
 
 def explained(stderr: str) -> str:

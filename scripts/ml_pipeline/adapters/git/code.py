@@ -16,21 +16,28 @@ PACKAGE = "scripts/ml_pipeline"
 
 
 def digest_at(repository: Repository, revision: str, image: str) -> str:
-    """Digest of an image's folder and the lock file at a revision: of their sorted paths, modes and git blob ids."""
+    """Digest of an image's folder and the lock file at a revision.
+
+    Of their sorted paths, modes and git blob ids: whoever changes this gives every image another
+    digest, and so every run another identity.
+    """
     listed = repository.listing(revision, [image, LOCK])
     if not any(path.startswith(f"{image}/") for path in listed):
         raise PipelineError(
             f"{revision[:10]} has no folder {image}/; name one of {', '.join(IMAGES)}"
         )
-    lines = "".join(f"{mode} {blob} {path}\n" for path, (blob, mode) in sorted(listed.items()))
-    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for path, (blob, mode) in sorted(listed.items()):
+        digest.update(f"{mode} {blob} {path}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def digest_of_tree(repository: Repository, image: str) -> str | None:
-    """What `digest_at` would say had the working tree been committed as it is; None where it lacks the folder."""
+    """What `digest_at` would say of the working tree as it is; None where it lacks the folder."""
     if not (repository.path / image).is_dir():
         return None
     there = [path for path in (image, LOCK) if (repository.path / path).exists()]
+    # An index of its own: what a person has staged stays as it is.
     with tempfile.TemporaryDirectory() as folder:
         env = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
         repository.call("add", "--", *there, env=env)
@@ -48,27 +55,30 @@ def revision_of(repository: Repository, branch: str, image: str, digest: str) ->
             return revision
     short = digest[:19]
     raise PipelineError(
-        f"no commit holds {image}/ with the digest {short}...; fetch the whole history, or pin what `ml-pipeline image {image}` prints"
+        f"no commit holds {image}/ with the digest {short}...; fetch the whole history, "
+        f"or pin what `ml-pipeline image {image}` prints"
     )
 
 
 def package_at(repository: Repository, revision: str) -> dict[str, str]:
-    """Blob ids of this package's modules at a revision, by path below the package; empty where it is not in the repository."""
-    listed = repository.listing(revision, [PACKAGE])
-    return {
-        path.removeprefix(f"{PACKAGE}/"): blob
-        for path, (blob, _) in listed.items()
-        if path.endswith(".py")
-    }
+    """Blob ids of this package's modules at a revision, by path below the package.
+
+    Empty where the package is not in the repository.
+    """
+    modules: dict[str, str] = {}
+    for path, entry in repository.listing(revision, [PACKAGE]).items():
+        if path.endswith(".py"):
+            modules[path.removeprefix(f"{PACKAGE}/")] = entry.blob
+    return modules
 
 
 def package_here(like: Mapping[str, str]) -> dict[str, str]:
-    """Blob ids of the modules that this process runs, as git would name them in a repository whose ids are `like` these."""
+    """Blob ids of the modules that this process runs, as long as those that they are to be `like`."""
     folder, one = Path(__file__).parents[2], next(iter(like.values()), "")
-    return {
-        path.relative_to(folder).as_posix(): blob_id(path.read_bytes(), one)
-        for path in folder.rglob("*.py")
-    }
+    modules: dict[str, str] = {}
+    for path in folder.rglob("*.py"):
+        modules[path.relative_to(folder).as_posix()] = blob_id(path.read_bytes(), one)
+    return modules
 
 
 def extract(repository: Repository, revision: str, image: str, folder: Path) -> None:

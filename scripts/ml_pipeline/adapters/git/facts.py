@@ -4,6 +4,7 @@ from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.reader import read
+from ml_pipeline.layout import ENVIRONMENTS, environment_path, owner_of
 
 
 def read_facts(repository: Repository, name: str, revision: str = "HEAD") -> Environment:
@@ -13,13 +14,12 @@ def read_facts(repository: Repository, name: str, revision: str = "HEAD") -> Env
         PipelineError: it does not exist there.
         InvalidDocumentsError: its document is not valid.
     """
-    path = f"environments/{name}/environment.yaml"
+    path = environment_path(name)
     raw = repository.read(revision, [path])
     if not raw:
-        known = {p.split("/")[1] for p in repository.listing(revision, ["environments"])}
-        raise PipelineError(
-            f"environment {name!r} does not exist at {revision}; known are {', '.join(sorted(known)) or 'none'}"
-        )
+        known = {owner_of(path) for path in repository.listing(revision, [ENVIRONMENTS])}
+        names = ", ".join(sorted(known)) or "none"
+        raise PipelineError(f"environment {name!r} does not exist at {revision}; known are {names}")
     return interpreted(path, raw[path])
 
 

@@ -1,6 +1,7 @@
 """One branch read again and again: only what has changed since the last time is read from git."""
 
-from ml_pipeline.adapters.git.repository import Commit, Repository
+from ml_pipeline.adapters.git.history import Commit
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.processes import ProgramError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.automation.branch import Branch
@@ -8,7 +9,7 @@ from ml_pipeline.rules.review.plain_files import READ
 
 
 class Reading:
-    """What is known of the branch of a repository at one `revision`, the last that was asked for."""
+    """What is known of the branch of a repository at `revision`, the last that was asked for."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -27,12 +28,13 @@ class Reading:
         self._branch, self.revision = branch, revision
 
     def changes(self, revision: str) -> dict[str, Commit]:
-        """The newest commit that touched each file, from one walk of what is new since the last one."""
+        """The newest commit that touched each file, from one walk of what is new since the last."""
         if revision != self._walked:
             try:
                 new = self._repository.last_changes(revision, READ, self._walked)
             except ProgramError:  # the branch was set to another history, and the old one is gone
-                self._changes, new = {}, self._repository.last_changes(revision, READ)
+                self._changes = {}
+                new = self._repository.last_changes(revision, READ)
             self._changes |= new
             self._walked = revision
         return self._changes

@@ -1,67 +1,67 @@
-"""MLflow's registry and the tags of its runs, written to say what git says. What it says is read to write less, and
-decides nothing.
+"""MLflow's registry and the tags of its runs, written to say what git says.
 
-https://mlflow.org/docs/latest/api_reference/rest-api.html
+What it says is read to write less, and decides nothing.
 """
 
 import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TypeVar
 
-from ml_pipeline.adapters.mlflow.tracking import NOBODY, Login, authorize
+from pydantic import ValidationError
+
+from ml_pipeline.adapters import http
+from ml_pipeline.adapters.mlflow.answers import (
+    Experiments,
+    LoggedRun,
+    Models,
+    OneRun,
+    OneVersion,
+    Refusal,
+    Reply,
+    Runs,
+    Versions,
+)
+from ml_pipeline.adapters.mlflow.server import NOBODY, Login, RefusedError, Server, pages
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.fields import one_line
-from ml_pipeline.rules.automation.mirror import Alias, Mirror, RunNote, Tags, Version
+from ml_pipeline.rules.automation.mirror import Mirror, RunNote, Version
 
-TIMEOUT_SECONDS = 10
 _PAGE = 500
 _ASKED_ALONE = 50  # runs that are looked up one by one; for more, all are listed
 _MOST_TAG = 5000  # characters that MLflow keeps of a tag
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
-# What a server says of a run or a logged model that it has not, such as after its database was lost.
+# What a server says of a run or a logged model that it has not, such as after its database was
+# lost.
 _NOT_KNOWN_HERE = (_ABSENT, "INVALID_PARAMETER_VALUE")
 _ENDED = ("FINISHED", "FAILED")
-
-
-class RefusedError(UnavailableError):
-    """The server answers, and does not do this. `code` is MLflow's word for it."""
-
-    def __init__(self, text: str, code: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A run as MLflow has it."""
-
-    run_id: str
-    status: str
-    tags: dict[str, str]
+R = TypeVar("R", bound=Reply)
 
 
 @dataclass
 class Registry:
-    """An MLflow server at `http://host:port`, and what it was brought to say before by this process."""
+    """An MLflow server at `http://host:port`, and what this process has brought it to say."""
 
     uri: str
     login: Login = NOBODY
     _done: Mirror | None = None
     _noted: set[RunNote] = field(default_factory=set)
 
+    @cached_property
+    def _server(self) -> Server:
+        return Server(self.uri, self.login, "its registry follows when it does")
+
     def bring(self, mirror: Mirror) -> list[str]:
-        """Make MLflow say it; what was written, or refused, one line each. Nothing where it says it already.
+        """Make MLflow say it; what was written, or refused, one line each.
 
         Raises:
             UnavailableError: the server does not answer; the next call goes on.
         """
         if mirror == self._done:
             return []
+        # Runs first, then versions of them, then aliases of those: each names what is before it.
         lines = [line for line in self._notes(mirror.notes) if line]
         numbers: dict[tuple[str, str], str] = {}
         for model in sorted({version.model for version in mirror.versions}):
@@ -93,7 +93,7 @@ class Registry:
                 lines.append(f"{key[0]}: {key[1]} is {here}, git says {git}")
         return lines
 
-    # ---- runs ----------------------------------------------------------------------------------------------------
+    # ---- runs ----------------------------------------------------------------------------------
 
     def _notes(self, notes: tuple[RunNote, ...]) -> Iterator[str]:
         """Bring the tags of runs up to date, and end those that failed without a word."""
@@ -105,24 +105,24 @@ class Registry:
                 yield from self._note(note, known)
             self._noted.add(note)
 
-    def _note(self, note: RunNote, known: _Known) -> Iterator[str]:
+    def _note(self, note: RunNote, known: LoggedRun) -> Iterator[str]:
+        run_id = known.info.run_id
         wanted = dict(note.tags)
         if note.reason and "reason" not in known.tags:
             wanted["reason"] = note.reason
-        changed = {
-            k: v[:_MOST_TAG] for k, v in wanted.items() if known.tags.get(k) != v[:_MOST_TAG]
-        }
-        body = {"run_id": known.run_id, "tags": _pairs(tuple(changed.items()))}
+        # Compared as MLflow keeps it, or a long one would be written again at every pass.
+        kept = {key: value[:_MOST_TAG] for key, value in wanted.items()}
+        changed = {key: value for key, value in kept.items() if known.tags.get(key) != value}
         if changed:
-            yield self._try("runs/log-batch", body)
-        if note.reason and known.status not in _ENDED:
+            yield self._try("runs/log-batch", {"run_id": run_id, "tags": _pairs(changed.items())})
+        if note.reason and known.info.status not in _ENDED:
             ended = {"status": "FAILED", "end_time": int(time.time() * 1000)}
-            yield self._try("runs/update", {"run_id": known.run_id, **ended})
+            yield self._try("runs/update", {"run_id": run_id, **ended})
 
-    def _looked_up(self, note: RunNote) -> _Known | None:
+    def _looked_up(self, note: RunNote) -> LoggedRun | None:
         if note.run_id:
             try:
-                return _known(self._get("runs/get", run_id=note.run_id)["run"])
+                return self._get("runs/get", OneRun, {"run_id": note.run_id}).run
             except RefusedError as error:
                 if error.code != _ABSENT:
                     raise
@@ -133,34 +133,49 @@ class Registry:
             "order_by": ["attributes.start_time DESC"],
             "max_results": 1,
         }
-        runs = self._post("runs/search", query).get("runs", ())
-        return _known(runs[0]) if runs else None
+        runs = self._send("runs/search", query, Runs).runs
+        return runs[0] if runs else None
 
-    def _listed(self) -> Callable[[RunNote], _Known | None]:
-        by_id: dict[str, _Known] = {}
-        by_identity: dict[str, _Known] = {}
-        query = {"experiment_ids": self._experiments(), "max_results": _PAGE}
-        # Oldest first, so that of several runs of one identity the newest stays.
-        for run in self._pages("runs/search", "runs", {**query, "order_by": ["start_time ASC"]}):
-            known = _known(run)
-            by_id[known.run_id] = by_identity[known.tags.get("identity", "")] = known
-        return (
-            lambda note: by_id.get(note.run_id) if note.run_id else by_identity.get(note.identity)
-        )
+    def _listed(self) -> Callable[[RunNote], LoggedRun | None]:
+        def ask(token: dict[str, str]) -> Runs:
+            return self._send("runs/search", query | token, Runs)
+
+        query = {
+            "experiment_ids": self._experiments(),
+            "max_results": _PAGE,
+            # Oldest first, so that of several runs of one identity the newest stays.
+            "order_by": ["start_time ASC"],
+        }
+        by_id: dict[str, LoggedRun] = {}
+        by_identity: dict[str, LoggedRun] = {}
+        for page in pages(ask):
+            for run in page.runs:
+                by_id[run.info.run_id] = by_identity[run.tags.get("identity", "")] = run
+
+        def look(note: RunNote) -> LoggedRun | None:
+            return by_id.get(note.run_id) if note.run_id else by_identity.get(note.identity)
+
+        return look
 
     def _experiments(self) -> list[str]:
-        found = self._pages("experiments/search", "experiments", {"max_results": 1000})
-        return [experiment["experiment_id"] for experiment in found]
+        def ask(token: dict[str, str]) -> Experiments:
+            return self._send("experiments/search", query | token, Experiments)
 
-    # ---- models --------------------------------------------------------------------------------------------------
+        query: dict[str, object] = {"max_results": 1000}
+        ids: list[str] = []
+        for page in pages(ask):
+            ids += [experiment.experiment_id for experiment in page.experiments]
+        return ids
+
+    # ---- models --------------------------------------------------------------------------------
 
     def _model(self, name: str) -> list[str]:
         try:
-            self._get("registered-models/get", name=name)
+            self._get("registered-models/get", Reply, {"name": name})
         except RefusedError as error:
             if error.code != _ABSENT:
                 raise
-            self._post("registered-models/create", {"name": name})
+            self._send("registered-models/create", {"name": name}, Reply)
             return [f"registered the model {name}"]
         return []
 
@@ -181,7 +196,10 @@ class Registry:
         return {(model, run): number for run, number in numbers.items()}
 
     def _register(self, version: Version) -> str:
-        """Number of a new version: of the logged model while MLflow has its run, else of where its bytes are."""
+        """Number of a new version, of the logged model while MLflow has its run.
+
+        Else of where its bytes are: MLflow's database may have been lost, and git not.
+        """
         body = {
             "name": version.model,
             "description": version.description,
@@ -196,22 +214,22 @@ class Registry:
                     raise
         return self._created({**body, "source": version.served_from})
 
-    def _created(self, body: dict[str, Any]) -> str:
-        return str(self._post("model-versions/create", body)["model_version"]["version"])
+    def _created(self, body: Mapping[str, object]) -> str:
+        return self._send("model-versions/create", body, OneVersion).model_version.version
 
     def _numbers(self, model: str) -> dict[str, str]:
         """Version numbers by the reference of the run."""
+
+        def ask(token: dict[str, str]) -> Versions:
+            return self._get("model-versions/search", Versions, query | token)
+
         query = {"filter": f"name = '{model}'", "max_results": "1000"}
-        found: dict[str, str] = {}
-        while True:
-            answer = self._get("model-versions/search", **query)
-            for version in answer.get("model_versions", ()):
-                run = {tag["key"]: tag["value"] for tag in version.get("tags", ())}.get("run")
-                if run:
-                    found[run] = version["version"]
-            if not answer.get("next_page_token"):
-                return found
-            query["page_token"] = answer["next_page_token"]
+        numbers: dict[str, str] = {}
+        for page in pages(ask):
+            for version in page.model_versions:
+                if version.run:
+                    numbers[version.run] = version.version
+        return numbers
 
     def _aliases(self, mirror: Mirror, numbers: dict[tuple[str, str], str]) -> list[str]:
         """Set the environment's aliases, and take away those that name what serves no more."""
@@ -220,95 +238,80 @@ class Registry:
         for (model, name), number in sorted(wanted.items()):
             if known.get((model, name)) != number:
                 body = {"name": model, "alias": name, "version": number}
-                self._post("registered-models/alias", body)
+                self._send("registered-models/alias", body, Reply)
                 lines.append(f"{name} is version {number} of {model}")
         for model, name in sorted(known.keys() - wanted.keys()):
             body = {"name": model, "alias": name}
-            self._call("registered-models/alias", json.dumps(body).encode(), "DELETE")
+            self._send("registered-models/alias", body, Reply, "DELETE")
             lines.append(f"{name} is no version of {model} any more")
         return lines
 
     def _known_aliases(self, names: tuple[str, ...]) -> dict[tuple[str, str], str]:
-        found: dict[tuple[str, str], str] = {}
+        """Version numbers by model and alias, of the aliases that are this environment's."""
+
+        def ask(token: dict[str, str]) -> Models:
+            return self._get("registered-models/search", Models, query | token)
+
         query = {"max_results": "1000"}
-        while True:
-            answer = self._get("registered-models/search", **query)
-            for model in answer.get("registered_models", ()):
-                for alias in model.get("aliases", ()):
-                    if alias["alias"] in names:
-                        found[model["name"], alias["alias"]] = alias["version"]
-            if not answer.get("next_page_token"):
-                return found
-            query["page_token"] = answer["next_page_token"]
+        numbers: dict[tuple[str, str], str] = {}
+        for page in pages(ask):
+            for model in page.registered_models:
+                for alias in model.aliases:
+                    if alias.alias in names:
+                        numbers[model.name, alias.alias] = alias.version
+        return numbers
 
-    # ---- requests ------------------------------------------------------------------------------------------------
+    # ---- requests ------------------------------------------------------------------------------
 
-    def _try(self, method: str, body: dict[str, Any]) -> str:
-        """One line where the server refuses it: a run that was deleted there, say, keeps no other from its tags."""
+    def _try(self, method: str, body: Mapping[str, object]) -> str:
+        """One line where the server refuses it: a run that was deleted there, say, keeps no other
+        from its tags."""
         try:
-            self._post(method, body)
+            self._send(method, body, Reply)
         except RefusedError as error:
             return str(error)
         return ""
 
-    def _pages(self, method: str, what: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        query = dict(query)
-        while True:
-            answer = self._post(method, query)
-            yield from answer.get(what, ())
-            if not answer.get("next_page_token"):
-                return
-            query["page_token"] = answer["next_page_token"]
+    def _get(self, method: str, kind: type[R], query: Mapping[str, str]) -> R:
+        return self._read(method, self._server.get(method, **query), kind)
 
-    def _post(self, method: str, body: dict[str, Any]) -> Any:
-        return self._call(method, json.dumps(body).encode(), "POST")
+    def _send(
+        self, method: str, body: Mapping[str, object], kind: type[R], verb: str = "POST"
+    ) -> R:
+        return self._read(method, self._server.send(method, body, verb), kind)
 
-    def _get(self, method: str, **query: str) -> Any:
-        return self._call(f"{method}?{urllib.parse.urlencode(query)}", None, "GET")
-
-    def _call(self, path: str, body: bytes | None, verb: str) -> Any:
-        request = urllib.request.Request(
-            f"{self.uri}/api/2.0/mlflow/{path}",
-            body,
-            {"Content-Type": "application/json"},
-            method=verb,
-        )
-        authorize(request, self.login)
+    def _read(self, method: str, answer: http.Answer, kind: type[R]) -> R:
+        if not answer.is_good:
+            raise _refused(self.uri, method, answer)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-                return json.loads(answer.read() or b"{}")
-        except urllib.error.HTTPError as error:
-            raise _refused(self.uri, path, error) from error
-        except (OSError, ValueError) as error:
-            raise UnavailableError(
-                f"MLflow at {self.uri} does not answer ({error}); its registry follows when it does"
-            ) from error
+            return kind.model_validate(json.loads(answer.body or b"{}"))
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise self._server.silence(f"nonsense to {method}: {one_line(fault, 100)}") from error
+        except (ValueError, RecursionError) as error:
+            raise self._server.silence(error) from error
 
 
-def _refused(uri: str, path: str, error: urllib.error.HTTPError) -> UnavailableError:
+def _refused(uri: str, method: str, answer: http.Answer) -> UnavailableError:
     """What an answer that is not 200 says; one of 500 and more is no answer."""
     try:
-        said = json.loads(error.read())
-        code, text = str(said["error_code"]), str(said.get("message", ""))
-    except (ValueError, KeyError, TypeError, OSError):
-        code, text = "", str(error)
-    line = one_line(f"MLflow at {uri} refuses {path.partition('?')[0]}: {text}", 300)
-    return RefusedError(line, code) if error.code < 500 else UnavailableError(line)
+        refusal = Refusal.model_validate_json(answer.body)
+        code, text = refusal.error_code, refusal.message
+    except ValidationError:
+        code, text = "", answer.status_line
+    line = one_line(f"MLflow at {uri} refuses {method}: {text}", 300)
+    return RefusedError(line, code) if answer.status < 500 else UnavailableError(line)
 
 
 def _by_name(mirror: Mirror, numbers: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
     """Version numbers by model and alias; an alias of a version that is not there is none."""
+    named: dict[tuple[str, str], str] = {}
+    for alias in mirror.aliases:
+        number = numbers.get((alias.model, alias.run))
+        if number:
+            named[alias.model, alias.name] = number
+    return named
 
-    def number(alias: Alias) -> str | None:
-        return numbers.get((alias.model, alias.run))
 
-    return {(a.model, a.name): found for a in mirror.aliases if (found := number(a))}
-
-
-def _pairs(tags: Tags) -> list[dict[str, str]]:
+def _pairs(tags: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags]
-
-
-def _known(run: dict[str, Any]) -> _Known:
-    tags = {tag["key"]: tag["value"] for tag in run.get("data", {}).get("tags", ())}
-    return _Known(run["info"]["run_id"], run["info"].get("status", ""), tags)

@@ -20,6 +20,7 @@ from ml_pipeline.environments.embedded.router import Router
 from ml_pipeline.environments.embedded.services import Service, Services, program
 from ml_pipeline.environments.embedded.serving import Serving
 from ml_pipeline.environments.embedded.state import State, free_port
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.review.seldon import webhook_faults
 
 log = logging.getLogger("ml_pipeline.embedded")
@@ -126,7 +127,7 @@ def operator_status(deployment: Mapping[str, Any], shown: dict[str, Any]) -> dic
     }
 
 
-def _refusal(deployment: dict[str, Any]) -> str:
+def _refusal(deployment: Object) -> str:
     """Why a SeldonDeployment cannot be served, empty where it can."""
     try:
         check_shape(deployment)

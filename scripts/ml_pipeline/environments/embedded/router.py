@@ -1,6 +1,5 @@
 """Envoy in front of all predictors: weights by route, changed by files that are replaced whole, never by a restart."""
 
-import http.client
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from ml_pipeline.adapters import admin
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.adapters.http import NoAnswerError
 from ml_pipeline.adapters.metrics import STATS
 from ml_pipeline.environments.embedded.endpoint import (
     BODY_BYTES,
@@ -106,7 +106,7 @@ class Router:
         """Of each cluster that Envoy has loaded, None while it does not answer."""
         try:
             page = admin.get(self.admin, "/clusters", seconds=1)
-        except (OSError, http.client.HTTPException):
+        except NoAnswerError:
             return None
         found = {}
         for line in page.splitlines():

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ml_pipeline.adapters.kubernetes import JOBS, PODS, Cluster, NotServedError, Object
+from ml_pipeline.adapters.kubernetes import JOBS, PODS, Cluster, NotServedError
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
 from ml_pipeline.rules.diagnosis.pods import JOB_NAME, views
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 
 FOLLOW_SECONDS = 0.5

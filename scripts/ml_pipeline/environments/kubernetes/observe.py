@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS, Cluster
-from ml_pipeline.adapters.mlflow.tracking import Login, Tracking
+from ml_pipeline.adapters.mlflow.server import Login
+from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot

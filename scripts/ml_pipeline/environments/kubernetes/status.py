@@ -21,6 +21,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.diagnosis.flux_status import applied, flux_findings
 from ml_pipeline.rules.diagnosis.pods import JobView, note, views
 from ml_pipeline.rules.diagnosis.reconciler import SELECTOR, reconciler_findings
+from ml_pipeline.rules.kustomize.objects import Object as Manifest
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import PARTS, SOURCE, surplus
 from ml_pipeline.rules.render.serving import RUN
@@ -79,7 +80,9 @@ def look(
     return shown
 
 
-def _served(shown: Shown, read: Callable[[], list[Object]], missing: str) -> list[Object] | None:
+def _served(
+    shown: Shown, read: Callable[[], list[Manifest]], missing: str
+) -> list[Manifest] | None:
     """What `read` finds; None, and a finding, where the API server does not know the kind."""
     try:
         return read()
@@ -136,7 +139,7 @@ def _time(text: str | None) -> float | None:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
 
 
-def _model(deployment: Object) -> Object:
+def _model(deployment: Manifest) -> Object:
     status = deployment.get("status", {})
     there = status.get("deploymentStatus") or {}
     name = deployment["metadata"]["name"]
@@ -165,7 +168,7 @@ def _model(deployment: Object) -> Object:
     }
 
 
-def _surplus(environment: Environment, kustomizations: list[Object]) -> Iterable[str]:
+def _surplus(environment: Environment, kustomizations: list[Manifest]) -> Iterable[str]:
     """Shards that the cluster still has after `training_shards` was lowered."""
     for name in surplus(environment, [thing["metadata"]["name"] for thing in kustomizations]):
         yield f"Kustomization {name} is of a shard that the environment has no longer; run `ml-pipeline bootstrap --apply`"

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from ml_pipeline.adapters.mlflow import tracking as mlflow
-from ml_pipeline.adapters.mlflow.tracking import Login, Tracking
+from ml_pipeline.adapters.mlflow import server as mlflow
+from ml_pipeline.adapters.mlflow.server import Login
+from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
 
