@@ -169,7 +169,10 @@ def _passed(code: int, limits: Limits) -> str:
 
 
 def _last_words(raw: bytes, limits: Limits) -> str:
-    """What a program says at its end, in its own words unless it lacked memory or room for its output."""
+    """What a program says at its end.
+
+    In its own words, unless it lacked memory, or room for its output.
+    """
     said = raw[:_MOST_SAID].decode(errors="replace")
     lowered = said.lower()
     if "out of memory" in lowered or "cannot allocate memory" in lowered:

@@ -1,7 +1,7 @@
 """The SeldonDeployments of a cluster served on this machine.
 
-A bridge for tests and laptops whose cluster has no Seldon operator: the same predictors and the same
-router as in the embedded environment, told by the API server instead of by git. It writes the
+A bridge for tests and laptops whose cluster has no Seldon operator: the same predictors and the
+same router as in the embedded environment, told by the API server instead of by git. It writes the
 status that the operator writes, as far as Flux reads it.
 """
 

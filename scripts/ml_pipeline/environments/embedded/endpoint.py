@@ -83,7 +83,8 @@ def local_replies(timeout_seconds: float) -> Json:
 
 
 def status(comparison: str, code: int) -> Json:
-    """A filter on the status. Envoy wants a key by which its runtime could change it; none is set."""
+    """A filter on the status."""
+    # Envoy wants a key by which its runtime could change the value; nobody sets it.
     value = {"default_value": code, "runtime_key": "unused"}
     return {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
 

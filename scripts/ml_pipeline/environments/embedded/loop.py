@@ -18,7 +18,10 @@ TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
 
 
 def run_until_stopped(
-    tick: Callable[[], None], pods: Pods, passing: type[Passing], told: Callable[[Passing], str]
+    tick: Callable[[], None],
+    pods: Pods,
+    passing: type[Passing],
+    in_words: Callable[[Passing], str],
 ) -> None:
     """Call `tick` again and again until SIGTERM.
 
@@ -32,7 +35,7 @@ def run_until_stopped(
         try:
             tick()
         except passing as error:
-            log.error("%s", told(error))
+            log.error("%s", in_words(error))
             time.sleep(STALLED_SECONDS)
         time.sleep(TICK_SECONDS)
     # Nobody ticks any more: what ends now is not started again.

@@ -193,7 +193,7 @@ class Pods:
         folder = self.state.root / "logs" / "pods"
         folder.mkdir(parents=True, exist_ok=True)
         path, number = folder / f"{name}.log", 1
-        # A Job that comes back under its old name numbers its pods from 1 again: no log goes for it.
+        # A Job that comes back under its old name numbers its pods from 1 again.
         while path.exists():
             number += 1
             path = folder / f"{name}.{number}.log"

@@ -1,8 +1,8 @@
 """What the embedded environment keeps below `.ml-pipeline/`: its records, and their JSON.
 
-Nobody else reads or writes these files. An environment that an older version has started goes on
-from them: keys and values stay, and a key that is not there is one that nothing was said of.
-Times are in seconds since the epoch.
+Here alone these files are written, and read as records. An environment that an older version has
+started goes on from them: keys and values stay, and a key that is not there is one that nothing was
+said of. Times are in seconds since the epoch.
 """
 
 import json
@@ -219,18 +219,25 @@ def save_revision(state: State, record: RevisionRecord) -> None:
     state.write("revision", _said(record))
 
 
+def supervisor(state: State) -> SupervisorRecord | None:
+    """Which process is the environment, or was when it was killed; None where it has ended."""
+    raw = state.read("supervisor")
+    return SupervisorRecord(**_known(SupervisorRecord, raw)) if raw else None
+
+
 def save_supervisor(state: State, record: SupervisorRecord) -> None:
     """Say which process is the environment."""
     state.write("supervisor", _said(record))
 
 
 def serving_of(raw: Json) -> ServingStatus:
-    """What a file says of a model; evidence that cannot be read is its fault, told when it is due."""
+    """What a file says of a model; evidence that cannot be read is its fault."""
     evidence: tuple[StepEvidence, ...] = ()
     fault = ""
     try:
         evidence = tuple(evidence_of(row) for row in raw["evidence"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # Not raised: it is of interest where a step is due, and of this model alone.
         fault = str(error)
     return ServingStatus(
         raw.get("rollout", ""),

@@ -24,8 +24,8 @@ _TYPE = "type.googleapis.com/envoy"
 _NETWORK = f"{_TYPE}.extensions.filters.network"
 # Fine enough for a p99 of milliseconds: each bound is 20 % above the one before, 0.5 ms to 40 s.
 BUCKETS = [round(0.5 * 1.2**n, 4) for n in range(63)]
-# MLServer closes connections that were idle for 5 s; Envoy lets go of them first, or a request could
-# meet the closing.
+# MLServer closes connections that were idle for 5 s; Envoy lets go of them first, or a request
+# could meet the closing.
 IDLE_TIMEOUT = "2s"
 # Envoy asks each predictor that often whether its model is ready.
 PROBE_INTERVAL = "0.5s"
@@ -241,9 +241,9 @@ def _probe(model: str, timeout_seconds: float) -> Json:
 
 
 def _statistics() -> list[Json]:
-    """What adapters/metrics.py reads: each inference when it is over, and how long right answers took.
+    """What adapters/metrics.py reads: each inference when it is over, and how long it took.
 
-    Only inference is a POST. Whoever asks for health or metadata, or is answered by Envoy itself,
+    The time is that of right answers. Only inference is a POST. Whoever asks for health or metadata, or is answered by Envoy itself,
     says nothing about a predictor's answers, and counts for nobody.
     """
     predictor = {"name": "predictor", "value_format": "%UPSTREAM_CLUSTER%"}

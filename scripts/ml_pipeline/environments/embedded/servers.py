@@ -21,7 +21,8 @@ class Server:
     """One predictor's process. Times are in seconds since the epoch.
 
     `since` is when it was started, `unused` when it was last in a route or a spec. `leaves` is said
-    of one that Envoy is no longer told of. `timed` are its answers since then whose time Envoy took.
+    of one that Envoy is no longer told of. `timed` are its answers since its start that Envoy has
+    timed.
     """
 
     name: str

@@ -118,7 +118,8 @@ class Container:
             os.sched_setaffinity(0, self.spec["cpus"])
             os.chdir(self.spec["cwd"])
             command = self.spec["command"]
-            os.execvpe(command[0], command, self.spec["env"])  # noqa: S606  the container itself, no shell
+            # The container itself, no shell.
+            os.execvpe(command[0], command, self.spec["env"])  # noqa: S606
         except OSError as error:
             sys.stderr.write(f"cannot start {self.spec['command'][0]}: {error}\n")
         # Without cleaning up: buffers and handlers of this process belong to the shim.

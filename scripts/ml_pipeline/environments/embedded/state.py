@@ -62,7 +62,7 @@ class State:
         return sorted(path.stem for path in (self.root / kind).glob("[!.]*.json"))
 
     def forget_the_interrupted(self) -> None:
-        """Remove what only held while the environment ran, and files that a kill left unfinished."""
+        """Remove what only held while it ran, and files that a kill has left unfinished."""
         for folder in (self.root, self.root / "jobs", self.root / "serving"):
             for path in folder.glob(".*.json.*"):
                 path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ml_pipeline.adapters.git.facts import read_facts
 from ml_pipeline.adapters.git.repository import Repository
-from ml_pipeline.adapters.trouble import told
+from ml_pipeline.adapters.trouble import in_words
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
@@ -70,7 +70,7 @@ class Supervisor:
         What the machine refuses passes, such as a full disk: what runs goes on, and so does this
         loop.
         """
-        run_until_stopped(self._tick, self.pods, OSError, told)
+        run_until_stopped(self._tick, self.pods, OSError, in_words)
 
     def _tick(self) -> None:
         # What is wanted first, so that each part acts upon the newest revision in this very tick.
@@ -153,7 +153,7 @@ def main(root: str, name: str) -> None:
     except PipelineError as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit(told(error))
+        sys.exit(in_words(error))
     # Only now: whoever finds this takes the environment for one that is up.
     records.save_supervisor(state, SupervisorRecord(os.getpid(), name))
     supervisor.run()

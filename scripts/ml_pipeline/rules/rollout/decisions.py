@@ -103,7 +103,8 @@ def _judge(
 
 
 def _slow_above(rollout: Rollout, candidate: StepEvidence, stable: StepEvidence) -> float | None:
-    """Milliseconds above which a request counts as slow, None while there are no latencies to say."""
+    """Milliseconds above which a request counts as slow, None while there are no latencies."""
+    # Of the stable in this very step: both are held to the same minutes and the same machine.
     p99 = stable.latency.quantile(1 - TAIL)
     if p99 is None or not candidate.latency.total:
         return None
