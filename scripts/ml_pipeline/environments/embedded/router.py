@@ -243,8 +243,9 @@ def _probe(model: str, timeout_seconds: float) -> Json:
 def _statistics() -> list[Json]:
     """What adapters/metrics.py reads: each inference when it is over, and how long it took.
 
-    The time is that of right answers. Only inference is a POST. Whoever asks for health or metadata, or is answered by Envoy itself,
-    says nothing about a predictor's answers, and counts for nobody.
+    The time is that of right answers. Only inference is a POST: whoever asks for health or
+    metadata, or is answered by Envoy itself, says nothing about a predictor's answers, and counts
+    for nobody.
     """
     predictor = {"name": "predictor", "value_format": "%UPSTREAM_CLUSTER%"}
     nobody = {"name": "predictor", "value_format": "-"}

@@ -40,7 +40,7 @@ class Supervisor:
     """One environment on this machine."""
 
     def __init__(self, state: State, name: str) -> None:
-        self.state, self.name = state, name
+        self.state = state
         self.repository = Repository(state.origin)
         self.repository.branch = self.repository.head_branch()
         environment = read_environment(self.repository, name)
