@@ -27,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return console.OK
     except OSError as error:
-        from ml_pipeline.adapters.trouble import told
+        from ml_pipeline.adapters.trouble import in_words
 
-        console.problem(told(error))
+        console.problem(in_words(error))
         return console.USAGE
     except KeyboardInterrupt:
         console.talk("interrupted; the next run carries on")

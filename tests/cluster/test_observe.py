@@ -6,6 +6,7 @@ from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.results import Finished
 from ml_pipeline.environments.kubernetes.observe import Observer, tracking_uri
 from ml_pipeline.rules.automation.observed import Hold
+from ml_pipeline.rules.rollout.evidence import ServingStatus
 
 from tests.support.simulate import trained, word
 from tests.unit.rules.diagnosis.test_pods import FAILED, RUN, job, killed, pod
@@ -78,14 +79,12 @@ def test_only_jobs_of_the_pipeline_are_asked_for(empty, cluster, snapshot):
 def test_model_is_judged_by_what_was_measured_of_its_own_rollout(empty, cluster, snapshot):
     deployment = {"metadata": {"name": "digits", "annotations": {"ml-pipeline/target": "aaaa"}}}
     empty.put(SELDON_DEPLOYMENTS, "staging-serving", deployment)
-    measured = {"rollout": "aaaa", "routed": {}, "evidence": []}
+    measured = ServingStatus("aaaa")
     assert observe(cluster, snapshot, "staging", set(), {"digits": measured}).serving == {
         "digits": measured
     }
     assert (
-        observe(
-            cluster, snapshot, "staging", set(), {"digits": {**measured, "rollout": "bbbb"}}
-        ).serving
+        observe(cluster, snapshot, "staging", set(), {"digits": ServingStatus("bbbb")}).serving
         == {}
     )
     assert observe(cluster, snapshot, "staging", set(), {}).serving == {}

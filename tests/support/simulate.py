@@ -9,7 +9,8 @@ from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.results import Finished, Word
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.observe import Observer, failed_jobs, served
-from ml_pipeline.environments.embedded.serving import evidence_row
+from ml_pipeline.environments.embedded.records import evidence_json
+from ml_pipeline.environments.embedded.windows import step_evidence
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
@@ -104,5 +105,5 @@ def serving_status(files, model="digits", environment="local", requests=1000, er
     """A status file of the embedded environment that serves what is declared, all predictors alike."""
     serving = state(load_snapshot(files), environment, model)
     counted = Counters(requests - errors, errors, 0, Latency({5.0: requests - errors}))
-    evidence = [evidence_row(r, w, counted) for r, w in serving.weights.items()]
+    evidence = [evidence_json(step_evidence(r, w, counted)) for r, w in serving.weights.items()]
     return {"rollout": serving.rollout, "routed": dict(serving.weights), "evidence": evidence}

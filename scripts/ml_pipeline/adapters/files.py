@@ -3,7 +3,7 @@
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ml_pipeline.documents.changes import Changes
@@ -65,12 +65,12 @@ def read_plain(path: str) -> bytes:
 
 def mode_of(place: Path) -> str:
     """The mode that git would give to what lies at a place."""
-    found = place.lstat().st_mode
-    if stat.S_ISLNK(found):
+    mode = place.lstat().st_mode
+    if stat.S_ISLNK(mode):
         return "120000"
-    if not stat.S_ISREG(found):
+    if not stat.S_ISREG(mode):
         return _NO_FILE
-    return "100755" if found & stat.S_IXUSR else "100644"
+    return "100755" if mode & stat.S_IXUSR else "100644"
 
 
 def scanned(root: Path) -> Tree:
@@ -79,25 +79,31 @@ def scanned(root: Path) -> Tree:
     Raises:
         InvalidDocumentsError: one is no plain file.
     """
-    found = [name for name in READ if name not in ROOTS and (root / name).exists()]
+    paths = [name for name in READ if name not in ROOTS and (root / name).exists()]
     folders = [top for top in ROOTS if (root / top).is_dir()]
     while folders:
         folder = folders.pop()
         with os.scandir(root / folder) as entries:
             for entry in entries:
                 path = f"{folder}/{entry.name}"
+                # A link to a folder is a file here, and refused below: no loop, and no way out.
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
                 else:
-                    found.append(path)
-    refuse_special((path, mode_of(root / path)) for path in found)
-    return Tree(root, found)
+                    paths.append(path)
+    refuse_special((path, mode_of(root / path)) for path in paths)
+    return Tree(root, paths)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file in one step: a reader, or a crash, sees the old content or the new. Who else may
-    read it is for this process' umask to say."""
+    """Replace a file in one step: a reader, or a crash, sees the old content or the new.
+
+    Who else may read it is for this process' umask to say.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, as a rename is atomic within one file system only; by a name of its own,
+    # as two processes may replace the same file. Without fsync: what a loss of power takes is in
+    # git, or made anew.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
@@ -109,24 +115,35 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def refuse_no_file(path: Path) -> None:
-    """Refuse a place to write an answer to that is there and no regular file, or that a link below this folder leads to.
+    """Refuse a place to write an answer to that is there and no regular file.
+
+    A place that a link below this folder leads to is refused as well.
 
     Raises:
         PipelineError: with what it is.
     """
-    here = Path.cwd()
-    below = [folder for folder in path.absolute().parents if here in folder.parents]
-    for place in (*below, path.absolute()):
-        found = place.lstat().st_mode if os.path.lexists(place) else None
-        is_folder = place in below
-        if found is None or (stat.S_ISDIR(found) if is_folder else stat.S_ISREG(found)):
-            continue
-        kind = next((name for test, name in _NO_FILES if test(found)), "a file")
-        raise PipelineError(f"{str(place)!r} is {kind}; name a new file, or a regular one")
+    here, file = Path.cwd(), path.absolute()
+    folders = [folder for folder in file.parents if here in folder.parents]
+    for folder in folders:
+        _refuse_but(stat.S_ISDIR, folder)
+    _refuse_but(stat.S_ISREG, file)
+
+
+def _refuse_but(is_right: Callable[[int], bool], place: Path) -> None:
+    """Refuse what is there and is something else."""
+    if not os.path.lexists(place):
+        return
+    mode = place.lstat().st_mode
+    if is_right(mode):
+        return
+    kind = next((name for is_kind, name in _NO_FILES if is_kind(mode)), "a file")
+    raise PipelineError(f"{str(place)!r} is {kind}; name a new file, or a regular one")
 
 
 def write_answer(path: Path, content: bytes) -> None:
-    """Replace a regular file, or make a new one, in one step; nothing else is written to, and no link is followed.
+    """Replace a regular file, or make a new one, in one step.
+
+    Nothing else is written to, and no link is followed.
 
     Raises:
         PipelineError: something else is there.

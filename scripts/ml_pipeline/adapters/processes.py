@@ -1,16 +1,43 @@
-"""Running other programs and looking at processes; no other module does either."""
+"""Running other programs; no other module does.
+
+What looks at processes is in `procfs`, which the shim of a container imports alone; everybody else
+finds both here.
+"""
 
 import os
 import resource
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_pipeline.adapters.procfs import (
+    descendants,
+    is_alive,
+    parent_of,
+    resident_bytes,
+    send,
+    with_variable,
+)
 from ml_pipeline.documents.faults import PipelineError
+
+__all__ = [
+    "Limits",
+    "ProgramError",
+    "Started",
+    "descendants",
+    "is_alive",
+    "parent_of",
+    "resident_bytes",
+    "run",
+    "run_limited",
+    "send",
+    "spawn",
+    "with_variable",
+]
 
 Started = subprocess.Popen[bytes]
 _MOST_SAID = 64 * 1024
@@ -27,7 +54,10 @@ class ProgramError(PipelineError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program that reads a stranger's files may use: bytes of memory, seconds of processor and of waiting, bytes of output."""
+    """What a program that reads a stranger's files may use.
+
+    `memory` and `output` are in bytes, `seconds` are those of the processor and of waiting.
+    """
 
     memory: int
     seconds: int
@@ -50,15 +80,17 @@ def run_limited(command: Sequence[str], limits: Limits, *, env: Mapping[str, str
         except subprocess.TimeoutExpired as error:
             text = f"is not done after {limits.seconds} seconds"
             raise ProgramError(command, 124, text) from error
-        finally:  # also where somebody interrupts the wait
+        finally:
+            # Also where somebody interrupts the wait: no program outlives its limits.
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        for stream in (out, said):
-            stream.seek(0)
         if code == 0:
+            out.seek(0)
             return out.read()
-        raise ProgramError(command, code, _passed(code, limits) or _told(said.read(), limits))
+        said.seek(0)
+        text = _passed(code, limits) or _last_words(said.read(), limits)
+        raise ProgramError(command, code, text)
 
 
 def run(
@@ -87,10 +119,10 @@ def run(
         try:
             output, errors = process.communicate(stdin, timeout=seconds)
         except subprocess.TimeoutExpired as error:
+            # The group, or a child that holds the pipes would make `communicate` wait on.
             os.killpg(process.pid, signal.SIGKILL)
-            raise ProgramError(
-                command, 124, f"timed out after {seconds:g} s; it was ended"
-            ) from error
+            text = f"timed out after {seconds:g} s; it was ended"
+            raise ProgramError(command, 124, text) from error
         finally:
             # Interrupted: nobody waits for it any more.
             if process.poll() is None:
@@ -104,13 +136,13 @@ def _popen(command: Sequence[str], **options: Any) -> Started:
     try:
         return subprocess.Popen(command, **options)
     except FileNotFoundError as error:
-        raise ProgramError(
-            command, 127, f"{error.filename or command[0]} is not there; run `make setup`"
-        ) from error
+        text = f"{error.filename or command[0]} is not there; run `make setup`"
+        raise ProgramError(command, 127, text) from error
 
 
 def _hold(pid: int, limits: Limits) -> None:
-    """Limit a program that has just been started: a function that runs between fork and exec would be in the way of threads."""
+    """Limit a program that has just been started."""
+    # From outside: a function that runs between fork and exec would be in the way of threads.
     if not hasattr(resource, "prlimit"):
         return
     amounts = {
@@ -123,7 +155,7 @@ def _hold(pid: int, limits: Limits) -> None:
     for kind, amount in amounts.items():
         try:
             resource.prlimit(pid, kind, (amount, amount))
-        except ProcessLookupError:
+        except ProcessLookupError:  # it has ended already
             return
 
 
@@ -136,8 +168,11 @@ def _passed(code: int, limits: Limits) -> str:
     return ""
 
 
-def _told(raw: bytes, limits: Limits) -> str:
-    """What a program says at its end, in its own words unless it lacked memory or room for its output."""
+def _last_words(raw: bytes, limits: Limits) -> str:
+    """What a program says at its end.
+
+    In its own words, unless it lacked memory, or room for its output.
+    """
     said = raw[:_MOST_SAID].decode(errors="replace")
     lowered = said.lower()
     if "out of memory" in lowered or "cannot allocate memory" in lowered:
@@ -160,69 +195,3 @@ def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Pat
             stderr=sink,
             start_new_session=True,
         )
-
-
-def parent_of(pid: int) -> int | None:
-    """Parent of a process, None where it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
-
-
-def descendants(pid: int) -> list[int]:
-    """Every process below one, nearest first."""
-    children: dict[int, list[int]] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and (parent := parent_of(int(entry.name))) is not None:
-            children.setdefault(parent, []).append(int(entry.name))
-    found, queue = [], [pid]
-    while queue:
-        queue = [child for parent in queue for child in children.get(parent, ())]
-        found += queue
-    return found
-
-
-def with_variable(name: str, value: str) -> list[int]:
-    """Processes that were started with an environment variable of this value; this one not among them."""
-    wanted, found = f"{name}={value}".encode(), []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if wanted in Path(f"/proc/{entry.name}/environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
-def resident_bytes(pids: Iterable[int]) -> int:
-    """Memory of processes: shared pages are counted once (PSS), as far as the kernel tells."""
-    return sum(_pss(pid) for pid in pids)
-
-
-def send(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal processes; those already gone are passed over."""
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
-
-
-def _pss(pid: int) -> int:
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        return 0
-    return 0

@@ -1,4 +1,7 @@
-"""What the machine refused, as one line with the repair: the error's number says which, its text is the system's."""
+"""What the machine refused, as one line with the repair.
+
+The error's number says which repair, its text is the system's.
+"""
 
 import errno
 
@@ -29,7 +32,7 @@ _REPAIRS = {
 }
 
 
-def told(error: OSError) -> str:
+def in_words(error: OSError) -> str:
     """One line: what it was about, what the system said, the repair."""
     subject = error.filename if error.filename is not None else "this machine"
     text = error.strerror or str(error) or type(error).__name__

@@ -12,6 +12,7 @@ from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.observe import find_state, served
+from ml_pipeline.environments.embedded.records import serving_json
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes.status import look
 from ml_pipeline.layout import verdict_path
@@ -24,10 +25,11 @@ from ml_pipeline.rules.diagnosis.pods import data_users, of_experiments
 from ml_pipeline.rules.identity.settled import without_jobs
 from ml_pipeline.rules.render.overlays import LABEL_DATA
 from ml_pipeline.rules.review.plain_files import READ
+from ml_pipeline.rules.rollout.evidence import ServingStatus
 from ml_pipeline.rules.rollout.steps import Progress, progress
 
 _ROLLOUTS_ARE_IN = ("environment.yaml", "promotions", "rollouts", "verdicts")
-Serving = Mapping[str, Mapping[str, Any]]
+Serving = Mapping[str, ServingStatus]
 
 
 def status(
@@ -56,7 +58,7 @@ def _embedded(repo: Path, environment: str, selector: str, output: str) -> int:
     served_models = served(state)
     models = [
         row if up else _stopped(row)
-        for row in served_models.values()
+        for row in map(serving_json, served_models.values())
         if _matches(row["labels"], wanted)
     ]
     branch = Repository(state.origin)

@@ -1,8 +1,4 @@
-import os
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
 from ml_pipeline.adapters import processes
@@ -49,44 +45,6 @@ def test_a_program_that_passes_a_limit_is_one_line(script, said):
 def test_a_program_within_its_limits_says_what_it_says():
     limits = processes.Limits(memory=256 * 2**20, seconds=60, output=2**20)
     assert processes.run_limited(["echo", "hello"], limits, env={}) == b"hello\n"
-
-
-def test_descendants_include_grandchildren():
-    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(30)'])"
-    with subprocess.Popen([sys.executable, "-c", script]) as child:
-        end = time.monotonic() + 10
-        while len(processes.descendants(child.pid)) < 1 and time.monotonic() < end:
-            time.sleep(0.02)
-        below = processes.descendants(child.pid)
-        assert child.pid in processes.descendants(os.getpid())
-        assert processes.resident_bytes(below) > 2**20
-        processes.send([*below, child.pid], signal.SIGKILL)
-
-
-def test_processes_are_found_by_their_mark(tmp_path):
-    environ = {**os.environ, "MARK_OF_TEST": str(tmp_path)}
-    child = processes.spawn(
-        ["sleep", "30"], cwd=tmp_path, env=environ, log=tmp_path / "logs" / "sleep.log"
-    )
-    try:
-        end = time.monotonic() + 10
-        while (
-            not (found := processes.with_variable("MARK_OF_TEST", str(tmp_path)))
-            and time.monotonic() < end
-        ):
-            time.sleep(0.02)
-        assert found == [child.pid]
-        assert processes.is_alive(child.pid)
-    finally:
-        child.kill()
-        child.wait()
-    assert not processes.is_alive(child.pid)
-
-
-def test_gone_processes_are_passed_over():
-    processes.send([2**22 + 1], signal.SIGTERM)
-    assert processes.parent_of(2**22 + 1) is None
-    assert processes.resident_bytes([2**22 + 1]) == 0
 
 
 def test_program_that_takes_too_long_is_ended_with_what_it_started():

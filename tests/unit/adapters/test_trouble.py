@@ -4,7 +4,7 @@ import errno
 import socket
 
 import pytest
-from ml_pipeline.adapters.trouble import told
+from ml_pipeline.adapters.trouble import in_words
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from ml_pipeline.adapters.trouble import told
     ],
 )
 def test_repair_is_that_of_the_error(number, repair):
-    assert told(OSError(number, "said", "/x")) == f"/x: said; {repair}"
+    assert in_words(OSError(number, "said", "/x")) == f"/x: said; {repair}"
 
 
 def raised(action) -> str:
     with pytest.raises(OSError) as error:
         action()
-    return told(error.value)
+    return in_words(error.value)
 
 
 def test_path_of_the_system_s_error_is_named(tmp_path):
@@ -36,7 +36,10 @@ def test_path_of_the_system_s_error_is_named(tmp_path):
 
 
 def test_error_without_path_or_number_is_one_line():
-    assert told(OSError("odd")) == "this machine: odd; check this machine and run the command again"
+    assert (
+        in_words(OSError("odd"))
+        == "this machine: odd; check this machine and run the command again"
+    )
     with socket.socket() as first, socket.socket() as second:
         first.bind(("127.0.0.1", 0))
         said = raised(lambda: second.bind(first.getsockname()))

@@ -4,6 +4,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.operations.promote import steps_from
 from ml_pipeline.operations.up import open_origin
@@ -82,7 +83,7 @@ def step(team, errors: int = 0) -> None:
     files = repository.read(parent)
     status = serving_status(files)
     status["evidence"][-1]["errors"] = errors
-    due = plan(load_snapshot(files), Observed("local", serving={"digits": status}))[-1]
+    due = plan(load_snapshot(files), Observed("local", serving={"digits": serving_of(status)}))[-1]
     repository.push(repository.commit(parent, due.changes, due.message), parent)
 
 

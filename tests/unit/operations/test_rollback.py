@@ -9,6 +9,7 @@ from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.served import Serving, state
@@ -75,7 +76,9 @@ def step(team, errors: int = 0) -> None:
     def make(files) -> Changes:
         status = serving_status(files)
         status["evidence"][-1]["errors"] = errors
-        (due,) = plan(load_snapshot(files), Observed("local", serving={"digits": status}))
+        (due,) = plan(
+            load_snapshot(files), Observed("local", serving={"digits": serving_of(status)})
+        )
         return due.changes
 
     change(team, make, "Step")

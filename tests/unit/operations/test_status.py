@@ -16,6 +16,7 @@ from ml_pipeline.adapters.kubernetes import (
 from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.layout import SHORT
 from ml_pipeline.operations import status as status_verb
@@ -173,7 +174,7 @@ def test_aborted_rollout_is_shown_with_time_reason_and_way_out(up, capsys):
     shown = up.read("serving/digits")
     shown["evidence"][-1]["errors"] = 900
     files = Repository(up.origin).read("HEAD")
-    observed = Observed("local", serving={"digits": shown})
+    observed = Observed("local", serving={"digits": serving_of(shown)})
     abort = plan(load_snapshot(files), observed)[-1]
     commit(up, abort.changes)
     when = git(up.origin, "log", "-1", "--format=%cI", "main")

@@ -1,27 +1,30 @@
 """The SeldonDeployments of a cluster served on this machine.
 
-A bridge for tests and laptops whose cluster has no Seldon operator: the same predictors and the same router as in the embedded
-environment, told by the API server instead of by git. It writes the status that the operator writes, as far as Flux reads it.
+A bridge for tests and laptops whose cluster has no Seldon operator: the same predictors and the
+same router as in the embedded environment, told by the API server instead of by git. It writes the
+status that the operator writes, as far as Flux reads it.
 """
 
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.kubernetes import SELDON_DEPLOYMENTS, Cluster
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.environments.embedded.builds import check_shape
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.images import Images
 from ml_pipeline.environments.embedded.loop import run_until_stopped
 from ml_pipeline.environments.embedded.pods import Pods
+from ml_pipeline.environments.embedded.records import Endpoints
 from ml_pipeline.environments.embedded.router import Router
 from ml_pipeline.environments.embedded.services import Service, Services, program
 from ml_pipeline.environments.embedded.serving import Serving
-from ml_pipeline.environments.embedded.state import State, free_port
+from ml_pipeline.environments.embedded.shape import check_shape
+from ml_pipeline.environments.embedded.state import Json, State, free_port
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.review.seldon import webhook_faults
+from ml_pipeline.rules.rollout.evidence import ServingStatus
 
 log = logging.getLogger("ml_pipeline.embedded")
 LIST_SECONDS = 0.2
@@ -34,16 +37,15 @@ class Bridge:
         self, state: State, repository: Repository, namespace: str, cluster: Cluster
     ) -> None:
         self.state, self.namespace, self.cluster = state, namespace, cluster
-        ports = {"endpoint": free_port()}
-        state.write("endpoints", ports)
+        port = free_port()
+        records.save_endpoints(state, Endpoints(endpoint=port))
         self.pods = Pods(state, Images(state, repository), {})
-        router = Router(state, ports["endpoint"])
+        router = Router(state, port)
         self.serving = Serving(state, self.pods, router)
-        self.services = Services(
-            state, self.pods, [Service("envoy", router.command(program("envoy")), router.prepare)]
-        )
-        self.told: dict[str, dict[str, Any]] = {}
-        self.refused: dict[str, str] = {}
+        envoy = Service("envoy", router.command(program("envoy")), router.prepare)
+        self.services = Services(state, self.pods, [envoy])
+        self.statuses: dict[str, Json] = {}
+        self.refusals: dict[str, str] = {}
         self.listed = 0.0
 
     def run(self) -> None:
@@ -60,71 +62,87 @@ class Bridge:
         self._tell()
 
     def _follow(self) -> None:
-        """Take over what the API server has; of what the operator's webhook would have refused, what served before stays."""
-        found = {
-            d["metadata"]["name"]: d
-            for d in self.cluster.objects(SELDON_DEPLOYMENTS, self.namespace)
-        }
-        refused = {name: why for name, deployment in found.items() if (why := _refusal(deployment))}
-        for name in refused.keys() - self.refused.keys():
+        """Take over what the API server has.
+
+        Of what the operator's webhook would have refused, what served before stays.
+        """
+        desired: list[Object] = []
+        kept: list[Object] = []
+        refusals = {}
+        for deployment in self.cluster.objects(SELDON_DEPLOYMENTS, self.namespace):
+            name = deployment["metadata"]["name"]
+            refusal = _refusal(deployment)
+            if not refusal:
+                desired.append(deployment)
+                continue
+            refusals[name] = refusal
+            if name in self.serving.desired:
+                kept.append(self.serving.desired[name])
+        self._log_new(refusals)
+        self.serving.apply([*desired, *kept])
+        # At the end: where the API server did not answer, the next tick asks again.
+        self.refusals, self.listed = refusals, time.monotonic()
+
+    def _log_new(self, refusals: Mapping[str, str]) -> None:
+        """Say once why a deployment is not served."""
+        for name in refusals.keys() - self.refusals.keys():
             log.error(
                 "SeldonDeployment %s: the operator's webhook would refuse it: %s",
                 name,
-                refused[name],
+                refusals[name],
             )
-        before = {
-            name: self.serving.desired[name]
-            for name in refused.keys() & self.serving.desired.keys()
-        }
-        self.serving.apply(
-            [*(d for name, d in found.items() if name not in refused), *before.values()]
-        )
-        self.refused, self.listed = refused, time.monotonic()
 
     def _tell(self) -> None:
         """Write each status that has changed."""
         for model, deployment in self.serving.desired.items():
-            shown = self.state.read(f"serving/{model}")
-            if shown is None:
+            serving = records.serving(self.state, model)
+            if serving is None:
                 continue
-            status = operator_status(deployment, shown)
-            if self.told.get(model) != status:
+            status = operator_status(deployment, serving)
+            if self.statuses.get(model) != status:
                 self.cluster.patch_status(SELDON_DEPLOYMENTS, self.namespace, model, status)
-                self.told[model] = status
+                # After the API server has it: where it did not answer, it is told again.
+                self.statuses[model] = status
 
 
-def operator_status(deployment: Mapping[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
-    """Status as the operator 1.17.1 writes it: `state`, the address, and a Deployment for each predictor
-    (https://github.com/SeldonIO/seldon-core, operator/apis/machinelearning.seldon.io/v1)."""
-    name = deployment["metadata"]["name"]
-    deployments: dict[str, Any] = dict.fromkeys(
-        deployment.get("status", {}).get("deploymentStatus") or {}
-    )
-    for predictor, seen in zip(deployment["spec"]["predictors"], shown["predictors"], strict=True):
-        containers = "-".join(
-            c["name"] for c in predictor["componentSpecs"][0]["spec"]["containers"]
-        )
-        count = int(seen["ready"])
-        deployments[f"{name}-{predictor['name']}-0-{containers}"] = {
-            "replicas": 1,
-            "availableReplicas": count,
-        }
-    available = shown["state"] == "Available"
+def operator_status(deployment: Object, serving: ServingStatus) -> Json:
+    """Status as the operator 1.17.1 writes it.
+
+    It has `state`, the address, and a Deployment for each predictor
+    (https://github.com/SeldonIO/seldon-core, operator/apis/machinelearning.seldon.io/v1).
+    """
+    messages = [each.message for each in serving.predictors if not each.ready]
+    is_available = serving.state == "Available"
     condition = {
         "type": "Ready",
-        "status": "True" if available else "False",
-        "reason": shown["state"],
+        "status": "True" if is_available else "False",
+        "reason": serving.state,
     }
     return {
-        "state": shown["state"],
-        "description": ""
-        if available
-        else "; ".join(p["message"] for p in shown["predictors"] if not p["ready"]),
-        "replicas": sum(p["ready"] for p in shown["predictors"]),
-        "address": {"url": shown["url"]},
-        "deploymentStatus": deployments,
+        "state": serving.state,
+        "description": "" if is_available else "; ".join(messages),
+        "replicas": sum(each.ready for each in serving.predictors),
+        "address": {"url": serving.url},
+        "deploymentStatus": _deployment_status(deployment, serving),
         "conditions": [condition],
     }
+
+
+def _deployment_status(deployment: Object, serving: ServingStatus) -> Json:
+    """Replicas of each predictor's Deployment."""
+    # The status is merged: of a predictor that left, None takes away what was said before.
+    before = deployment.get("status", {}).get("deploymentStatus") or {}
+    replicas: Json = dict.fromkeys(before)
+    name = deployment["metadata"]["name"]
+    predictors = deployment["spec"]["predictors"]
+    for predictor, status in zip(predictors, serving.predictors, strict=True):
+        containers = predictor["componentSpecs"][0]["spec"]["containers"]
+        names = "-".join(container["name"] for container in containers)
+        replicas[f"{name}-{predictor['name']}-0-{names}"] = {
+            "replicas": 1,
+            "availableReplicas": int(status.ready),
+        }
+    return replicas
 
 
 def _refusal(deployment: Object) -> str:

@@ -5,7 +5,8 @@ Whatever else a server may offer, such as unloading its model, is answered by En
 """
 
 from dataclasses import dataclass
-from typing import Any
+
+from ml_pipeline.environments.embedded.state import Json
 
 # A prediction has no side effect, so a request whose connection broke is sent again.
 RETRIES = {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 3}
@@ -26,12 +27,13 @@ _FOREIGN = (
     f"this endpoint answers to the hosts {' and '.join(HOSTS)} only; send one of them as Host"
 )
 
-Json = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Route:
-    """Traffic of one model: a path prefix, and relative weights by cluster, none while none is ready."""
+    """Traffic of one model: a path prefix, and relative weights by cluster.
+
+    There are none while no predictor is ready.
+    """
 
     prefix: str
     model: str
@@ -44,13 +46,14 @@ def ready_path(model: str) -> str:
 
 
 def virtual_hosts(routes: list[Route] | None, timeout_seconds: float) -> list[Json]:
-    """Who is answered what; `routes` is None while nobody knows which models there are.
-
-    A page of a foreign site whose name is made to resolve to this machine sends that name as Host.
-    """
-    answers = [answer for route in routes or () for answer in _answers(route, timeout_seconds)]
+    """Who is answered what; `routes` is None while nobody knows which models there are."""
+    answers = []
+    for route in routes or ():
+        answers += _answers(route, timeout_seconds)
     others = _says(503, _STARTING) if routes is None else _says(404, _UNKNOWN)
+    # Last, as Envoy takes the first that matches.
     answers.append({"match": {"prefix": "/"}, **others})
+    # A page of a foreign site whose name is made to resolve to this machine sends it as Host.
     foreign = {"match": {"prefix": "/"}, **_says(421, _FOREIGN)}
     return [
         {"name": "endpoint", "domains": list(HOSTS), "routes": answers},
@@ -80,7 +83,8 @@ def local_replies(timeout_seconds: float) -> Json:
 
 
 def status(comparison: str, code: int) -> Json:
-    """A filter on the status. Envoy wants a key by which its runtime could change it; none is set."""
+    """A filter on the status."""
+    # Envoy wants a key by which its runtime could change the value; nobody sets it.
     value = {"default_value": code, "runtime_key": "unused"}
     return {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
 
@@ -106,36 +110,35 @@ def _answers(route: Route, timeout_seconds: float) -> list[Json]:
         "/v2/health/ready": "GET",
         "/v2": "GET",
     }
-    found = []
+    answers = []
     for path, method in addresses.items():
         match = {"path": f"{route.prefix.removesuffix('/')}{path}"}
         by_method = {"name": ":method", "string_match": {"exact": method}}
         action = _action(route, path, timeout_seconds)
-        found.append({"match": {**match, "headers": [by_method]}, **action})
-        found.append({"match": match, **_wrong_method(method)})
+        answers.append({"match": {**match, "headers": [by_method]}, **action})
+        answers.append({"match": match, **_wrong_method(method)})
     text = f"the model {route.model} has no such address; POST {model}/infer asks it"
-    found.append({"match": {"prefix": route.prefix}, **_says(404, text)})
-    return found
+    answers.append({"match": {"prefix": route.prefix}, **_says(404, text)})
+    return answers
 
 
 def _action(route: Route, path: str, timeout_seconds: float) -> Json:
     if not route.weights:
         return _says(503, _NOT_READY)
-    clusters = [
-        {
-            "name": name,
-            "weight": weight,
-            "response_headers_to_add": [_header("x-predictor", name.rpartition("-")[0])],
-        }
-        for name, weight in sorted(route.weights.items())
-    ]
+    shares = [_share(name, weight) for name, weight in sorted(route.weights.items())]
     action = {
-        "weighted_clusters": {"clusters": clusters},
+        "weighted_clusters": {"clusters": shares},
         "prefix_rewrite": path,
         "timeout": f"{timeout_seconds:g}s",
         "retry_policy": RETRIES,
     }
     return {"route": action, "typed_per_filter_config": {BUFFER: _WHOLE}}
+
+
+def _share(name: str, weight: int) -> Json:
+    """What one cluster gets, and how its callers see who has answered: without the template."""
+    who = _header("x-predictor", name.rpartition("-")[0])
+    return {"name": name, "weight": weight, "response_headers_to_add": [who]}
 
 
 def _wrong_method(method: str) -> Json:

@@ -1,4 +1,7 @@
-"""Images of the embedded environment: code by its content digest, taken from git's objects, and an interpreter."""
+"""Images of the embedded environment: code by its content digest, and an interpreter.
+
+The code is taken from git's objects.
+"""
 
 import shutil
 import sys
@@ -30,16 +33,17 @@ class Images:
         folder = self.state.root / "images" / f"{name}-{digest.removeprefix('sha256:')[:16]}"
         if not folder.exists():
             revision = code.revision_of(self.repository, self.repository.branch, name, digest)
+            # What a kill has left half-written; `extract` renames the folder once it is whole.
             shutil.rmtree(folder.with_name(f".{folder.name}.building"), ignore_errors=True)
             code.extract(self.repository, revision, name, folder)
         return folder, python
 
 
 def interpreter(name: str) -> Path:
-    """Python of an image: this one for the trainer, for serving that of the environment beside it."""
-    python = (
-        Path(sys.executable) if name == "trainer" else Path(f"{sys.prefix}-{name}", "bin", "python")
-    )
+    """Python of an image: this one for the trainer, else that of the environment beside it."""
+    python = Path(sys.executable)
+    if name != "trainer":
+        python = Path(f"{sys.prefix}-{name}", "bin", "python")
     if not python.exists():
         raise PipelineError(
             f"{python} is not there, which runs the image {name!r}; run `make setup`"

@@ -1,4 +1,7 @@
-"""The loop of everything that runs until it is told to stop: tick, survive what passes, stop the pods at the end."""
+"""The loop of everything that runs until it is told to stop.
+
+It ticks, survives what passes, and stops the pods at the end.
+"""
 
 import logging
 import signal
@@ -15,9 +18,16 @@ TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
 
 
 def run_until_stopped(
-    tick: Callable[[], None], pods: Pods, passing: type[Passing], told: Callable[[Passing], str]
+    tick: Callable[[], None],
+    pods: Pods,
+    passing: type[Passing],
+    in_words: Callable[[Passing], str],
 ) -> None:
-    """Call `tick` again and again until SIGTERM. An error of the kind `passing` is told with its repair, and the loop goes on."""
+    """Call `tick` again and again until SIGTERM.
+
+    An error of the kind `passing` is told with its repair, and the loop goes on.
+    """
+    # A handler that only sets this: no tick is cut off in the middle of what it writes.
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -25,7 +35,8 @@ def run_until_stopped(
         try:
             tick()
         except passing as error:
-            log.error("%s", told(error))
+            log.error("%s", in_words(error))
             time.sleep(STALLED_SECONDS)
         time.sleep(TICK_SECONDS)
+    # Nobody ticks any more: what ends now is not started again.
     pods.stop_all(STOP_SECONDS)

@@ -6,10 +6,12 @@ from typing import Any
 
 from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.state import State, read_json
 from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.words import PodEnd, SeenJob, hear, vouch
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_RUN
+from ml_pipeline.rules.rollout.evidence import ServingStatus
 
 
 def find_state(repo: Path) -> State:
@@ -58,10 +60,10 @@ class Observer:
         return self._tracking
 
 
-def served(state: State) -> dict[str, dict[str, Any]]:
+def served(state: State) -> dict[str, ServingStatus]:
     """What each model serves and what was measured of it."""
-    found = {model: state.read(f"serving/{model}") for model in state.names("serving")}
-    return {model: record for model, record in found.items() if record}
+    found = {model: records.serving(state, model) for model in state.names("serving")}
+    return {model: status for model, status in found.items() if status}
 
 
 def tracking_uri(state: State) -> str:

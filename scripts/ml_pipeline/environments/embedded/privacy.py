@@ -20,7 +20,7 @@ def private_files() -> Iterator[None]:
 
 
 def make_private(root: Path) -> None:
-    """Create a folder of the owner's alone, or take what others may do there away from what exists.
+    """Create a folder of the owner's alone, or take from others what they may do in one.
 
     Raises:
         OSError: something there belongs to another user.
@@ -32,9 +32,9 @@ def make_private(root: Path) -> None:
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
-                if entry.is_symlink():
+                if entry.is_symlink():  # its rights are those of what it names, elsewhere
                     continue
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):  # the environment may be running
                     _take_from_others(entry)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)

@@ -1,9 +1,8 @@
-"""Envoy in front of all predictors: weights by route, changed by files that are replaced whole, never by a restart."""
+"""Envoy in front of all predictors: weights by route, changed by files, never by a restart."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ml_pipeline.adapters import admin
 from ml_pipeline.adapters.files import write_whole
@@ -19,12 +18,14 @@ from ml_pipeline.environments.embedded.endpoint import (
     status,
     virtual_hosts,
 )
-from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.environments.embedded.state import Json, State
 
 _TYPE = "type.googleapis.com/envoy"
+_NETWORK = f"{_TYPE}.extensions.filters.network"
 # Fine enough for a p99 of milliseconds: each bound is 20 % above the one before, 0.5 ms to 40 s.
 BUCKETS = [round(0.5 * 1.2**n, 4) for n in range(63)]
-# MLServer closes connections that were idle for 5 s; Envoy lets go of them first, or a request could meet the closing.
+# MLServer closes connections that were idle for 5 s; Envoy lets go of them first, or a request
+# could meet the closing.
 IDLE_TIMEOUT = "2s"
 # Envoy asks each predictor that often whether its model is ready.
 PROBE_INTERVAL = "0.5s"
@@ -87,11 +88,9 @@ class Router:
 
     def set_clusters(self, upstreams: list[Upstream]) -> bool:
         """Where each cluster's server listens; True if anything changed."""
-        found = [
-            _cluster(upstream, self.timeout_seconds)
-            for upstream in sorted(upstreams, key=lambda upstream: upstream.name)
-        ]
-        return self._discover("cds", found)
+        # In one order, so that the same clusters are the same file.
+        ordered = sorted(upstreams, key=lambda upstream: upstream.name)
+        return self._discover("cds", [_cluster(each, self.timeout_seconds) for each in ordered])
 
     def set_routes(self, routes: list[Route] | None) -> bool:
         """Who gets which share, None while that is not known; True if anything changed."""
@@ -108,33 +107,38 @@ class Router:
             page = admin.get(self.admin, "/clusters", seconds=1)
         except NoAnswerError:
             return None
-        found = {}
+        readiness = {}
         for line in page.splitlines():
+            # Lines of a whole cluster have fewer fields than those of its one server.
             name, address, key, value = [*line.split("::"), "", "", ""][:4]
             if key == "health_flags":
                 port = int(address.rpartition(":")[2])
-                found[name] = Readiness(port, value == "healthy", "active_hc_timeout" in value)
-        return found
+                hangs = "active_hc_timeout" in value
+                readiness[name] = Readiness(port, value == "healthy", hangs)
+        return readiness
 
-    def _discover(self, name: str, resources: list[dict[str, Any]]) -> bool:
+    def _discover(self, name: str, resources: list[Json]) -> bool:
         content = json.dumps(resources)
+        # Ten times a second the same: Envoy is to read only what is new.
         if self._written.get(name) == content:
             return False
         self._version += 1
         self._write(name, {"version_info": str(self._version), "resources": resources})
+        # After the file: where the disk refused it, the next tick tries again.
         self._written[name] = content
         return True
 
-    def _write(self, name: str, data: dict[str, Any]) -> None:
+    def _write(self, name: str, data: Json) -> None:
+        # By rename, for which Envoy watches the folder: it sees no file that is half-written.
         write_whole(self.state.root / "envoy" / f"{name}.json", json.dumps(data, indent=1).encode())
 
-    def _source(self, name: str) -> dict[str, Any]:
+    def _source(self, name: str) -> Json:
         return {
             "resource_api_version": "V3",
             "path_config_source": {"path": str(self.state.root / "envoy" / f"{name}.json")},
         }
 
-    def _bootstrap(self) -> dict[str, Any]:
+    def _bootstrap(self) -> Json:
         router = {
             "name": "router",
             "typed_config": {"@type": f"{_TYPE}.extensions.filters.http.router.v3.Router"},
@@ -147,7 +151,7 @@ class Router:
             "typed_config": {"@type": kind, "max_request_bytes": BODY_BYTES},
         }
         manager = {
-            "@type": f"{_TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "@type": f"{_NETWORK}.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "ingress",
             "rds": {"route_config_name": "local", "config_source": self._source("rds")},
             "http_filters": [whole, router],
@@ -161,7 +165,7 @@ class Router:
             "node": {"id": "local", "cluster": "local"},
             "admin": {"address": {"pipe": {"path": _ADMIN, "mode": 0o600}}},
             "stats_config": {"histogram_bucket_settings": [buckets]},
-            # Otherwise latencies are added up every 5 s, and a step would begin with those of the one before.
+            # Else latencies are added up every 5 s, and a step begins with those of the one before.
             "stats_flush_on_admin": True,
             "dynamic_resources": {"cds_config": self._source("cds")},
             "static_resources": {
@@ -172,11 +176,11 @@ class Router:
         }
 
 
-def _address(port: int) -> dict[str, Any]:
+def _address(port: int) -> Json:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _caution(timeout_seconds: float) -> dict[str, Any]:
+def _caution(timeout_seconds: float) -> Json:
     """How callers are taken who may be hostile, or a page in a browser."""
     return {
         "codec_type": "HTTP1",
@@ -195,7 +199,7 @@ def _caution(timeout_seconds: float) -> dict[str, Any]:
     }
 
 
-def _cluster(upstream: Upstream, timeout_seconds: float) -> dict[str, Any]:
+def _cluster(upstream: Upstream, timeout_seconds: float) -> Json:
     endpoint = {"endpoint": {"address": _address(upstream.port)}}
     options = f"{_TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions"
     protocol = {
@@ -220,9 +224,11 @@ def _cluster(upstream: Upstream, timeout_seconds: float) -> dict[str, Any]:
     }
 
 
-def _probe(model: str, timeout_seconds: float) -> dict[str, Any]:
-    """Any answer but 200 counts at once. No answer counts after as long as a request may take: a
-    server that predicts answers nothing else meanwhile, and is not to lose its traffic for being busy.
+def _probe(model: str, timeout_seconds: float) -> Json:
+    """How Envoy asks a server whether its model is ready. Any answer but 200 counts at once.
+
+    No answer counts after as long as a request may take: a server that predicts answers nothing
+    else meanwhile, and is not to lose its traffic for being busy.
     """
     return {
         "timeout": f"{timeout_seconds:g}s",
@@ -234,11 +240,12 @@ def _probe(model: str, timeout_seconds: float) -> dict[str, Any]:
     }
 
 
-def _statistics() -> list[dict[str, Any]]:
-    """What adapters/metrics.py reads: each inference when it is over, and how long right answers took.
+def _statistics() -> list[Json]:
+    """What adapters/metrics.py reads: each inference when it is over, and how long it took.
 
-    Only inference is a POST. Whoever asks for health or metadata, or is answered by Envoy itself,
-    says nothing about a predictor's answers, and counts for nobody.
+    The time is that of right answers. Only inference is a POST: whoever asks for health or
+    metadata, or is answered by Envoy itself, says nothing about a predictor's answers, and counts
+    for nobody.
     """
     predictor = {"name": "predictor", "value_format": "%UPSTREAM_CLUSTER%"}
     nobody = {"name": "predictor", "value_format": "-"}
@@ -263,11 +270,11 @@ def _statistics() -> list[dict[str, Any]]:
     ]
 
 
-def _requests(tags: list[dict[str, str]]) -> dict[str, Any]:
+def _requests(tags: list[dict[str, str]]) -> Json:
     return {"stat": {"name": "requests", "tags": tags}, "value_fixed": 1}
 
 
-def _stats_logger(stats: dict[str, Any]) -> dict[str, Any]:
+def _stats_logger(stats: Json) -> Json:
     kind = f"{_TYPE}.extensions.access_loggers.stats.v3.Config"
     scope = {"prefix": STATS}
     return {

@@ -1,4 +1,7 @@
-"""The services of the embedded environment: MLflow on SQLite, Envoy, and the reconcile loop; kept running."""
+"""The services of the embedded environment: MLflow on SQLite, Envoy, and the reconcile loop.
+
+Each is kept running.
+"""
 
 import sys
 import time
@@ -17,7 +20,11 @@ STEADY_SECONDS = 30.0
 
 @dataclass
 class Service:
-    """One program that should always run."""
+    """One program that should always run.
+
+    `failures` are its ends in a row, `started` is when it was started, 0 while it does not run;
+    `not_before` is when it may start again, in seconds since the epoch as well.
+    """
 
     name: str
     command: list[str]
@@ -41,54 +48,44 @@ class Services:
         for service in self.services:
             if service.started:
                 status = self.pods.status(service.name)
-                if status and status["phase"] == "Running":
-                    continue
-                service.failures = (
-                    0 if now - service.started > STEADY_SECONDS else service.failures + 1
-                )
-                service.not_before = now + min(2.0**service.failures / 4, LONGEST_BACKOFF_SECONDS)
-                service.started = 0.0
+                if status is None or not status.is_running:
+                    _ended(service, now)
             elif now >= service.not_before:
                 self._start(service)
 
     def _start(self, service: Service) -> None:
         if service.before_start:
             service.before_start()
-        environ = {
-            **self.state.environ(),
+        environ = self.state.environ()
+        environ |= {
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "PATH": f"{Path(sys.executable).parent}:{self.state.environ()['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}:{environ['PATH']}",
         }
         self.pods.run(service.name, service.command, environ, cwd=self.state.root)
         service.started = time.time()
+
+
+def _ended(service: Service, now: float) -> None:
+    """Say when a service that has ended may start again."""
+    # One that ran for a while had no trouble with its start: it begins again with the least pause.
+    was_steady = now - service.started > STEADY_SECONDS
+    service.failures = 0 if was_steady else service.failures + 1
+    service.not_before = now + min(2.0**service.failures / 4, LONGEST_BACKOFF_SECONDS)
+    service.started = 0.0
 
 
 def mlflow_command(state: State, port: int) -> list[str]:
     """MLflow on SQLite, artifacts in the volume `artifacts`, loopback only."""
     artifacts = state.volume("artifacts") / "mlflow"
     artifacts.mkdir(parents=True, exist_ok=True)
-    server = [
-        program("mlflow"),
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    return [
-        *server,
-        "--backend-store-uri",
-        f"sqlite:///{state.root}/mlflow.db",
-        "--artifacts-destination",
-        artifacts.as_uri(),
-        "--serve-artifacts",
-        # A page whose name is made to resolve to this machine sends that name as Host.
-        "--allowed-hosts",
-        ",".join(f"{host},{host}:*" for host in HOSTS),
-    ]
+    command = [program("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{state.root}/mlflow.db"]
+    command += ["--artifacts-destination", artifacts.as_uri(), "--serve-artifacts"]
+    # A page whose name is made to resolve to this machine sends that name as Host.
+    hosts = ",".join(f"{host},{host}:*" for host in HOSTS)
+    return [*command, "--allowed-hosts", hosts]
 
 
 def program(name: str) -> str:
@@ -99,7 +96,6 @@ def program(name: str) -> str:
     """
     path = Path(sys.prefix, "bin", name)
     if not path.exists():
-        raise processes.ProgramError(
-            [name], 127, f"{name} is not in {path.parent}; run `make setup`"
-        )
+        text = f"{name} is not in {path.parent}; run `make setup`"
+        raise processes.ProgramError([name], 127, text)
     return str(path)

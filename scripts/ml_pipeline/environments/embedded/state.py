@@ -1,4 +1,7 @@
-"""Where the embedded environment keeps what it knows: one folder, plain files, each replaced whole."""
+"""Where the embedded environment keeps what it knows: one folder, plain files, replaced whole.
+
+`records.py` says what stands in them.
+"""
 
 import errno
 import json
@@ -11,6 +14,7 @@ from typing import Any
 from ml_pipeline.adapters.files import write_whole
 
 MARKER = "ML_PIPELINE_STATE"
+Json = dict[str, Any]  # what a file holds, or is to hold, as it is written
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class State:
         return sorted(path.stem for path in (self.root / kind).glob("[!.]*.json"))
 
     def forget_the_interrupted(self) -> None:
-        """Remove what only held while the environment ran, and files that a kill has left unfinished."""
+        """Remove what only held while it ran, and files that a kill has left unfinished."""
         for folder in (self.root, self.root / "jobs", self.root / "serving"):
             for path in folder.glob(".*.json.*"):
                 path.unlink(missing_ok=True)
@@ -66,18 +70,17 @@ class State:
             self.drop(f"serving/{model}")
 
     def environ(self) -> dict[str, str]:
-        """What every process of the environment inherits: little, and the mark by which `down` finds it."""
-        keep = {
-            name: os.environ[name]
-            for name in ("LANG", "SSL_CERT_FILE", "TERM")
-            if name in os.environ
-        }
-        return {
+        """What every process of the environment inherits: little, and the mark for `down`."""
+        environ = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.root),
+            # By this `down` finds whoever is left, whatever became of his parents.
             MARKER: str(self.root),
-            **keep,
         }
+        for name in ("LANG", "SSL_CERT_FILE", "TERM"):
+            if name in os.environ:
+                environ[name] = os.environ[name]
+        return environ
 
 
 def read_json(path: Path) -> Any:
@@ -88,12 +91,14 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def free_port(wanted: int | None = None) -> int:
-    """A TCP port of the loopback interface that nothing listens on; the wanted one if it is free."""
+def free_port(wanted: int = 0) -> int:
+    """A TCP port of the loopback interface that nothing listens on; the wanted one if free.
+
+    Whoever is to listen there may find it taken in the meantime: he ends, and is started anew.
+    """
     for port in (wanted, 0):
-        if port is None:
-            continue
         with socket.socket() as probe:
+            # Or the port of a server that has just ended would count as taken for a minute.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))

@@ -1,5 +1,8 @@
-"""Whether what receipts name is in the artifact store of this machine: receipts of an embedded environment can come from another
-clone, or outlive the folder `.ml-pipeline`. Nothing but looking tells, so this looks."""
+"""Whether what receipts name is in the artifact store of this machine.
+
+Receipts of an embedded environment can come from another clone, or outlive the folder
+`.ml-pipeline`. Nothing but looking tells, so this looks.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,29 +12,39 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.receipts import DataVersion, Run, Stored
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.layout import stem_of
 from ml_pipeline.rules.identity.awaited import settled_by
 from ml_pipeline.rules.identity.hashes import data_identity
 
 
 def lacking(state: State, snapshot: Snapshot, environment: str) -> list[str]:
-    """One line, with the repair, for everything that an embedded environment's experiments and promotions need and that is not
-    on this machine."""
-    experiments = [e for e in snapshot.experiments.values() if e.environment == environment]
-    lines = [lacking_for(state, snapshot, experiment) for experiment in experiments]
-    lines += [lacking_model(state, snapshot, run) for run in _promoted(snapshot, environment)]
-    return sorted({line for line in lines if line})
+    """One line, with the repair, for everything that is needed and not on this machine.
+
+    It is needed by the experiments and the promotions of an embedded environment.
+    """
+    lines = set()
+    for experiment in snapshot.experiments.values():
+        if experiment.environment == environment:
+            lines.add(lacking_for(state, snapshot, experiment))
+    for run in _promoted(snapshot, environment):
+        lines.add(lacking_model(state, snapshot, run))
+    return sorted(lines - {""})
 
 
 def lacking_for(state: State, snapshot: Snapshot, experiment: Experiment) -> str:
-    """What an experiment lacks: the model of the run that settles it, or the data that its run is to be trained on; else empty."""
+    """What an experiment lacks, empty where it lacks nothing.
+
+    That is the model of the run that settles it, or the data that its run is to be trained on.
+    """
     run = settled_by(snapshot, experiment)
     if run:
         return lacking_model(state, snapshot, run)
     data = snapshot.data.get(data_identity(experiment))
     if data is None or data.data is None or _is_here(state, snapshot, data.environment, data.data):
         return ""
+    # Where it lies, and not where it would be written: another experiment may have prepared it.
     paths = snapshot.paths.get(DataVersion, [])
-    path = next(path for path in paths if path.endswith(f"/{data.id}.yaml"))
+    path = next(path for path in paths if stem_of(path) == data.id)
     return (
         f"data {data.id} of {experiment.name} is prepared, but it is not on this machine; "
         f"`ml-pipeline withdraw {path}` prepares it here"
@@ -59,9 +72,14 @@ def _promoted(snapshot: Snapshot, environment: str) -> Iterator[Run]:
 
 
 def _is_here(state: State, snapshot: Snapshot, environment: str, stored: Stored) -> bool:
-    """Whether the bytes are here; those of an environment that is not embedded, or keeps them in a bucket, need not be."""
+    """Whether the bytes are here.
+
+    Those of an environment that is not embedded, or keeps them in a bucket, need not be.
+    """
     facts = snapshot.environments.get(environment)
-    folder = _folder(state, facts) if facts and facts.runtime == "embedded" else None
+    if facts is None or facts.runtime != "embedded":
+        return True
+    folder = _folder(state, facts)
     return folder is None or (folder / stored.uri).exists()
 
 
@@ -70,4 +88,6 @@ def _folder(state: State, environment: Environment) -> Path | None:
     artifacts = environment.artifacts
     if artifacts.claim:
         return state.volume(artifacts.claim)
-    return Path(artifacts.uri.removeprefix("file://")) if artifacts.uri[:5] == "file:" else None
+    if artifacts.uri.startswith("file:"):
+        return Path(artifacts.uri.removeprefix("file://"))
+    return None

@@ -1,32 +1,37 @@
-"""`python -m ml_pipeline.environments.embedded.supervisor STATE ENVIRONMENT`: the embedded environment itself, one loop.
+"""`python -m ml_pipeline.environments.embedded.supervisor STATE ENVIRONMENT`: one loop.
 
-It sees a new revision of the branch, builds what has changed, and carries Jobs, predictors and services towards it.
-Everything it knows is in files; after a kill at any moment the next start continues from them.
+It is the embedded environment itself: it sees a new revision of the branch, builds what has
+changed, and carries Jobs, predictors and services towards it. Everything it knows is in files;
+after a kill at any moment the next start continues from them.
 """
 
 import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ml_pipeline.adapters.git.facts import read_facts
 from ml_pipeline.adapters.git.repository import Repository
-from ml_pipeline.adapters.trouble import told
+from ml_pipeline.adapters.trouble import in_words
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.builds import Builds
 from ml_pipeline.environments.embedded.images import Images
 from ml_pipeline.environments.embedded.jobs import Jobs
 from ml_pipeline.environments.embedded.loop import run_until_stopped
 from ml_pipeline.environments.embedded.pods import Pods
 from ml_pipeline.environments.embedded.privacy import UMASK
+from ml_pipeline.environments.embedded.records import Endpoints, RevisionRecord, SupervisorRecord
 from ml_pipeline.environments.embedded.router import Router
 from ml_pipeline.environments.embedded.services import Service, Services, mlflow_command, program
 from ml_pipeline.environments.embedded.serving import Serving
 from ml_pipeline.environments.embedded.state import State, free_port
+from ml_pipeline.layout import environment_path
+from ml_pipeline.rules.kustomize.objects import Object
 
 log = logging.getLogger("ml_pipeline.embedded")
 
@@ -39,54 +44,45 @@ class Supervisor:
         self.repository = Repository(state.origin)
         self.repository.branch = self.repository.head_branch()
         environment = read_environment(self.repository, name)
-        known = state.read("endpoints") or {}
-        ports = {service: free_port(known.get(service)) for service in ("mlflow", "endpoint")}
-        state.write("endpoints", ports)
-        self.pods = Pods(
-            state,
-            Images(state, self.repository),
-            {environment.tracking.uri: f"http://127.0.0.1:{ports['mlflow']}"},
-        )
+        ports = _ports(state)
+        images = Images(state, self.repository)
+        hosts = {environment.tracking.uri: f"http://127.0.0.1:{ports.mlflow}"}
+        self.pods = Pods(state, images, hosts)
         cores = sum(cpu_cores(pool.cpu) * pool.nodes for pool in environment.pools)
         memory = sum(memory_bytes(pool.memory) * pool.nodes for pool in environment.pools)
         self.jobs = Jobs(state, self.pods, cores, memory)
-        router = Router(state, ports["endpoint"])
+        router = Router(state, ports.endpoint)
         self.serving = Serving(state, self.pods, router)
         self.builds = Builds(state, self.repository, name)
-        reconcile = [
-            sys.executable,
-            "-m",
-            "ml_pipeline.cli",
-            "reconcile",
-            "--repo",
-            str(state.automation),
-            "--env",
-            name,
-            "--state",
-            str(state.root),
-        ]
         services = [
-            Service("mlflow", mlflow_command(state, ports["mlflow"])),
+            Service("mlflow", mlflow_command(state, ports.mlflow)),
             Service("envoy", router.command(program("envoy")), router.prepare),
-            Service("reconcile", reconcile),
+            Service("reconcile", _reconcile_command(state, name)),
         ]
         self.services = Services(state, self.pods, services)
+        # Last: what an earlier process said of models that serve is no longer so.
         state.forget_the_interrupted()
         self.revision = ""
 
     def run(self) -> None:
-        """Until SIGTERM. What the machine refuses passes, such as a full disk: what runs goes on, and so does this loop."""
-        run_until_stopped(self._tick, self.pods, OSError, told)
+        """Until SIGTERM.
+
+        What the machine refuses passes, such as a full disk: what runs goes on, and so does this
+        loop.
+        """
+        run_until_stopped(self._tick, self.pods, OSError, in_words)
 
     def _tick(self) -> None:
+        # What is wanted first, so that each part acts upon the newest revision in this very tick.
         self._follow()
+        # Services before what needs them: pods log to MLflow, Envoy says which predictor is ready.
         self.services.tick()
         self.jobs.tick()
         self.serving.tick()
 
     def _follow(self) -> None:
-        """Apply a new revision whole; one that does not build is reported and the last good one stays."""
-        revision = self._branch_head()
+        """Apply a new revision whole; where it does not build the last good one stays."""
+        revision = self.repository.branch_head()
         if revision == self.revision:
             return
         start = time.time()
@@ -95,31 +91,41 @@ class Supervisor:
         except PipelineError as error:
             self._report(revision, start, f"does not build: {error}")
         else:
-            self.jobs.apply([thing for thing in objects if thing["kind"] == "Job"])
-            self.serving.apply([thing for thing in objects if thing["kind"] == "SeldonDeployment"])
+            self.jobs.apply(_of_kind("Job", objects))
+            self.serving.apply(_of_kind("SeldonDeployment", objects))
             self._report(revision, start, "")
+        # Also where it does not build: another try ends the same, and the next commit mends it.
+        # Last, so that what the machine refused half-way, such as by a full disk, is tried anew.
         self.revision = revision
 
-    def _branch_head(self) -> str:
-        """The head of the branch, read from git's files: cheap enough for every tick."""
-        loose = self.state.origin / "refs" / "heads" / self.repository.branch
-        try:
-            return loose.read_text().strip()
-        except FileNotFoundError:
-            return self.repository.revision(self.repository.branch)
-
     def _report(self, revision: str, start: float, error: str) -> None:
-        applied: dict[str, Any] = self.state.read("revision") or {}
         seconds = round(time.time() - start, 3)
         if error:
             log.error("%s %s", revision[:10], error)
+            before = records.revision(self.state)
+            applied = before.applied if before else None
         else:
-            applied = {"applied": revision}
             log.info("applied %s in %.2f s", revision[:10], seconds)
-        self.state.write(
-            "revision",
-            {**applied, "seen": revision, "at": start, "seconds": seconds, "error": error},
-        )
+            applied = revision
+        record = RevisionRecord(applied, revision, start, seconds, error)
+        records.save_revision(self.state, record)
+
+
+def _ports(state: State) -> Endpoints:
+    """The ports of the last time as far as they are free, so that addresses last; kept."""
+    known = records.endpoints(state) or Endpoints()
+    ports = Endpoints(free_port(known.mlflow), free_port(known.endpoint))
+    records.save_endpoints(state, ports)
+    return ports
+
+
+def _reconcile_command(state: State, name: str) -> list[str]:
+    command = [sys.executable, "-m", "ml_pipeline.cli", "reconcile"]
+    return [*command, "--repo", str(state.automation), "--env", name, "--state", str(state.root)]
+
+
+def _of_kind(kind: str, objects: Sequence[Object]) -> list[Object]:
+    return [manifest for manifest in objects if manifest["kind"] == kind]
 
 
 def read_environment(repository: Repository, name: str) -> Environment:
@@ -131,14 +137,15 @@ def read_environment(repository: Repository, name: str) -> Environment:
     environment = read_facts(repository, name, repository.branch)
     if environment.runtime != "embedded":
         raise PipelineError(
-            f"environments/{name}/environment.yaml: runtime is not embedded; `up` starts embedded environments, Flux reconciles the others"
+            f"{environment_path(name)}: runtime is not embedded; "
+            "`up` starts embedded environments, Flux reconciles the others"
         )
     return environment
 
 
 def main(root: str, name: str) -> None:
     """Run until told to stop; leave the pid where `down` finds it."""
-    os.umask(UMASK)
+    os.umask(UMASK)  # before anything is written: all of it is the owner's alone
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     state = State(Path(root))
     try:
@@ -146,8 +153,9 @@ def main(root: str, name: str) -> None:
     except PipelineError as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit(told(error))
-    state.write("supervisor", {"pid": os.getpid(), "environment": name})
+        sys.exit(in_words(error))
+    # Only now: whoever finds this takes the environment for one that is up.
+    records.save_supervisor(state, SupervisorRecord(os.getpid(), name))
     supervisor.run()
     state.drop("supervisor")
 

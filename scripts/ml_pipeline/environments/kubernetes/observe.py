@@ -3,7 +3,6 @@ read is held and named."""
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS, Cluster
 from ml_pipeline.adapters.mlflow.server import Login
@@ -15,8 +14,9 @@ from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.words import SeenJob, hear, vouch
 from ml_pipeline.rules.diagnosis.pods import JobView, failure, pod_ends, views
 from ml_pipeline.rules.render.serving import TARGET
+from ml_pipeline.rules.rollout.evidence import ServingStatus
 
-Traffic = Mapping[str, Mapping[str, Any]]
+Traffic = Mapping[str, ServingStatus]
 
 
 def tracking_uri(environment: Environment) -> str:
@@ -43,7 +43,7 @@ class Observer:
         environment = snapshot.environments[self.name]
         held: list[Hold] = []
         jobs: list[JobView] = []
-        serving: dict[str, dict[str, Any]] = {}
+        serving: dict[str, ServingStatus] = {}
         try:
             jobs = _jobs(self.cluster, environment)
             serving = _serving(self.cluster, environment, self.traffic())
@@ -92,15 +92,13 @@ def _seen(view: JobView, environment: Environment) -> SeenJob:
 
 def _serving(
     cluster: Cluster, environment: Environment, traffic: Traffic
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, ServingStatus]:
     """What serves and what was measured of it; a model that nobody measures is not judged."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, ServingStatus] = {}
     for deployment in cluster.objects(SELDON_DEPLOYMENTS, environment.namespaces.serving):
         name = deployment["metadata"]["name"]
         measured = traffic.get(name)
-        if (
-            measured
-            and deployment["metadata"].get("annotations", {}).get(TARGET) == measured["rollout"]
-        ):
-            found[name] = dict(measured)
+        target = deployment["metadata"].get("annotations", {}).get(TARGET)
+        if measured and target == measured.rollout:
+            found[name] = measured
     return found

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ml_pipeline.documents.results import Finished
+from ml_pipeline.rules.rollout.evidence import ServingStatus
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Observed:
     environment: str
     results: Mapping[str, Finished] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
-    serving: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    serving: Mapping[str, ServingStatus] = field(default_factory=dict)
     commits: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()

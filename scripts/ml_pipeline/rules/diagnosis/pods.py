@@ -22,7 +22,8 @@ _PULL = (
     "RegistryUnavailable",
 )
 _CANNOT_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
-_NEVER, _STOPPED, _KILLED, _LOST = 42, 143, 137, 255
+NEVER = 42  # what the trainer ends with where another try ends the same
+_STOPPED, _KILLED, _LOST = 143, 137, 255
 _USERS = 3  # of a data Job, that are named
 REASON = 300  # most characters of a reason
 FEWER_ROWS = (
@@ -189,8 +190,8 @@ def ending(view: JobView, pod: Object, snapshot: Snapshot) -> str:
         return _out_of_memory(view, pod, terminated, snapshot)
     words = last_words(terminated.get("message", ""))
     if words:
-        return words if code == _NEVER else f"exit code {code}: {words}"
-    if code == _NEVER:
+        return words if code == NEVER else f"exit code {code}: {words}"
+    if code == NEVER:
         return f"exit code {code}, it can never work; see `ml-pipeline logs {view.identity}`, correct experiment or data"
     if code == _STOPPED:
         return "stopped by SIGTERM after a checkpoint; the next try goes on from there"

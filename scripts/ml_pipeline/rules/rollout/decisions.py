@@ -1,52 +1,41 @@
 """Whether a rollout takes its next step: one pure function of what was measured.
 
-Three shares of the candidate's requests are each held against what the stable's show: failed, refused, slow. A share
-that is certainly above what is allowed aborts, at any number of requests. A step is passed when enough requests were
-answered and no share is above what is allowed. In between more requests decide.
+Three shares of the candidate's requests are each held against what the stable's show: failed,
+refused, slow. A share that is certainly above what is allowed aborts, at any number of requests. A
+step is passed when enough requests were answered and no share is above what is allowed. In between
+more requests decide.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal
+from typing import Literal
 
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.receipts import PredictorEvidence
+from ml_pipeline.rules.rollout.evidence import StepEvidence
 from ml_pipeline.rules.rollout.exceeds import chance
-from ml_pipeline.rules.rollout.latency import Latency
+
+Action = Literal["hold", "advance", "finish", "abort"]
 
 # A p99 is a limit that one request in a hundred may pass.
 TAIL = 0.01
-# Chance at which a difference counts as certain. A rollout is judged many times, every half second: at one in ten
-# thousand a single look, hardly any candidate as good as its stable is aborted (decision 0015 has the figures).
+# Chance at which a difference counts as certain. A rollout is judged many times, every half second:
+# at one in ten thousand a single look, hardly any candidate as good as its stable is aborted
+# (decision 0015 has the figures).
 CERTAIN = 1e-4
 # Of fewer requests the p99 is about their maximum.
 LEAST_STABLE = 100
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Requests of one predictor since the step began. `refused` were the client's fault and are not in `requests`;
-    `latency` is of those answered right, without the first of a new server."""
-
-    run: str
-    weight: int
-    requests: int
-    errors: int
-    refused: int
-    latency: Latency
-
-    @property
-    def counted(self) -> int:
-        """Requests that speak for the predictor: answered right, and timed."""
-        return min(self.requests - self.errors, self.latency.total)
-
-
-@dataclass(frozen=True)
 class Decision:
-    """What to do, the candidate's new weight in percent, why, and on what evidence: the stable's, then the candidate's."""
+    """What to do, the candidate's new weight in percent, and why.
 
-    action: Literal["hold", "advance", "finish", "abort"]
+    The evidence is the stable's, then the candidate's.
+    """
+
+    action: Action
     weight: int
     reason: str
     evidence: tuple[PredictorEvidence, PredictorEvidence]
@@ -78,57 +67,44 @@ class Share:
         return f"{self.bad} of {self.of} requests {self.what}, allowed are {self.allowed:.1%}"
 
 
-def measured(row: Mapping[str, Any]) -> Measured:
-    """What an environment's state says of one predictor; what it does not say has not been measured."""
-    latency = {float(bound): count for bound, count in row.get("latency", {}).items()}
-    return Measured(
-        run=row["run"],
-        weight=row["weight"],
-        requests=row["requests"],
-        errors=row["errors"],
-        refused=row.get("refused", 0),
-        latency=Latency(latency),
-    )
-
-
-def decide(rollout: Rollout, candidate: Measured, stable: Measured) -> Decision:
+def decide(rollout: Rollout, candidate: StepEvidence, stable: StepEvidence) -> Decision:
     """Judge the current step by the requests since it began.
 
     Missing numbers hold the rollout; they neither advance nor abort it.
     """
     slow_above = _slow_above(rollout, candidate, stable)
     shares = list(_shares(rollout, candidate, stable, slow_above))
+    action, weight, reason = _judge(rollout, candidate, stable, shares)
     evidence = (_evidence(stable, slow_above), _evidence(candidate, slow_above))
+    return Decision(action, weight, reason, evidence)
 
-    def decision(
-        action: Literal["hold", "advance", "finish", "abort"], weight: int, reason: str
-    ) -> Decision:
-        return Decision(action, weight, reason, evidence)
 
+def _judge(
+    rollout: Rollout, candidate: StepEvidence, stable: StepEvidence, shares: list[Share]
+) -> tuple[Action, int, str]:
+    """What to do, the new weight, and why."""
+    # What is certain comes first: a candidate that only fails never answers enough requests.
     for share in shares:
         if share.is_certainly_above:
-            return decision("abort", 0, str(share))
-    weight = candidate.weight
-    if candidate.counted < rollout.min_requests:
-        return decision(
-            "hold", weight, f"{candidate.counted} of {rollout.min_requests} requests answered"
-        )
-    least = min(LEAST_STABLE, rollout.min_requests)
+            return "abort", 0, str(share)
+    weight, wanted = candidate.weight, rollout.min_requests
+    if candidate.counted < wanted:
+        return "hold", weight, f"{candidate.counted} of {wanted} requests answered"
+    least = min(LEAST_STABLE, wanted)
     if stable.counted < least:
-        return decision(
-            "hold", weight, f"{stable.counted} of {least} requests answered by the stable"
-        )
+        text = f"{stable.counted} of {least} requests answered by the stable"
+        return "hold", weight, text
     for share in shares:
         if share.is_above:
-            return decision("hold", weight, f"{share}; more requests decide")
+            return "hold", weight, f"{share}; more requests decide"
     following = next(step for step in rollout.steps if step > weight)
-    return decision(
-        "finish" if following == 100 else "advance", following, _summary(candidate, shares)
-    )
+    action: Action = "finish" if following == 100 else "advance"
+    return action, following, _summary(candidate, shares)
 
 
-def _slow_above(rollout: Rollout, candidate: Measured, stable: Measured) -> float | None:
-    """Milliseconds above which a request counts as slow, None while there are no latencies to say."""
+def _slow_above(rollout: Rollout, candidate: StepEvidence, stable: StepEvidence) -> float | None:
+    """Milliseconds above which a request counts as slow, None while there are no latencies."""
+    # Of the stable in this very step: both are held to the same minutes and the same machine.
     p99 = stable.latency.quantile(1 - TAIL)
     if p99 is None or not candidate.latency.total:
         return None
@@ -136,7 +112,7 @@ def _slow_above(rollout: Rollout, candidate: Measured, stable: Measured) -> floa
 
 
 def _shares(
-    rollout: Rollout, candidate: Measured, stable: Measured, slow_above: float | None
+    rollout: Rollout, candidate: StepEvidence, stable: StepEvidence, slow_above: float | None
 ) -> Iterator[Share]:
     margin = rollout.max_error_rate_increase
     yield Share(
@@ -146,7 +122,8 @@ def _shares(
         _rate(stable.errors, stable.requests) + margin,
         stable.requests,
     )
-    received, received_by_stable = (p.requests + p.refused for p in (candidate, stable))
+    received = candidate.requests + candidate.refused
+    received_by_stable = stable.requests + stable.refused
     yield Share(
         "were refused as malformed",
         candidate.refused,
@@ -154,7 +131,8 @@ def _shares(
         _rate(stable.refused, received_by_stable) + margin,
         received_by_stable,
     )
-    if slow_above is not None and slow_above < inf:  # beyond the last bound nothing is counted
+    # Beyond the last bound nothing is counted: there is no line to hold anybody against.
+    if slow_above is not None and slow_above < inf:
         yield Share(
             f"took longer than {slow_above:.1f} ms",
             candidate.latency.slower_than(slow_above),
@@ -164,7 +142,7 @@ def _shares(
         )
 
 
-def _evidence(predictor: Measured, slow_above: float | None) -> PredictorEvidence:
+def _evidence(predictor: StepEvidence, slow_above: float | None) -> PredictorEvidence:
     latency = predictor.latency
     return PredictorEvidence(
         run=predictor.run,
@@ -179,7 +157,7 @@ def _evidence(predictor: Measured, slow_above: float | None) -> PredictorEvidenc
     )
 
 
-def _summary(candidate: Measured, shares: list[Share]) -> str:
+def _summary(candidate: StepEvidence, shares: list[Share]) -> str:
     return f"{candidate.counted} requests answered; " + "; ".join(str(share) for share in shares)
 
 

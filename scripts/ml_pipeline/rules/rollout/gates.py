@@ -44,11 +44,9 @@ def failures(results: tuple[GateResult, ...]) -> list[str]:
 
 def described(gate: GateResult) -> str:
     """One gate in words: whether it holds, what was measured and what was asked."""
-    measured = (
-        f" ({gate.value:g} against {gate.limit:g})"
-        if gate.value is not None and gate.limit is not None
-        else ""
-    )
+    measured = ""
+    if gate.value is not None and gate.limit is not None:
+        measured = f" ({gate.value:g} against {gate.limit:g})"
     return f"{gate.name} {'holds' if gate.passed else 'fails'}{measured}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Latency:
-    """`counts` maps an upper bound in milliseconds to the requests answered within it, rising with the bound."""
+    """Requests answered within each upper bound, in milliseconds; they rise with the bound."""
 
     counts: Mapping[float, int] = field(default_factory=dict)
 
@@ -17,7 +17,7 @@ class Latency:
         return max(self.counts.values(), default=0)
 
     def bound_above(self, milliseconds: float) -> float:
-        """The least bound that is not below this time: the finest line at which requests can be counted."""
+        """The least bound that is not below this time: the finest line to count requests at."""
         return min((b for b in self.counts if b >= milliseconds), default=math.inf)
 
     def slower_than(self, bound: float) -> int:
@@ -34,6 +34,7 @@ class Latency:
         rank, below, lower = share * self.total, 0, 0.0
         for bound, count in sorted(self.counts.items()):
             if count >= rank:
+                # Nobody knows how far beyond the last bound they lie; the bound is the least.
                 if bound == math.inf:
                     return lower
                 inside = count - below

@@ -4,6 +4,7 @@ from ml_pipeline.adapters.kubernetes import SELDON_DEPLOYMENTS
 from ml_pipeline.environments.embedded import bridge as module
 from ml_pipeline.environments.embedded.bridge import Bridge, operator_status
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.rules.rollout.evidence import PredictorStatus, ServingStatus
 
 
 def deployment(*predictors: str, traffic: int = 100, **status) -> dict:
@@ -16,12 +17,9 @@ def deployment(*predictors: str, traffic: int = 100, **status) -> dict:
     return {"metadata": {"name": "digits"}, "spec": {"predictors": found}, "status": status}
 
 
-def shown(state: str, ready: tuple[bool, ...]) -> dict:
-    return {
-        "state": state,
-        "url": "http://x",
-        "predictors": [{"ready": r, "message": "starts"} for r in ready],
-    }
+def shown(state: str, ready: tuple[bool, ...]) -> ServingStatus:
+    predictors = tuple(PredictorStatus("", "", 0, r, "starts") for r in ready)
+    return ServingStatus("x", state=state, url="http://x", predictors=predictors)
 
 
 def test_status_names_a_deployment_for_each_predictor():

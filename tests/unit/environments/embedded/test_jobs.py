@@ -1,9 +1,8 @@
-import copy
-
 import pytest
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.environments.embedded.jobs import Jobs, explain, failure_action
 from ml_pipeline.environments.embedded.logs import traces
+from ml_pipeline.environments.embedded.records import JobRecord, PodStatus
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.rules.diagnosis.logs import JobTrace
 
@@ -27,6 +26,10 @@ def manifest(name: str, cpu: str = "1", memory: str = "1Gi", **spec) -> dict:
     return {"kind": "Job", "metadata": {"name": name, "labels": labels}, "spec": whole}
 
 
+def ended(code: int, reason: str = "Error", message: str = "", peak: int = 2**30) -> PodStatus:
+    return PodStatus("Ended", exit_code=code, reason=reason, message=message, peak_bytes=peak)
+
+
 class FakePods:
     """Pods whose end a test decides. tests/environment/ runs the same controller over real ones."""
 
@@ -40,15 +43,10 @@ class FakePods:
         self.started.append(name)
 
     def status(self, name):
-        return self.ends.get(name, {"phase": "Running"})
+        return self.ends.get(name, PodStatus("Running"))
 
-    def end(self, name, code, reason="Error"):
-        self.ends[name] = {
-            "phase": "Ended",
-            "exit_code": code,
-            "reason": reason,
-            "peak_bytes": 2**30,
-        }
+    def end(self, name, code, reason="Error", message=""):
+        self.ends[name] = ended(code, reason, message)
 
     def stop(self, name):
         self.stopped.append(name)
@@ -115,11 +113,11 @@ def test_template_under_a_known_name_is_not_applied(jobs, pods):
     ],
 )
 def test_pod_failure_policy_decides(code, reason, action):
-    assert failure_action(manifest("a")["spec"], {"exit_code": code, "reason": reason}) == action
+    assert failure_action(manifest("a")["spec"], ended(code, reason)) == action
 
 
 def test_without_a_policy_failures_count():
-    assert failure_action({}, {"exit_code": 42, "reason": "Error"}) == "Count"
+    assert failure_action({}, ended(42)) == "Count"
 
 
 def test_code_42_fails_the_job_at_once(jobs, pods):
@@ -224,8 +222,8 @@ def test_another_controller_goes_on_from_the_files(jobs, pods, tmp_path):
 
 
 def test_memory_kill_names_the_line_to_change():
-    whole = {"manifest": copy.deepcopy(manifest("digits")), "name": "digits"}
-    text = explain(whole, {"reason": "OOMKilled", "exit_code": 137, "peak_bytes": 1100 * 2**20})
+    whole = JobRecord("digits", manifest("digits"), "Running")
+    text = explain(whole, ended(137, "OOMKilled", peak=1100 * 2**20))
     assert (
         text
         == "OOMKilled: used 1100 MiB, the limit is 1Gi; raise resources.memory in experiments/digits/experiment.yaml"
@@ -233,9 +231,9 @@ def test_memory_kill_names_the_line_to_change():
 
 
 def test_memory_kill_of_a_data_job_names_what_can_be_done():
-    whole = {"manifest": copy.deepcopy(manifest("x")), "name": "data-1"}
-    whole["manifest"]["metadata"]["labels"] = {"ml-pipeline/data": "2ba248db8f"}
-    text = explain(whole, {"reason": "OOMKilled", "exit_code": 137, "peak_bytes": 1100 * 2**20})
+    whole = JobRecord("data-1", manifest("x"), "Running")
+    whole.manifest["metadata"]["labels"] = {"ml-pipeline/data": "2ba248db8f"}
+    text = explain(whole, ended(137, "OOMKilled", peak=1100 * 2**20))
     assert (
         text
         == "OOMKilled: used 1100 MiB, the limit is 1Gi; use fewer rows, the data has to fit into it"
@@ -253,15 +251,14 @@ def test_memory_kill_of_a_data_job_names_what_can_be_done():
     ],
 )
 def test_last_words_of_the_pod_are_the_reason(code, message, text):
-    whole = {"manifest": manifest("a"), "name": "a"}
-    assert explain(whole, {"reason": "Error", "exit_code": code, "message": message}) == text
+    whole = JobRecord("a", manifest("a"), "Running")
+    assert explain(whole, ended(code, message=message)) == text
 
 
 def test_reason_is_one_line_of_300_characters(jobs, pods):
     jobs.apply([manifest("a")])
     run(jobs)
-    pods.end("a-1", 42)
-    pods.ends["a-1"]["message"] = "peak 9 MiB after 1.0 s\n" + "x\n" * 5000
+    pods.end("a-1", 42, message="peak 9 MiB after 1.0 s\n" + "x\n" * 5000)
     run(jobs)
     message = record(jobs)["message"]
     assert (len(message), "\n" in message) == (300, False)

@@ -3,7 +3,7 @@ import os
 import signal
 
 import pytest
-from ml_pipeline.adapters.trouble import told
+from ml_pipeline.adapters.trouble import in_words
 from ml_pipeline.environments.embedded.loop import run_until_stopped
 
 
@@ -36,16 +36,16 @@ def ticks(*answers):
 
 def test_loop_ends_with_sigterm_and_stops_the_pods():
     pods = Pods()
-    run_until_stopped(ticks(None, None), pods, OSError, told)
+    run_until_stopped(ticks(None, None), pods, OSError, in_words)
     assert pods.stopped
 
 
 def test_error_that_passes_is_told_with_its_repair(caplog):
     full = OSError(errno.ENOSPC, "No space left on device", "/x")
-    run_until_stopped(ticks(full, None), Pods(), OSError, told)
+    run_until_stopped(ticks(full, None), Pods(), OSError, in_words)
     assert "/x: No space left on device; free space there" in caplog.text
 
 
 def test_other_errors_end_the_loop():
     with pytest.raises(ValueError, match="a bug"):
-        run_until_stopped(ticks(ValueError("a bug")), Pods(), OSError, told)
+        run_until_stopped(ticks(ValueError("a bug")), Pods(), OSError, in_words)

@@ -24,12 +24,12 @@ def pods(tmp_path):
 
 
 def ended(pods, name):
-    return until(lambda: (status := pods.status(name)) and status["phase"] == "Ended" and status)
+    return until(lambda: (status := pods.status(name)) and not status.is_running and status)
 
 
 def test_pod_runs_and_leaves_its_log(pods, tmp_path):
     pods.run("a", [sys.executable, "-c", "print('hello')"], dict(os.environ), cwd=tmp_path)
-    assert ended(pods, "a")["exit_code"] == 0
+    assert ended(pods, "a").exit_code == 0
     pods.remove("a")
     assert (pods.state.root / "logs/pods/a.log").read_text() == "hello\n"
 
@@ -53,7 +53,7 @@ def test_what_a_pod_leaves_behind_goes_with_it(pods, tmp_path):
         "open(os.environ['TERMINATION_LOG'], 'w').write('peak 1 MiB\\ncannot work: x')"
     )
     pods.run("a", [sys.executable, "-c", code], {}, cwd=tmp_path)
-    assert ended(pods, "a")["message"] == "peak 1 MiB\ncannot work: x"
+    assert ended(pods, "a").message == "peak 1 MiB\ncannot work: x"
     assert (pods.state.pod("a") / "tmp/torchinductor_x").is_dir()
     pods.remove("a")
     assert not pods.state.pod("a").exists()
@@ -63,13 +63,13 @@ def test_pod_that_starts_again_begins_with_nothing_of_the_last_time(pods, tmp_pa
     code = "import os, tempfile; assert os.listdir(tempfile.gettempdir()) == []; tempfile.mkdtemp(); open(os.environ['TERMINATION_LOG'], 'a').write('x')"
     for _ in range(2):
         pods.run("a", [sys.executable, "-c", code], {"PATH": ""}, cwd=tmp_path)
-        assert (ended(pods, "a")["exit_code"], ended(pods, "a")["message"]) == (0, "x")
+        assert (ended(pods, "a").exit_code, ended(pods, "a").message) == (0, "x")
 
 
 def test_folder_that_the_manifest_names_is_kept(pods, tmp_path):
     code = "import os; assert os.environ['TMPDIR'] == '/scratch'"
     pods.run("a", [sys.executable, "-c", code], {"TMPDIR": "/scratch"}, cwd=tmp_path)
-    assert ended(pods, "a")["exit_code"] == 0
+    assert ended(pods, "a").exit_code == 0
 
 
 def test_unknown_pod_has_no_status(pods):
@@ -78,9 +78,9 @@ def test_unknown_pod_has_no_status(pods):
 
 def test_pod_whose_shim_is_gone_is_lost(pods, tmp_path):
     pods.run("a", ["sleep", "60"], dict(os.environ), cwd=tmp_path)
-    until(lambda: (pods.status("a") or {}).get("pid"))
+    until(lambda: pods.status("a").pid)
     again = Pods(pods.state, None, {})
-    assert (again.status("a")["phase"], again.status("a")["reason"]) == ("Ended", "Lost")
+    assert (again.status("a").phase, again.status("a").reason) == ("Ended", "Lost")
 
 
 def test_stopped_pod_can_start_again_and_stop_again(pods, tmp_path):
@@ -88,7 +88,7 @@ def test_stopped_pod_can_start_again_and_stop_again(pods, tmp_path):
         pods.run(
             "a", ["sleep", "60"], dict(os.environ), cwd=tmp_path, limits=Limits(grace_seconds=1)
         )
-        until(lambda: (pods.status("a") or {}).get("pid"))
+        until(lambda: pods.status("a").pid)
         until(lambda: pods.stop("a"))
 
 
@@ -122,7 +122,7 @@ def test_training_waits_for_data_that_another_machine_has(pods, tmp_path, monkey
     (tmp_path / "data").mkdir()
     (tmp_path / "data/x.npz").write_bytes(b"x")
     pods.start("a", {"containers": [container]})
-    assert ended(pods, "a")["exit_code"] == 0
+    assert ended(pods, "a").exit_code == 0
 
 
 def test_missing_interpreter_names_the_repair():

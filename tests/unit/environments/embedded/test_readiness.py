@@ -1,8 +1,9 @@
 """Which predictors get traffic: a real Envoy asks stand-ins whether their model is ready."""
 
 import pytest
-from ml_pipeline.environments.embedded import serving as module
+from ml_pipeline.environments.embedded import servers as module
 from ml_pipeline.environments.embedded.endpoint import Route
+from ml_pipeline.environments.embedded.records import PodStatus
 from ml_pipeline.environments.embedded.router import Upstream
 from ml_pipeline.environments.embedded.serving import Serving
 from ml_pipeline.rules.render.serving import RUN, TARGET
@@ -37,7 +38,7 @@ class Pods:
         self.names.add(name)
 
     def status(self, name):
-        return {"phase": "Running"} if name in self.names else None
+        return PodStatus("Running") if name in self.names else None
 
     def stop(self, name) -> bool:
         return True

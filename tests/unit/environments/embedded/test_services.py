@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 from ml_pipeline.adapters.processes import ProgramError
+from ml_pipeline.environments.embedded.records import PodStatus
 from ml_pipeline.environments.embedded.services import Service, Services, mlflow_command, program
 from ml_pipeline.environments.embedded.state import State, free_port
 
@@ -23,7 +24,7 @@ class FakePods:
         self.running.add(name)
 
     def status(self, name):
-        return {"phase": "Running" if name in self.running else "Ended"}
+        return PodStatus("Running" if name in self.running else "Ended")
 
 
 @pytest.fixture

@@ -5,15 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.faults import UnavailableError
-from ml_pipeline.environments.embedded import serving as module
+from ml_pipeline.environments.embedded import windows as module
+from ml_pipeline.environments.embedded.records import PodStatus
 from ml_pipeline.environments.embedded.router import Readiness, Router
-from ml_pipeline.environments.embedded.serving import (
-    WARM_UP_REQUESTS,
-    Serving,
-    cluster,
-    effective_weights,
-)
+from ml_pipeline.environments.embedded.serving import Serving, cluster, effective_weights
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.environments.embedded.windows import WARM_UP_REQUESTS
 from ml_pipeline.rules.render.serving import RUN, TARGET
 from ml_pipeline.rules.rollout.latency import Latency
 
@@ -78,13 +75,13 @@ class Pods:
     """Stands in for processes: each runs until it is told to have ended."""
 
     def __init__(self) -> None:
-        self.running: dict[str, str] = {}
+        self.running: dict[str, PodStatus] = {}
 
     def start(self, name, pod, **_) -> None:
-        self.running[name] = "Running"
+        self.running[name] = PodStatus("Running")
 
     def status(self, name):
-        return {"phase": self.running[name], "exit_code": 1} if name in self.running else None
+        return self.running.get(name)
 
     def stop(self, name) -> bool:
         return True
@@ -203,7 +200,7 @@ def test_what_a_server_did_before_it_ended_is_not_forgotten(serving, traffic):
     name = names(serving)["b"]
     traffic.add(name, 30, 5)
     serving.tick()
-    serving.pods.running[name] = "Ended"
+    serving.pods.running[name] = PodStatus("Ended", exit_code=1)
     serving.tick()
     assert serving.state.read("serving/digits")["routed"] == {"x/a": 90}
     serving.servers[name].not_before = 0.0
@@ -217,7 +214,7 @@ def test_restarted_server_warms_up_again(serving, traffic):
     rolled(serving, deployment(a=90, b=10))
     warm(serving, traffic, "b")
     name = names(serving)["b"]
-    serving.pods.running[name] = "Ended"
+    serving.pods.running[name] = PodStatus("Ended", exit_code=1)
     serving.tick()
     serving.servers[name].not_before = 0.0
     serving.tick()

@@ -1,8 +1,10 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ml_pipeline.adapters import processes
@@ -52,6 +54,14 @@ def ended(folder, shim) -> tuple[int, str]:
     status = read_json(folder / "status.json")
     assert status["phase"] == "Ended"
     return status["exit_code"], status["reason"]
+
+
+def test_shim_is_hardly_larger_than_python_itself(tmp_path, start):
+    """There is one for each container: 11 MiB, and 37 with the package's documents in it."""
+    shim = start("sleep", "60")
+    until(lambda: running(tmp_path))
+    (line,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{shim.pid}/status").read_text())
+    assert int(line) < 20 * 1024
 
 
 @pytest.mark.parametrize(("code", "reason"), [(0, "Completed"), (3, "Error"), (42, "Error")])

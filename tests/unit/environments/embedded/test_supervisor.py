@@ -64,6 +64,13 @@ def test_branch_of_the_git_server_is_followed(team, tmp_path):
     assert state.read("revision")["applied"] == git(team, "rev-parse", "HEAD")
 
 
+def test_packed_branch_is_followed(supervisor):
+    head = git(supervisor.state.origin, "rev-parse", "main")
+    git(supervisor.state.origin, "pack-refs", "--all")
+    supervisor._follow()
+    assert supervisor.state.read("revision")["applied"] == head
+
+
 def test_full_disk_stalls_the_loop_and_does_not_end_it(supervisor, monkeypatch, caplog, quick_loop):
     ticks = []
 

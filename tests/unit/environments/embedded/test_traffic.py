@@ -8,9 +8,9 @@ from ml_pipeline.adapters.metrics import Counters, scrape
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.environments.embedded.endpoint import Route
 from ml_pipeline.environments.embedded.router import Upstream
-from ml_pipeline.environments.embedded.serving import evidence_row
 from ml_pipeline.environments.embedded.state import free_port
-from ml_pipeline.rules.rollout.decisions import decide, measured
+from ml_pipeline.environments.embedded.windows import step_evidence
+from ml_pipeline.rules.rollout.decisions import decide
 
 from tests.conftest import until
 from tests.support import predictors
@@ -109,13 +109,13 @@ def decision(envoy, name: str, *, at_once: int = 16):
     def judged():
         predictors.ask_many(envoy.port, f"/canary/{name}/{INFER}", 32, at_once=at_once)
         now = scrape(envoy.admin)
-        rows = [
-            evidence_row(
+        evidence = [
+            step_evidence(
                 f"a/{weight:010}", weight, now.get(p, Counters()).since(start.get(p, Counters()))
             )
             for p, weight in ((name, 20), ("healthy", 80))
         ]
-        found = decide(rollout, *(measured(row) for row in rows))
+        found = decide(rollout, *evidence)
         return found if found.action != "hold" else None
 
     return until(judged)

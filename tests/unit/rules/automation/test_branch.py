@@ -3,6 +3,7 @@
 import pytest
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import make_plan
@@ -169,7 +170,7 @@ def test_broken_environment_holds_all_that_is_in_it(current):
     ],
 )
 def test_broken_file_of_a_rollout_holds_that_rollout(current, path):
-    seen = Observed("local", serving={"digits": serving_status(current)})
+    seen = Observed("local", serving={"digits": serving_of(serving_status(current))})
     assert len(planned(current, seen).steps) == 1
     plan = planned({**current, path: UNREADABLE}, seen)
     assert plan.steps == ()
@@ -179,7 +180,7 @@ def test_broken_file_of_a_rollout_holds_that_rollout(current, path):
 def test_verdict_that_cannot_be_read_does_not_let_its_rollout_go_on(current):
     status = serving_status(current)
     status["evidence"][1]["errors"] = 1000
-    seen = Observed("local", serving={"digits": status})
+    seen = Observed("local", serving={"digits": serving_of(status)})
     (step,) = planned(current, seen).steps
     ended = applied(current, step.changes)
     verdict = next(path for path in step.changes.write if "/verdicts/" in path)
@@ -202,7 +203,7 @@ def test_stray_file_holds_nothing(current):
 
 def test_nonsense_measured_of_one_model_is_held(current):
     status = {**serving_status(current), "evidence": [{"run": 5}]}
-    plan = planned(current, Observed("local", serving={"digits": status}))
+    plan = planned(current, Observed("local", serving={"digits": serving_of(status)}))
     assert plan.steps == ()
     assert plan.held[0].what == "model digits"
 

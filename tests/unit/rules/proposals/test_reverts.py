@@ -16,6 +16,7 @@ from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.promotion import Resources, Rollout
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.writer import to_document
+from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
@@ -163,7 +164,7 @@ class History:
         status = serving_status(self.files())
         if bad := self.choose.random() < 0.3:
             status["evidence"][-1]["errors"] = 900
-        observed = Observed("local", serving={"digits": status})
+        observed = Observed("local", serving={"digits": serving_of(status)})
         for due in plan(load_snapshot(self.files()), observed):
             self.commit(due.changes, due.message, AUTOMATION[0])
             new = self.serving()

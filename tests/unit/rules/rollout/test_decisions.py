@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ml_pipeline.documents.promotion import Rollout
+from ml_pipeline.environments.embedded.records import evidence_of
 from ml_pipeline.environments.embedded.router import BUCKETS
-from ml_pipeline.rules.rollout.decisions import Measured, decide, measured
+from ml_pipeline.rules.rollout.decisions import decide
+from ml_pipeline.rules.rollout.evidence import StepEvidence
 from ml_pipeline.rules.rollout.latency import Latency
 
 ROLLOUT = Rollout(
@@ -31,12 +33,12 @@ def predictor(
     *,
     refused: int = 0,
     milliseconds=None,
-) -> Measured:
+) -> StepEvidence:
     answers = [10.0] * (requests - errors) if milliseconds is None else milliseconds
-    return Measured("a/0123456789", weight, requests, errors, refused, timed(answers))
+    return StepEvidence("a/0123456789", weight, requests, errors, refused, timed(answers))
 
 
-def decision(candidate: Measured, stable: Measured | None = None):
+def decision(candidate: StepEvidence, stable: StepEvidence | None = None):
     found = decide(ROLLOUT, candidate, stable or predictor(100 - candidate.weight))
     return found.action, found.weight
 
@@ -212,7 +214,7 @@ def test_evidence_stays_finite_where_the_stable_is_slower_than_any_bucket():
 
 def test_what_a_state_file_does_not_say_was_not_measured():
     row = {"run": "a/0123456789", "weight": 10, "requests": 500, "errors": 0, "p99_ms": 5.0}
-    assert decide(ROLLOUT, measured(row), predictor(90)).action == "hold"
+    assert decide(ROLLOUT, evidence_of(row), predictor(90)).action == "hold"
 
 
 def test_reason_names_no_line_where_none_can_be_passed():

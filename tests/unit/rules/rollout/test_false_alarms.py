@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.environments.embedded.router import BUCKETS
-from ml_pipeline.rules.rollout.decisions import Measured, decide
+from ml_pipeline.rules.rollout.decisions import decide
+from ml_pipeline.rules.rollout.evidence import StepEvidence
 from ml_pipeline.rules.rollout.latency import Latency
 
 pytestmark = pytest.mark.slow
@@ -37,9 +38,9 @@ class Drawn:
         places = np.searchsorted(BOUNDS, np.floor(self.draw(requests - failed)))
         self.counts += np.bincount(places, minlength=len(BOUNDS)).cumsum()
 
-    def measured(self) -> Measured:
+    def measured(self) -> StepEvidence:
         latency = Latency(dict(zip(BOUNDS.tolist(), self.counts.tolist(), strict=True)))
-        return Measured("a/0123456789", self.weight, self.requests, self.errors, 0, latency)
+        return StepEvidence("a/0123456789", self.weight, self.requests, self.errors, 0, latency)
 
 
 def outcome(rollout: Rollout, candidate: Drawn, stable: Drawn) -> str:

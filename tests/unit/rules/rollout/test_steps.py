@@ -1,6 +1,7 @@
 import pytest
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.served import state
@@ -11,8 +12,9 @@ from tests.support.simulate import serving_status
 GOOD, BETTER = "good/31a4e76e1a", "better/c39d9a14b0"
 
 
-def steps(files, **seen):
-    return plan(load_snapshot(files), Observed("local", **seen))
+def steps(files, serving):
+    seen = {model: serving_of(status) for model, status in serving.items()}
+    return plan(load_snapshot(files), Observed("local", serving=seen))
 
 
 def test_good_step_is_advanced(current):
@@ -59,7 +61,7 @@ def test_silent_metrics_hold(current):
 
 
 def waits(files, status, model="digits") -> Progress:
-    seen = {} if status is None else {model: status}
+    seen = {} if status is None else {model: serving_of(status)}
     (found,) = progress(load_snapshot(files), "local", seen)
     return found
 

@@ -1,0 +1,318 @@
+"""What the embedded environment keeps below `.ml-pipeline/`: its records, and their JSON.
+
+Here alone these files are written, and read as records. An environment that an older version has
+started goes on from them: keys and values stay, and a key that is not there is one that nothing was
+said of. Times are in seconds since the epoch.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.environments.embedded.state import Json, State, read_json
+from ml_pipeline.rules.diagnosis.logs import JobTrace
+from ml_pipeline.rules.kustomize.objects import Object
+from ml_pipeline.rules.rollout.evidence import PredictorStatus, ServingStatus, StepEvidence
+from ml_pipeline.rules.rollout.latency import Latency
+
+LOST = "Lost"  # why a pod ended whose shim is gone
+_KILLED = 137  # 128 and the number of SIGKILL
+
+
+@dataclass(frozen=True)
+class PodSpec:
+    """`pods/<name>/spec.json`, which a shim reads: the command of a container, and its limits.
+
+    `parent` is the process with which it ends. `grace_seconds` lie between SIGTERM and SIGKILL,
+    `memory_bytes` is 0 where there is no limit, `cpus` are the cores that it may use.
+    """
+
+    command: list[str]
+    env: dict[str, str]
+    cwd: str
+    parent: int
+    grace_seconds: float
+    memory_bytes: int
+    cpus: list[int]
+
+
+@dataclass(frozen=True)
+class PodStatus:
+    """`pods/<name>/status.json`, which its shim writes: how a container does, or how it ended.
+
+    `exit_code` and what follows stand for nothing while it runs. `peak_bytes` is the most memory
+    that was seen, `message` what it has left in its termination log.
+    """
+
+    phase: Literal["Running", "Ended"]
+    shim: int | None = None
+    started: float | None = None
+    peak_bytes: int = 0
+    pid: int | None = None
+    exit_code: int = 0
+    reason: str = ""
+    finished: float | None = None
+    message: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.phase == "Running"
+
+    @classmethod
+    def of(cls, raw: Json) -> Self:
+        """The record of a file."""
+        if raw["phase"] == "Ended" and "exit_code" not in raw:
+            raise KeyError("exit_code")  # no code is not 0
+        return cls(**_known(cls, raw))
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """`jobs/<name>.json`: how far a Job has come. A pod for each try is called `<name>-<attempt>`.
+
+    `failures` are the tries that count, `not_before` is when the next one may start. `started` is
+    when the first one did, `pod` is the last one. `reason` is the one word of its end.
+    """
+
+    name: str
+    manifest: Object
+    phase: Literal["Pending", "Running", "Complete", "Failed", "Deleting"]
+    attempt: int = 0
+    failures: int = 0
+    created: float = 0.0
+    pod: str | None = None
+    started: float | None = None
+    not_before: float | None = None
+    message: str | None = None
+    reason: str | None = None
+    finished: float | None = None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels of the Job."""
+        labels: Mapping[str, str] = self.manifest["metadata"]["labels"]
+        return labels
+
+    @classmethod
+    def of(cls, raw: Json) -> Self:
+        """The record of a file."""
+        return cls(**_known(cls, raw))
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """`endpoints.json`: ports on which MLflow and Envoy listen; the next start takes them again.
+
+    0 where there is none: beside a cluster there is no MLflow of its own.
+    """
+
+    mlflow: int = 0
+    endpoint: int = 0
+
+
+@dataclass(frozen=True)
+class RevisionRecord:
+    """`revision.json`: the last revision that was applied, and the last that was seen.
+
+    `at` is when that was taken up, `seconds` how long it took; `error` says why it does not build.
+    """
+
+    applied: str | None
+    seen: str
+    at: float
+    seconds: float
+    error: str
+
+
+@dataclass(frozen=True)
+class SupervisorRecord:
+    """`supervisor.json`: the process of the environment; not there while it is down."""
+
+    pid: int
+    environment: str
+
+
+def pod_status(state: State, pod: str) -> PodStatus | None:
+    """What the shim of a pod has last written, None where it has written nothing."""
+    raw = read_json(state.pod(pod) / "status.json")
+    return PodStatus.of(raw) if raw else None
+
+
+def lost() -> PodStatus:
+    """How a pod ended of which nothing else is known."""
+    return PodStatus("Ended", exit_code=_KILLED, reason=LOST)
+
+
+def save_pod_spec(state: State, pod: str, spec: PodSpec) -> None:
+    """Say what the shim of a pod is to run."""
+    write_whole(state.pod(pod) / "spec.json", json.dumps(asdict(spec)).encode())
+
+
+def job(state: State, name: str) -> JobRecord | None:
+    """A Job, None where it is not there, or not any more."""
+    raw = state.read(f"jobs/{name}")
+    return JobRecord.of(raw) if raw else None
+
+
+def jobs(state: State) -> list[JobRecord]:
+    """Every Job, in the order of names."""
+    records = [job(state, name) for name in state.names("jobs")]
+    return [record for record in records if record]
+
+
+def save_job(state: State, record: JobRecord) -> None:
+    """Replace the record of a Job."""
+    state.write(f"jobs/{record.name}", _said(record))
+
+
+def forget_job(state: State, record: JobRecord) -> None:
+    """Remove the record of a Job; what it was for stays, beside its logs."""
+    trace = {"labels": record.labels, "created": record.created}
+    # The trace first: whoever looks meanwhile finds the Job, or what it was for, or both.
+    state.write(f"logs/jobs/{record.name}", trace)
+    state.drop(f"jobs/{record.name}")
+
+
+def kept_traces(state: State) -> list[JobTrace]:
+    """Jobs that are gone, and whose logs are kept."""
+    traces = []
+    for name in state.names("logs/jobs"):
+        raw = state.read(f"logs/jobs/{name}")
+        if raw:
+            traces.append(JobTrace(name, raw["labels"], raw.get("created", 0.0)))
+    return traces
+
+
+def serving(state: State, model: str) -> ServingStatus | None:
+    """What serves a model, None where nothing does."""
+    raw = state.read(f"serving/{model}")
+    return serving_of(raw) if raw else None
+
+
+def save_serving(state: State, status: ServingStatus) -> None:
+    """Replace what is said of a model."""
+    state.write(f"serving/{status.model}", serving_json(status))
+
+
+def endpoints(state: State) -> Endpoints | None:
+    """Where the services listen, None where they never did."""
+    raw = state.read("endpoints")
+    return None if raw is None else Endpoints(**_known(Endpoints, raw))
+
+
+def save_endpoints(state: State, ports: Endpoints) -> None:
+    """Keep where the services listen."""
+    state.write("endpoints", {name: port for name, port in asdict(ports).items() if port})
+
+
+def revision(state: State) -> RevisionRecord | None:
+    """What was last seen of the branch, None before anything was."""
+    raw = state.read("revision")
+    return RevisionRecord(**{"applied": None, **_known(RevisionRecord, raw)}) if raw else None
+
+
+def save_revision(state: State, record: RevisionRecord) -> None:
+    """Say what was seen of the branch."""
+    state.write("revision", _said(record))
+
+
+def supervisor(state: State) -> SupervisorRecord | None:
+    """Which process is the environment, or was when it was killed; None where it has ended."""
+    raw = state.read("supervisor")
+    return SupervisorRecord(**_known(SupervisorRecord, raw)) if raw else None
+
+
+def save_supervisor(state: State, record: SupervisorRecord) -> None:
+    """Say which process is the environment."""
+    state.write("supervisor", _said(record))
+
+
+def serving_of(raw: Json) -> ServingStatus:
+    """What a file says of a model; evidence that cannot be read is its fault."""
+    evidence: tuple[StepEvidence, ...] = ()
+    fault = ""
+    try:
+        evidence = tuple(evidence_of(row) for row in raw["evidence"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # Not raised: it is of interest where a step is due, and of this model alone.
+        fault = str(error)
+    return ServingStatus(
+        raw.get("rollout", ""),
+        model=raw.get("model", ""),
+        labels=raw.get("labels", {}),
+        state=raw.get("state", ""),
+        url=raw.get("url", ""),
+        predictors=tuple(_predictor_of(row) for row in raw.get("predictors", ())),
+        routed=raw.get("routed", {}),
+        evidence=evidence,
+        fault=fault,
+    )
+
+
+def evidence_of(row: Json) -> StepEvidence:
+    """What a file says of one predictor; what it does not say has not been measured.
+
+    Raises:
+        KeyError: it does not even say which one, or how much it was asked.
+    """
+    # The bounds are keys of JSON, and so text.
+    counts = {float(bound): count for bound, count in row.get("latency", {}).items()}
+    return StepEvidence(
+        run=row["run"],
+        weight=row["weight"],
+        requests=row["requests"],
+        errors=row["errors"],
+        refused=row.get("refused", 0),
+        latency=Latency(counts),
+    )
+
+
+def serving_json(status: ServingStatus) -> Json:
+    """What a file says of a model."""
+    return {
+        "model": status.model,
+        "labels": status.labels,
+        "rollout": status.rollout,
+        "state": status.state,
+        "url": status.url,
+        "predictors": [asdict(predictor) for predictor in status.predictors],
+        "routed": status.routed,
+        "evidence": [evidence_json(evidence) for evidence in status.evidence],
+    }
+
+
+def evidence_json(evidence: StepEvidence) -> Json:
+    """What a file says of one predictor."""
+    counts = evidence.latency.counts
+    return {
+        "run": evidence.run,
+        "weight": evidence.weight,
+        "requests": evidence.requests,
+        "errors": evidence.errors,
+        "refused": evidence.refused,
+        "latency": {str(bound): count for bound, count in counts.items()},
+    }
+
+
+def _predictor_of(row: Json) -> PredictorStatus:
+    return PredictorStatus(
+        name=row.get("name", ""),
+        run=row.get("run", ""),
+        weight=row.get("weight", 0),
+        ready=row.get("ready", False),
+        message=row.get("message", ""),
+    )
+
+
+def _known(kind: type[Any], raw: Json) -> Json:
+    """Of the keys of a file those that a record has."""
+    return {field.name: raw[field.name] for field in fields(kind) if field.name in raw}
+
+
+def _said(record: Any) -> Json:
+    """The fields of a record of which something is said; a manifest stays as it is."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: value for name, value in values.items() if value is not None}
