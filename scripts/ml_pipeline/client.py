@@ -16,8 +16,9 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.layout import SHORT
+from ml_pipeline.operations.drafts import Draft, read_experiment
 from ml_pipeline.operations.promote import Terms, promote, steps_from
-from ml_pipeline.operations.submit import Draft, Existing, existing, read_experiment, submit_draft
+from ml_pipeline.operations.submit import Existing, existing, submit_draft
 from ml_pipeline.operations.workspace import Workspace, open_workspace
 from ml_pipeline.rules.identity.awaited import asked_run, settled_by
 from ml_pipeline.rules.identity.hashes import data_identity, digest_of
