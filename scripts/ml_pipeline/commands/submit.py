@@ -52,7 +52,7 @@ def _outcome(submission: "Submission") -> str:
     where = f"{submission.revision[:10]} on {submission.branch}"
     if submission.receipt:
         done = f"committed as {where}" if submission.committed else "nothing to commit"
-        return f"{submission.name}: {done}; {submission.lacking or submission.standing}"
+        return f"{submission.name}: {done}; {submission.lacking or submission.settled}"
     if submission.committed:
         return f"{submission.name}: committed as {where}"
     return f"{submission.name}: nothing to commit, it is {where} already"

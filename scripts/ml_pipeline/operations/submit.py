@@ -29,7 +29,7 @@ class Submission:
     """What became of a draft.
 
     `revision` holds the experiment on `branch`; nothing was committed where it did before. `run` is
-    its identity, if its data is prepared. `receipt` is what has settled it, if it is, and `standing`
+    its identity, if its data is prepared. `receipt` is what has settled it, if it is, and `settled`
     what is to be said of that. `lacking` says what of it is not on this machine though a receipt
     names it.
     """
@@ -42,7 +42,7 @@ class Submission:
     branch: str
     committed: bool
     receipt: Run | DataVersion | None = None
-    standing: str = ""
+    settled: str = ""
     lacking: str = ""
 
     @property
@@ -106,9 +106,9 @@ def submit_draft(
         check_code(workspace, experiment, draft.source, talk)
     landing = _land(workspace, draft, merge=merge, is_settled=receipt is not None)
     lacking = workspace.lacks(experiment)
-    standing = ""
+    settled = ""
     if receipt and not lacking:
-        standing = told(workspace.snapshot, receipt)
+        settled = told(workspace.snapshot, receipt)
     return Submission(
         experiment=experiment,
         draft=draft,
@@ -118,7 +118,7 @@ def submit_draft(
         branch=landing.branch,
         committed=landing.committed,
         receipt=receipt,
-        standing=standing,
+        settled=settled,
         lacking=lacking,
     )
 
