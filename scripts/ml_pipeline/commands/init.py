@@ -1,6 +1,20 @@
 """`ml-pipeline init`."""
 
+import sys
+from typing import TYPE_CHECKING
+
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
+from ml_pipeline.documents.faults import PipelineError
+
+if TYPE_CHECKING:
+    from ml_pipeline.operations.init import TeamFacts
+
+_QUESTIONS = {
+    "url": "Address of this repository, as Flux fetches it",
+    "registry": "Registry and folder of the images, such as registry.example.com/ml",
+    "environments": "Environments on Kubernetes, separated by commas",
+}
 
 
 def add_arguments(arguments: Arguments) -> None:
@@ -16,14 +30,44 @@ def add_arguments(arguments: Arguments) -> None:
 
 def run(options: Options) -> int:
     from ml_pipeline.operations.init import init
+    from ml_pipeline.operations.render import describe
 
-    return init(
-        options.repo,
-        url=options.url,
-        registry=options.registry,
-        environments=options.environments,
-        dry_run=options.dry_run,
-    )
+    changes = init(options.repo, _facts(options), dry_run=options.dry_run, talk=console.talk)
+    unchanged = "nothing to write, these are the facts already"
+    console.result(describe(changes) if changes else unchanged)
+    return console.OK
+
+
+def _facts(options: Options) -> "TeamFacts":
+    """The facts, those that are not given from whoever sits at the terminal."""
+    from ml_pipeline.operations.init import TeamFacts, team_facts
+
+    given = {name: getattr(options, name) for name in _QUESTIONS}
+    missing = [name for name, value in given.items() if value is None]
+    if missing:
+        now = team_facts(options.repo)
+        _refuse_to_ask_nobody(missing)
+        there = {"url": now.url, "registry": now.registry, "environments": _joined(now)}
+        for name in missing:
+            given[name] = _answer(_QUESTIONS[name], there[name])
+    names = (name.strip() for name in given["environments"].split(","))
+    return TeamFacts(given["url"], given["registry"], tuple(name for name in names if name))
+
+
+def _refuse_to_ask_nobody(missing: list[str]) -> None:
+    if not sys.stdin.isatty():
+        options = " ".join(f"--{name}" for name in missing)
+        raise PipelineError(f"nobody to ask for {', '.join(missing)}; give {options}")
+
+
+def _joined(facts: "TeamFacts") -> str:
+    return ",".join(facts.environments)
+
+
+def _answer(question: str, there: str) -> str:
+    """What a person types; Enter keeps what is there."""
+    console.talk(f"{question} [{there}]:")
+    return sys.stdin.readline().strip() or there
 
 
 COMMAND = Command(
@@ -31,6 +75,9 @@ COMMAND = Command(
     "write the facts that make the template your own",
     add_arguments,
     run,
-    example="init --url https://github.com/you/models --registry ghcr.io/you --environments staging,production",
+    example=(
+        "init --url https://github.com/you/models --registry ghcr.io/you "
+        "--environments staging,production"
+    ),
     prints="the files that it writes and deletes",
 )
