@@ -1,4 +1,4 @@
-"""The same commands for Python: `PipelineClient` writes the same files, through the same functions."""
+"""The same commands for Python: `PipelineClient` writes the same files, by the same operations."""
 
 import time
 from collections.abc import Mapping
@@ -170,6 +170,7 @@ def _draft(workspace: Workspace, data: Mapping[str, Any]) -> Draft:
 
 def _refuse_other(there: Existing, data: Mapping[str, Any]) -> None:
     """Keys that are not given here are not to vanish from what a person wrote."""
+    # With all defaults: a key that is left out asks for its default, which may be another value.
     old, new = there.experiment.model_dump(), _requested(data, there).model_dump()
     differing = ", ".join(key for key in old if old[key] != new[key])
     if differing:
@@ -185,12 +186,13 @@ def _free_name(workspace: Workspace, data: Mapping[str, Any]) -> str:
     there = existing(workspace, name)
     if there is None or there.experiment == _requested(data, there):
         return name
+    # What is asked, and not a random name: the same arguments must find the same experiment.
     requested = _requested(data).model_dump(mode="json", exclude_unset=True)
     return f"{name[:_NAME_LENGTH]}-{digest_of(requested)[:_DIGEST_LENGTH]}"
 
 
 def _requested(data: Mapping[str, Any], there: Existing | None = None) -> Experiment:
-    """What is asked for; the code is that of the experiment that is there, if nothing is said of it."""
+    """What is asked for; where nothing is said of the code it is that of the experiment there."""
     image = there.experiment.image if there else _NO_IMAGE
     return read_experiment(Source(ARGUMENTS, {"image": image, **data}, {}))
 

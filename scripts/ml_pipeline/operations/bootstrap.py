@@ -149,6 +149,7 @@ def _own_uid(cluster: Cluster, facts: Environment) -> str:
     Raises:
         PipelineError: the environment belongs to another cluster.
     """
+    # A name could be given to two clusters; this uid is made with the cluster and kept.
     uid = str(cluster.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
     if facts.cluster not in (None, uid):
         raise PipelineError(
@@ -162,6 +163,7 @@ def _own_uid(cluster: Cluster, facts: Environment) -> str:
 def _remove_shards(cluster: Cluster, facts: Environment, done: Talk) -> None:
     """Delete the Flux objects of shards that `training_shards` has no longer."""
     namespace = facts.namespaces.platform
+    # The Kustomization first: without its source it would report an error until it is gone too.
     for kind in (KUSTOMIZATIONS, GIT_REPOSITORIES):
         manifests = cluster.objects(kind, namespace)
         names = [manifest["metadata"]["name"] for manifest in manifests]
@@ -178,6 +180,7 @@ def _receiver_token(cluster: Cluster, facts: Environment, done: Talk) -> str | N
     namespace = facts.namespaces.platform
     if cluster.exists(f"/api/v1/namespaces/{namespace}/secrets/{RECEIVER_TOKEN}"):
         return None
+    # Made once: another one would make every webhook that is set up sign wrongly.
     token = secrets.token_hex(32)
     secret = {
         "apiVersion": "v1",

@@ -30,6 +30,7 @@ def bridge(
     where = State(state or bridge_folder(repo, environment))
     with private_files():
         make_private(where.root)
+        # What the last one has said of servers holds no more: they ended with it.
         where.forget_the_interrupted()
         repository = Repository(repo, branch=facts.branch)
         Bridge(where, repository, facts.namespaces.serving, cluster).run()

@@ -201,6 +201,7 @@ def demo(repo: Path, *, keep: bool = False, talk: Talk = silent) -> Demonstratio
         if demonstration.load:
             demonstration.load.stop()
         if not (is_whole and keep):
+            # Without a git server nothing was started, and `down` would refuse.
             if demonstration.state.origin.exists():
                 demonstration.pipeline("down", show=False)
             shutil.rmtree(folder, ignore_errors=True)
@@ -243,6 +244,7 @@ def _clone(demo: Demo, repo: Path) -> None:
     for name, model, hidden in ((FIRST, "mlp", 64), (SECOND, "cnn", 16)):
         draft = demo.clone.parent / f"{name}.yaml"
         draft.write_text(_EXPERIMENT.format(name=name, model=model, hidden=hidden))
+    # As long as HEAD names a commit: the digest is that of code as it is committed.
     serving = digest_at(Repository(demo.clone), "HEAD", "serving")
     # What is committed, promoted or broken there stays there: only code and base/ are taken over,
     # without their history, which a shallow clone does not have.

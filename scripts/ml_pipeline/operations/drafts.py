@@ -1,4 +1,4 @@
-"""A draft: the experiment.yaml that a person hands in, from its bytes to what is committed of it."""
+"""A draft: the experiment.yaml that a person hands in, from its bytes to what is committed."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +18,7 @@ from ml_pipeline.operations.workspace import Workspace
 from ml_pipeline.rules.review.faults import known
 
 TRAINER = "trainer"
-ORDER = tuple(Experiment.model_fields)
+ORDER = tuple(Experiment.model_fields)  # where a key that is added to a file stands
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def read_draft(path: Path, settings: tuple[str, ...] = ()) -> Draft:
     source = parse(str(path), original)
     if not isinstance(source, Source):
         raise InvalidDocumentsError([source])
+    # In the text, so that comments and layout of the file are committed too.
     raw = original
     for setting in settings:
         raw = edited(str(path), raw, Setting.parsed(setting), order=ORDER)
@@ -103,6 +104,7 @@ def check_code(workspace: Workspace, experiment: Experiment, source: Source, tal
     environment = workspace.snapshot.environments.get(experiment.environment)
     if environment is None or environment.runtime != "embedded":
         return
+    # The pinned code first: what no commit holds can never be run, whatever the tree has.
     repository, revision, pinned = workspace.repository, workspace.revision, experiment.image
     try:
         commit = revision_of(repository, revision, TRAINER, pinned)

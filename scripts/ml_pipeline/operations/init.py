@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.revisions import open_tree
-from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.changes import Changes, applied, differing
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
@@ -95,9 +95,10 @@ def init(repo: Path, facts: TeamFacts, *, dry_run: bool = False, talk: Talk = si
         text = files[environment_path(model.name)].decode()
         text = _with_facts(_renamed(text, model, name), model, facts)
         after[environment_path(name)] = _with_origins(text, move.origins_of(name)).encode()
+    # Computed whole, and written only then: a fault leaves the tree as it was.
     rendered = applied(after, drift(checked(after)))
     changes = Changes(
-        {p: raw for p, raw in rendered.items() if files.get(p) != raw},
+        differing(files, rendered),
         frozenset(set(files) - set(rendered)),
     )
     if not dry_run:
@@ -175,6 +176,7 @@ def _renamed(text: str, model: Environment, name: str) -> str:
     """The text of an environment.yaml as that of another one; comments and layout stay."""
     if name == model.name:
         return text
+    # The whole word: `dev` is not to change `devices`.
     text = re.sub(rf"\b{re.escape(model.name)}\b", name, text)
     for old in (model.namespaces.platform, model.namespaces.training, model.namespaces.serving):
         # Two environments in one namespace would apply over each other.
@@ -184,12 +186,14 @@ def _renamed(text: str, model: Environment, name: str) -> str:
 
 
 def _with_facts(text: str, model: Environment, facts: TeamFacts) -> str:
+    # In the text, and not as data: comments and the order of keys are the team's.
     if model.source:
         text = text.replace(model.source.url, facts.url)
     return text.replace(f"{_registry(model)}/", f"{facts.registry.rstrip('/')}/")
 
 
 def _with_origins(text: str, origins: list[str]) -> str:
+    # Always rewritten: an environment that is gone must not be named in another.
     line = f"promotes_from: [{', '.join(origins)}]\n" if origins else ""
     return re.sub(r"^promotes_from:.*\n", line, text, flags=re.MULTILINE)
 

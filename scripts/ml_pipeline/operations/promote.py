@@ -94,11 +94,13 @@ def promote(
         raise PipelineError(lacking)
     request = PromotionRequest(run, facts.name, terms.rollout(), terms.accept_signature_change)
     repository = workspace.repository
+    # Before the promotion: Kustomize refuses an overlay whose component is not there.
     _open_rollouts(repository, run.model)
     proposals: list[Proposal] = []
 
     def plan(revision: str) -> tuple[Changes, str]:
         snapshot = load_snapshot(repository.read(revision))
+        # Also what was reverted since: what a person took out is not to come back by its name.
         history = promotions_of(repository, revision, facts.name, run.model)
         past = {promotion.name for promotion in history}
         proposal = promotion_changes(snapshot, request, past)
@@ -146,7 +148,7 @@ def _pay(
     new = months(after, History(after), month)
     before, now = old[request.environment], new[request.environment]
     if now.expected == before.expected:
-        return
+        return  # nothing becomes dearer or cheaper
     model = request.run.model
     cost = f"{model} costs {now.of(model):.2f} {now.currency} a month"
     talk(f"{cost}, {before.of(model):.2f} until now; {left(now)}")

@@ -63,6 +63,7 @@ def rollback(
         PipelineError: nothing is promoted, or nobody can say what was before.
     """
     workspace = open_branch(repo, remote, environment=environment)
+    # All documents may be broken, and this has to work: only the branch must be certain.
     if remote is None:
         _refuse_to_guess(workspace, environment)
     repository, revision = workspace.repository, workspace.revision
@@ -81,6 +82,7 @@ def rollback(
             )
         return way.changes, way.message
 
+    # Nothing to commit is what another way to the same contents leaves: it is done already.
     committed = repository.propose(plan) or revision
     return Rollback(model, environment, first.left, first.outlook, first.changes, committed)
 
@@ -103,9 +105,10 @@ def _way(repository: Repository, revision: str, environment: str, model: str) ->
         raise PipelineError(
             f"{model!r} is not promoted in {environment}; `ml-pipeline status` shows what serves"
         )
-    if target is NOTHING:
+    if target is NOTHING:  # or so it seems, where the history is cut off
         _refuse_shallow(repository)
     files = repository.read(revision)
+    # What was rendered when that promotion stood, for the case that it cannot be rendered now.
     then: Files = {}
     if target.sha:
         then = repository.fetched(target.sha, [environment_folder(environment)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml_pipeline.adapters.git.checkout import Following, follow
 from ml_pipeline.adapters.git.repository import Repository
-from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.changes import Changes, applied, differing
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.receipts import DataVersion, Run
@@ -102,7 +102,7 @@ def submit_draft(
     draft = with_image(workspace, draft)
     experiment = draft.experiment
     receipt = settling(workspace.snapshot, experiment)
-    if receipt is None:
+    if receipt is None:  # what is settled runs no code
         check_code(workspace, experiment, draft.source, talk)
     landing = _land(workspace, draft, merge=merge, is_settled=receipt is not None)
     lacking = workspace.lacks(experiment)
@@ -139,6 +139,7 @@ def existing(workspace: Workspace, name: str) -> Existing | None:
     if name not in snapshot.experiments:
         waiting = _head_of(repository, _own_branch(name))
         if waiting:
+            # The remote names the commit; its objects may not be here yet.
             repository.call("fetch", "--quiet", repository.remote, waiting)
             snapshot = Snapshot(repository.read(waiting, [EXPERIMENTS]))
     if name not in snapshot.experiments:
@@ -156,8 +157,10 @@ def _land(workspace: Workspace, draft: Draft, *, merge: bool, is_settled: bool) 
     repository, experiment = workspace.repository, draft.experiment
     branch = repository.branch if merge else _own_branch(experiment.name)
     there = workspace.snapshot.experiments.get(experiment.name)
+    # Another text under this name is still a change to commit, such as other gates.
     if is_settled and there in (None, experiment):
         return _Landing(branch, workspace.revision, committed=False)
+    # Nothing is rendered yet: the plan is made on whatever revision it is to be committed on.
     plan = _planned(repository, draft)
     if not merge:
         return _on_own_branch(repository, workspace.revision, branch, plan)
@@ -177,7 +180,8 @@ def _planned(repository: Repository, draft: Draft) -> Plan:
             changes |= drift(checked(applied(files, changes)))
         except InvalidDocumentsError as error:
             raise _at_draft(error, path, draft.source) from error
-        written = {p: raw for p, raw in changes.write.items() if files.get(p) != raw}
+        # What is equal already makes no commit: submitting twice changes nothing.
+        written = differing(files, changes.write)
         return Changes(written, changes.delete), _message(experiment)
 
     return plan
@@ -207,6 +211,8 @@ def _on_own_branch(repository: Repository, main: str, branch: str, plan: Plan) -
     start = main
     if there:
         repository.call("fetch", "--quiet", repository.remote, there)
+        # A branch that was merged is begun anew: going on from it would bring back what main has
+        # changed since.
         if not _is_merged(repository, there, main):
             start = there
     changes, message = plan(start)

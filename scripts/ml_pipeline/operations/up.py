@@ -22,7 +22,8 @@ from ml_pipeline.layout import STATE
 from ml_pipeline.operations import Talk, silent
 
 REMOTE = "local"
-START_SECONDS, STOP_SECONDS = 120.0, 40.0
+START_SECONDS = 120.0  # MLflow makes its database first
+STOP_SECONDS = 40.0  # the supervisor gives its processes 30 to save what they have
 _SUPERVISOR = "ml_pipeline.environments.embedded.supervisor"
 
 
@@ -40,7 +41,7 @@ class Up:
     missing: tuple[str, ...] = ()
 
 
-def up(repo: Path, environment: str = "local", *, wait: bool = True, talk: Talk = silent) -> Up:
+def up(repo: Path, environment: str = "local", *, talk: Talk = silent) -> Up:
     """Start the environment unless it runs; what it was doing goes on where it was.
 
     Raises:
@@ -52,11 +53,11 @@ def up(repo: Path, environment: str = "local", *, wait: bool = True, talk: Talk 
             make_private(state.root)
         if running(state):
             return _with_addresses(state)
-        _start(repo, state, environment, wait=wait, talk=talk)
+        _start(repo, state, environment, talk)
         return _with_addresses(state, tuple(missing_bytes(state, environment)))
 
 
-def _start(repo: Path, state: State, environment: str, *, wait: bool, talk: Talk) -> None:
+def _start(repo: Path, state: State, environment: str, talk: Talk) -> None:
     # A supervisor that was killed has left processes; two environments would share their files.
     sweep(state)
     open_origin(repo, state, environment)
@@ -65,19 +66,20 @@ def _start(repo: Path, state: State, environment: str, *, wait: bool, talk: Talk
         command, cwd=state.root, env=state.environ(), log=state.log("supervisor")
     )
     try:
-        _wait_until_ready(state, process, wait=wait)
+        _wait_until_ready(state, process)
     except KeyboardInterrupt:
+        # The supervisor has a session of its own: Ctrl-C did not reach it.
         talk("interrupted; stopping what has started ...")
         _stop(process.pid)
         sweep(state)
         raise
 
 
-def _wait_until_ready(state: State, process: processes.Started, *, wait: bool) -> None:
+def _wait_until_ready(state: State, process: processes.Started) -> None:
     log = state.log("supervisor")
     end = time.monotonic() + START_SECONDS
-    while not (running(state) and (not wait or mlflow_answers(state))):
-        if process.poll() is not None:
+    while not (running(state) and mlflow_answers(state)):
+        if process.poll() is not None:  # no need to wait for what has ended
             last = log.read_text(errors="replace").strip().splitlines()[-1:]
             raise PipelineError(f"the environment did not start: {''.join(last)}; see {log}")
         if time.monotonic() > end:

@@ -61,6 +61,7 @@ def withdraw(
         UnavailableError: MLflow has to forget a run and does not answer; nothing is changed then.
     """
     workspace = open_branch(repo, remote, environment=environment)
+    # Not one document has to be readable: a broken one is often what is to be withdrawn.
     snapshot = workspace.snapshot
     path = _path(snapshot, what)
     document = _readable(snapshot, path)
@@ -156,6 +157,7 @@ def _with_overlays(snapshot: Snapshot, path: str) -> frozenset[str]:
     """A file and, of an experiment, the overlays of its runs."""
     if kind_of(path) is not Experiment:
         return frozenset({path})
+    # In the same commit: without its experiment an overlay is one that nobody has rendered.
     name = owner_of(path)
     overlays = (other for other in snapshot.files if name_of(other) == name)
     return frozenset({path, *overlays})

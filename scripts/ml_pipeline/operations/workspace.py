@@ -117,6 +117,7 @@ def open_branch(
     facts = _facts(workspace.snapshot, environment)
     if facts is None or facts.runtime == "embedded":
         return workspace
+    # Flux does not follow the git server of this machine: what is committed there nobody applies.
     if remote is None and repository.remote != ORIGIN and ORIGIN in remotes:
         return open_branch(repo, ORIGIN, environment=environment)
     if repository.remote != REMOTE and facts.branch != repository.branch:
@@ -145,7 +146,7 @@ def _facts(snapshot: Snapshot, environment: str | None) -> Environment | None:
     try:
         return snapshot.environments.get(environment or "")
     except InvalidDocumentsError:
-        return None
+        return None  # whoever needs the facts is told of the fault when it asks for them
 
 
 def _branch(repository: Repository, environment: str | None) -> str:

@@ -6,7 +6,7 @@ These are the document and what is rendered from it.
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.changes import Changes, applied, differing
 from ml_pipeline.documents.fields import API_VERSION
 from ml_pipeline.documents.promotion import Promotion, Resources, Rollout
 from ml_pipeline.documents.receipts import Run
@@ -89,6 +89,7 @@ def _conditions(snapshot: Snapshot, serving: Serving, wanted: Rollout) -> Propos
     if not differences:
         underway = f"is on its way already: {where}; `ml-pipeline status` says what it waits for"
         return Proposal(Changes({}), "", underway)
+    # Baseline and attempt stay, and with them the name under which automation keeps its weights.
     promotion = serving.promotion.model_copy(update={"rollout": wanted})
     rollout = f"{serving.model} to {promotion.run} in {serving.environment}"
     return Proposal(
@@ -126,6 +127,7 @@ def _new(
         resources=serving.promotion.resources if serving else Resources(),
         accept_signature_change=request.accept_signature_change,
     )
+    # Else automation would go on where an earlier rollout of the same name has ended.
     promotion = _untried(snapshot, environment, promotion, past)
     share = _first_share(promotion)
     attempt = ""
@@ -151,8 +153,7 @@ def _untried(
 ) -> Promotion:
     """The promotion with the smallest attempt that is a rollout of its own.
 
-    One that has left a trace, or was asked for before, would go on where that one has ended:
-    taken back by a person, or aborted.
+    One that has left a trace, or was asked for before, was taken back by a person or has ended.
     """
     attempt = promotion
     while has_trace(snapshot, environment, attempt) or rollout_id(environment, attempt) in past:
@@ -170,4 +171,4 @@ def _files(snapshot: Snapshot, environment: str, promotion: Promotion) -> Change
     document = {path: to_document(path, promotion)}
     after = checked(applied(dict(snapshot.files), Changes(document)))
     wanted = document | serving_overlay(after, environment, promotion.model)
-    return Changes({p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw})
+    return Changes(differing(snapshot.files, wanted))

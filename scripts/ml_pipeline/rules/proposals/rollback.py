@@ -7,7 +7,7 @@ merge counts for what it did.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.changes import Changes, applied, differing
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import read
@@ -66,8 +66,9 @@ def standing(history: Iterable[Promoted]) -> list[Promoted]:
     more. What says the same rollout with other conditions or resources takes the place of the one
     before.
     """
-    stack = [NOTHING]
+    stack = [NOTHING]  # what every branch has said before its first promotion
     for promotion in history:
+        # Names, and not contents: conditions may change and the rollout is the same.
         names = [earlier.name for earlier in stack]
         if promotion.name in names:
             del stack[names.index(promotion.name) :]
@@ -104,7 +105,7 @@ def back_to(files: Files, environment: str, model: str, target: Promoted, then: 
             after = Snapshot(applied(dict(files), Changes(dict(wanted))))
             wanted |= serving_overlay(after, environment, model)
         except (InvalidDocumentsError, KeyError):
+            # Whatever else is broken at night, the way back must not wait for its repair.
             wanted |= {p: raw for p, raw in then.items() if p.startswith(folder)}
     mine = {p for p in files if p == path or p.startswith(folder)}
-    changed = {p: raw for p, raw in wanted.items() if files.get(p) != raw}
-    return Changes(changed, frozenset(mine - wanted.keys()))
+    return Changes(differing(files, wanted), frozenset(mine - wanted.keys()))
