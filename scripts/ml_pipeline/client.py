@@ -26,6 +26,9 @@ from ml_pipeline.rules.identity.awaited import asked_run, settled_by
 from ml_pipeline.rules.identity.hashes import data_identity, digest_of
 from ml_pipeline.rules.money.prices import pool_for
 
+Keys = Mapping[str, Any]
+"""Keys of an experiment.yaml, as raw as the arguments are until a document is made of them."""
+
 POLL_SECONDS = 0.5
 ARGUMENTS = "submit_training"  # where faults of its arguments are
 _NO_IMAGE = f"sha256:{'0' * 64}"
@@ -101,8 +104,8 @@ class PipelineClient:
         self,
         model_type: str,
         dataset: str,
-        hyperparams: Mapping[str, Any],
-        resources: Mapping[str, Any] | None = None,
+        hyperparams: Keys,
+        resources: Keys | None = None,
         **more: Any,
     ) -> Run:
         """Commit an experiment and return its run.
@@ -154,24 +157,24 @@ class PipelineClient:
         return promote(self.repo, model_id, terms=terms, talk=console.talk)
 
 
-def _draft(workspace: Workspace, data: Mapping[str, Any]) -> Draft:
+def _draft(workspace: Workspace, data: Keys) -> Draft:
     """What is asked for, as the file that is there or as a new one.
 
     Raises:
         PipelineError: an experiment of that name says something else.
     """
     source = Source(ARGUMENTS, dict(data), {})
-    there = existing(workspace, data["name"])
-    if there is None:
+    current = existing(workspace, data["name"])
+    if current is None:
         return Draft(source, _written(data))
-    _refuse_other(there, data)
-    return Draft(source, there.raw)
+    _refuse_other(current, data)
+    return Draft(source, current.raw)
 
 
-def _refuse_other(there: Existing, data: Mapping[str, Any]) -> None:
+def _refuse_other(current: Existing, data: Keys) -> None:
     """Keys that are not given here are not to vanish from what a person wrote."""
     # With all defaults: a key that is left out asks for its default, which may be another value.
-    old, new = there.experiment.model_dump(), _requested(data, there).model_dump()
+    old, new = current.experiment.model_dump(), _requested(data, current).model_dump()
     differing = ", ".join(key for key in old if old[key] != new[key])
     if differing:
         raise PipelineError(
@@ -180,24 +183,24 @@ def _refuse_other(there: Existing, data: Mapping[str, Any]) -> None:
         )
 
 
-def _free_name(workspace: Workspace, data: Mapping[str, Any]) -> str:
+def _free_name(workspace: Workspace, data: Keys) -> str:
     """The usual name, with a digest of what is asked where another experiment has that name."""
     name = str(data["name"])
-    there = existing(workspace, name)
-    if there is None or there.experiment == _requested(data, there):
+    current = existing(workspace, name)
+    if current is None or current.experiment == _requested(data, current):
         return name
     # What is asked, and not a random name: the same arguments must find the same experiment.
     requested = _requested(data).model_dump(mode="json", exclude_unset=True)
     return f"{name[:_NAME_LENGTH]}-{digest_of(requested)[:_DIGEST_LENGTH]}"
 
 
-def _requested(data: Mapping[str, Any], there: Existing | None = None) -> Experiment:
-    """What is asked for; where nothing is said of the code it is that of the experiment there."""
-    image = there.experiment.image if there else _NO_IMAGE
+def _requested(data: Keys, current: Existing | None = None) -> Experiment:
+    """What is asked for; where nothing is said of the code it is that of the current one."""
+    image = current.experiment.image if current else _NO_IMAGE
     return read_experiment(Source(ARGUMENTS, {"image": image, **data}, {}))
 
 
-def _written(data: Mapping[str, Any]) -> bytes:
+def _written(data: Keys) -> bytes:
     """The file of a new experiment, without the image where `submit` is to pin it."""
     plain = _requested(data).model_dump(mode="json", exclude_unset=True)
     if plain["image"] == _NO_IMAGE:
@@ -218,7 +221,7 @@ def _dataset(snapshot: Snapshot, name: str) -> dict[str, Any]:
     raise PipelineError(f"dataset {name!r} is not declared by any experiment; known are {known}")
 
 
-def _environment(snapshot: Snapshot, data: Mapping[str, Any]) -> str:
+def _environment(snapshot: Snapshot, data: Keys) -> str:
     """The first environment, embedded ones before others, whose nodes hold what is asked."""
     for environment in sorted(snapshot.environments.values(), key=_preference):
         if pool_for(_requested({**data, "environment": environment.name}), environment):

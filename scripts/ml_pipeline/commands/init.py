@@ -47,11 +47,18 @@ def _facts(options: Options) -> "TeamFacts":
     if missing:
         now = team_facts(options.repo)
         _refuse_to_ask_nobody(missing)
-        there = {"url": now.url, "registry": now.registry, "environments": _joined(now)}
+        current = {
+            "url": now.url,
+            "registry": now.registry,
+            "environments": ",".join(now.environments),
+        }
         for name in missing:
-            given[name] = _answer(_QUESTIONS[name], there[name])
-    names = (name.strip() for name in given["environments"].split(","))
-    return TeamFacts(given["url"], given["registry"], tuple(name for name in names if name))
+            given[name] = _answer(_QUESTIONS[name], current[name])
+    return TeamFacts(given["url"], given["registry"], _names(given["environments"]))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _refuse_to_ask_nobody(missing: list[str]) -> None:
@@ -60,14 +67,10 @@ def _refuse_to_ask_nobody(missing: list[str]) -> None:
         raise PipelineError(f"nobody to ask for {', '.join(missing)}; give {options}")
 
 
-def _joined(facts: "TeamFacts") -> str:
-    return ",".join(facts.environments)
-
-
-def _answer(question: str, there: str) -> str:
-    """What a person types; Enter keeps what is there."""
-    console.talk(f"{question} [{there}]:")
-    return sys.stdin.readline().strip() or there
+def _answer(question: str, current: str) -> str:
+    """What a person types; Enter keeps what is so now."""
+    console.talk(f"{question} [{current}]:")
+    return sys.stdin.readline().strip() or current
 
 
 COMMAND = Command(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.code import digest_at
@@ -68,7 +68,7 @@ budget: {{max_duration: 15m, max_cost: 0.05}}
 """
 
 
-_Found = TypeVar("_Found")
+_Probed = TypeVar("_Probed")
 
 
 class Step(NamedTuple):
@@ -77,6 +77,15 @@ class Step(NamedTuple):
     seconds: float
     what: str
     result: str
+
+
+@dataclass(frozen=True)
+class ModelServing:
+    """How the model stands: its state, its address, and the weights that Envoy has, by run."""
+
+    state: str
+    url: str
+    routed: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -145,22 +154,22 @@ class Demo:
         return processes.run(["git", *arguments], cwd=self.clone).decode().strip()
 
     def wait(
-        self, what: str, probe: Callable[[], _Found | None], seconds: float = WAIT_SECONDS
-    ) -> _Found:
+        self, what: str, probe: Callable[[], _Probed | None], seconds: float = WAIT_SECONDS
+    ) -> _Probed:
         """The first true answer of a probe.
 
         Raises:
             PipelineError: there is none in time; names the log to read.
         """
         end = time.monotonic() + seconds
-        while not (found := probe()):
+        while not (answer := probe()):
             if time.monotonic() > end:
                 raise PipelineError(
                     f"waited {seconds:.0f} s for {what}; "
                     f"see {self.state.log('supervisor')} and `ml-pipeline status`"
                 )
             time.sleep(0.05)
-        return found
+        return answer
 
     def receipts(self, receipt_of: Callable[[str], Receipt | None]) -> list[str]:
         """Paths of all receipts of a kind on the branch."""
@@ -174,14 +183,15 @@ class Demo:
         run = next(run for run in runs if run and run.experiment == experiment)
         return f"{run.experiment}/{run.id}"
 
-    def serving(self) -> dict[str, Any]:
-        """What serves the model digits."""
-        return self.state.read(f"serving/{MODEL}") or {}
+    def serving(self) -> ModelServing:
+        """What serves the model."""
+        known = self.state.read(f"serving/{MODEL}") or {}
+        state, url = known.get("state", ""), known.get("url", "")
+        return ModelServing(state, url, known.get("routed", {}))
 
     def routed(self) -> dict[str, int]:
         """Weights that Envoy has, by run."""
-        weights: dict[str, int] = self.serving().get("routed", {})
-        return weights
+        return self.serving().routed
 
 
 def demo(repo: Path, *, keep: bool = False, talk: Talk = silent) -> Demonstration:
@@ -225,8 +235,8 @@ def _run(demo: Demo, repo: Path) -> None:
     first, second = demo.run_of(FIRST), demo.run_of(SECOND)
     with demo.step("promote the first run") as result:
         demo.pipeline("promote", first)
-        demo.wait("the first model", lambda: demo.serving().get("state") == "Available")
-        demo.load = Load(demo.serving()["url"], (1, 8, 8), PER_SECOND)
+        demo.wait("the first model", lambda: demo.serving().state == "Available")
+        demo.load = Load(demo.serving().url, (1, 8, 8), PER_SECOND)
         demo.load.start()
         result.append(f"{first} serves 100 %; {PER_SECOND:.0f} requests a second from here on")
     _rollout(demo, first, second)

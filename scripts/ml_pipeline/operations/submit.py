@@ -156,9 +156,9 @@ def _land(workspace: Workspace, draft: Draft, *, merge: bool, is_settled: bool) 
     """Bring the experiment onto a branch, as a commit on what is there."""
     repository, experiment = workspace.repository, draft.experiment
     branch = repository.branch if merge else _own_branch(experiment.name)
-    there = workspace.snapshot.experiments.get(experiment.name)
+    current = workspace.snapshot.experiments.get(experiment.name)
     # Another text under this name is still a change to commit, such as other gates.
-    if is_settled and there in (None, experiment):
+    if is_settled and current in (None, experiment):
         return _Landing(branch, workspace.revision, committed=False)
     # Nothing is rendered yet: the plan is made on whatever revision it is to be committed on.
     plan = _planned(repository, draft)
@@ -207,20 +207,20 @@ def _message(experiment: Experiment) -> str:
 
 def _on_own_branch(repository: Repository, main: str, branch: str, plan: Plan) -> _Landing:
     """A commit on the branch of a pull request; commits of others on it stay."""
-    there = _head_of(repository, branch)
+    head = _head_of(repository, branch)
     start = main
-    if there:
-        repository.call("fetch", "--quiet", repository.remote, there)
+    if head:
+        repository.call("fetch", "--quiet", repository.remote, head)
         # A branch that was merged is begun anew: going on from it would bring back what main has
         # changed since.
-        if not _is_merged(repository, there, main):
-            start = there
+        if not _is_merged(repository, head, main):
+            start = head
     changes, message = plan(start)
     if not changes:
         return _Landing(branch, start, committed=False)
     revision = repository.commit(start, changes, message)
     # A compare and swap: who pushed to the branch since it was looked at loses nothing.
-    repository.push_branch(revision, branch, there)
+    repository.push_branch(revision, branch, head)
     return _Landing(branch, revision, committed=True)
 
 
