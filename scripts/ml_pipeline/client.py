@@ -64,6 +64,7 @@ class Run:
         receipt = self._receipt_in(snapshot)
         if receipt:
             return receipt.outcome
+        # Data that failed ends it too: the run that waits for it never begins.
         data = snapshot.data.get(data_identity(self.experiment))
         return "failed" if data and data.data is None else "pending"
 
@@ -140,6 +141,7 @@ class PipelineClient:
             workspace = open_workspace(self.repo, environment=facts.name)
         if "name" not in more:
             data["name"] = _free_name(workspace, data)
+        # An embedded environment is the person's own; elsewhere merging is for whoever reviews.
         merge = facts is not None and facts.runtime == "embedded"
         draft = _draft(workspace, data)
         submission = submit_draft(workspace, draft, merge=merge, talk=console.talk)

@@ -23,6 +23,7 @@ def run(options: Options) -> int:
     answer = bootstrap(
         options.repo, options.env, cluster=cluster, done=console.result, talk=console.talk
     )
+    # On stderr: what was done can be kept in a file, and what is left to do is still seen.
     for line in answer.left:
         console.talk(line)
     return console.OK

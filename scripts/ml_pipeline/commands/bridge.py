@@ -24,6 +24,7 @@ def run(options: Options) -> int:
 
     from ml_pipeline.operations.bridge import bridge
 
+    # Here, and not in the operation: who calls that from Python has a log of their own.
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     bridge(options.repo, options.env, state=options.state, cluster=cluster_of(options))
     return console.OK

@@ -18,6 +18,7 @@ def run(options: Options) -> int:
     from ml_pipeline.operations.demo import demo
 
     shown = demo(options.repo, keep=options.keep, talk=console.talk)
+    # Before the refusal: the timeline is where one sees in which step requests were lost.
     _report(shown)
     if shown.failures:
         raise PipelineError(

@@ -45,6 +45,7 @@ def _facts(options: Options) -> "TeamFacts":
     given = {name: getattr(options, name) for name in _QUESTIONS}
     missing = [name for name, value in given.items() if value is None]
     if missing:
+        # First, since a tree without such facts is what is wrong, whoever sits there.
         now = team_facts(options.repo)
         _refuse_to_ask_nobody(missing)
         current = {

@@ -31,7 +31,8 @@ from ml_pipeline.layout import (
 )
 from ml_pipeline.operations import Talk, silent
 
-PER_SECOND, MIN_REQUESTS, EPOCHS = 120.0, 250, 200
+PER_SECOND, MIN_REQUESTS = 120.0, 250  # a canary at 10 % has answered enough in 20 s
+EPOCHS = 200  # long enough to be killed half-way, also on a fast machine
 # The predictors share two cores with everything else here, so latency is allowed to vary more than
 # in production.
 P99_INCREASE = 20
@@ -236,6 +237,7 @@ def _run(demo: Demo, repo: Path) -> None:
     with demo.step("promote the first run") as result:
         demo.pipeline("promote", first)
         demo.wait("the first model", lambda: demo.serving().state == "Available")
+        # From here on no request may fail, whatever is promoted, advanced or reverted.
         demo.load = Load(demo.serving().url, (1, 8, 8), PER_SECOND)
         demo.load.start()
         result.append(f"{first} serves 100 %; {PER_SECOND:.0f} requests a second from here on")

@@ -161,4 +161,5 @@ def _pay(
 
 def steps_from(percent: int) -> tuple[int, ...]:
     """Steps that begin with this percentage."""
+    # A step of 50 % is worth it only on the way up.
     return tuple(sorted({percent, 50, 100} if percent < 50 else {percent, 100}))

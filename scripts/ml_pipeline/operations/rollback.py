@@ -145,8 +145,9 @@ def _message_of_git(
     """
     sha = newest.sha
     has_parent = repository.call("rev-list", "--parents", "-1", sha).partition(" ")[2]
-    if not has_parent:
+    if not has_parent:  # the first commit of all has nothing before it to go back to
         return ""
+    # Without renames: a file that moved is one that is gone and one that is new, as in `changes`.
     names = repository.call("diff", "--name-only", "--no-renames", f"{sha}^", sha).splitlines()
     touched = set(names)
     now, then = repository.read(revision, names), repository.read(f"{sha}^", names)

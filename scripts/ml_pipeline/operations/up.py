@@ -91,6 +91,7 @@ def _wait_until_ready(state: State, process: processes.Started) -> None:
 
 
 def _with_addresses(state: State, missing: tuple[str, ...] = ()) -> Up:
+    # What the supervisor has chosen: the ports of the last time, or others if those are taken.
     ports = state.read("endpoints")
     models = f"http://127.0.0.1:{ports['endpoint']}/seldon/<namespace>/<model>"
     return Up(
@@ -171,6 +172,7 @@ def open_origin(repo: Path, state: State, environment: str = "local") -> None:
         checkout.call("push", "--quiet", str(building), f"HEAD:refs/heads/{branch}")
         building.rename(state.origin)
     _follow_its_branch(state, environment)
+    # A repository of its own: `reconcile` takes no lock in the clone that a person works in.
     if not state.automation.exists():
         building = state.automation.with_suffix(".building")
         checkout.call("clone", "--quiet", "--bare", str(state.origin), str(building))

@@ -20,6 +20,7 @@ from ml_pipeline.operations.registry import login, tracking_uri
 from ml_pipeline.operations.workspace import open_branch
 from ml_pipeline.rules.automation.branch import name_of
 
+# The ten digits that name files; `data-...` is what status and Jobs call prepared data.
 _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
 _ID = re.compile(r"(?:data[-/])?([0-9a-f]{10})")
 _DONE_AGAIN = "it is done again, as long as an experiment asks for it"
@@ -188,4 +189,5 @@ def _forget(repo: Path, snapshot: Snapshot, environment: str, run_id: str, talk:
     try:
         tracking.delete(run_id)
     except RefusedError:
+        # Somebody was faster: the receipt can go all the same.
         talk(f"MLflow knows no run {run_id} any more; going on")

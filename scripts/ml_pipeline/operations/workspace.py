@@ -106,6 +106,7 @@ def open_branch(
     """
     repository = Repository(repo)
     remotes = repository.call("remote").split()
+    # Where the embedded environment was up once, its git server is the one that it follows.
     repository.remote = remote or (REMOTE if REMOTE in remotes else ORIGIN)
     if repository.remote not in remotes:
         raise PipelineError(

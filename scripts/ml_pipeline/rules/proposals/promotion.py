@@ -120,6 +120,7 @@ def _new(
         kind="Promotion",
         model=model,
         run=reference,
+        # Nothing is compared with itself.
         baseline=None if baseline == reference else baseline,
         attempt=1,
         rollout=request.rollout,

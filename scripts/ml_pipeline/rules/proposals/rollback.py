@@ -85,6 +85,7 @@ def before(stack: Sequence[Promoted]) -> Promoted | None:
     if top.content is None:
         return None
     for earlier in reversed(stack[:-1]):
+        # One that cannot be read names no run, and so none that could serve again.
         if earlier.content is None or (earlier.promotion and earlier.run != top.run):
             return earlier
     return None
