@@ -143,6 +143,16 @@ def test_model_is_promoted(client, team):
     assert state(head(team), "local", "digits").promotion.run == "good/31a4e76e1a"
 
 
+def test_promotion_is_handed_out_and_not_printed(client, team, capsys):
+    made = client.promote_model("good/31a4e76e1a", "local", traffic_percentage=100)
+    assert (made.model, made.run, made.revision) == (
+        "digits",
+        "good/31a4e76e1a",
+        Repository(team).fetch(),
+    )
+    assert capsys.readouterr().out == ""
+
+
 def test_wrong_values_are_refused_and_nothing_is_committed(client, team):
     before = Repository(team).fetch()
     with pytest.raises(InvalidDocumentsError, match="epochs: '0' must be at least 1"):

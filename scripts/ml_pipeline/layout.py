@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 EXPERIMENTS, ENVIRONMENTS, BASE = "experiments", "environments", "base"
+STATE = ".ml-pipeline"  # folder of a checkout that git ignores: what runs on this machine
 SHORT = 10  # hexadecimal digits of an identity in file names, labels and messages
 OWN = ("secrets", "team")  # folders of platform/ that are people's own
 GENERATED = ("training", "serving", "rollouts", "platform", "flux")

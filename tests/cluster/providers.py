@@ -10,7 +10,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from ml_pipeline.adapters.processes import is_alive
+from ml_pipeline.adapters.procfs import is_alive
 
 from tests.conftest import REPOSITORY
 

@@ -1,5 +1,6 @@
 """`ml-pipeline bootstrap`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import cluster, cluster_of, flux_env
 
@@ -13,9 +14,19 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
-    from ml_pipeline.operations.bootstrap import bootstrap
+    from ml_pipeline.operations.bootstrap import bootstrap, bootstrap_objects
 
-    return bootstrap(options.repo, options.env, apply=options.apply, cluster=cluster_of(options))
+    if not options.apply:
+        console.result(bootstrap_objects(options.repo, options.env).decode().rstrip())
+        return console.OK
+    cluster = cluster_of(options)
+    answer = bootstrap(
+        options.repo, options.env, cluster=cluster, done=console.result, talk=console.talk
+    )
+    # On stderr: what was done can be kept in a file, and what is left to do is still seen.
+    for line in answer.left:
+        console.talk(line)
+    return console.OK
 
 
 COMMAND = Command(

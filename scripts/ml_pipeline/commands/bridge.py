@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import cluster, cluster_of, flux_env
 
@@ -18,9 +19,15 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
+    import logging
+    import sys
+
     from ml_pipeline.operations.bridge import bridge
 
-    return bridge(options.repo, options.env, state=options.state, cluster=cluster_of(options))
+    # Here, and not in the operation: who calls that from Python has a log of their own.
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    bridge(options.repo, options.env, state=options.state, cluster=cluster_of(options))
+    return console.OK
 
 
 COMMAND = Command(

@@ -1,5 +1,6 @@
 """`ml-pipeline down`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Command, Options
 from ml_pipeline.commands.options import no_arguments
 
@@ -7,7 +8,9 @@ from ml_pipeline.commands.options import no_arguments
 def run(options: Options) -> int:
     from ml_pipeline.operations.up import down
 
-    return down(options.repo)
+    down(options.repo)
+    console.result("down")
+    return console.OK
 
 
 COMMAND = Command(

@@ -1,5 +1,6 @@
 """`ml-pipeline new`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import settings
 
@@ -16,7 +17,9 @@ def add_arguments(arguments: Arguments) -> None:
 def run(options: Options) -> int:
     from ml_pipeline.operations.new import new
 
-    return new(options.repo, options.name, like=options.like, settings=tuple(options.set))
+    made = new(options.repo, options.name, like=options.like, settings=tuple(options.set))
+    console.result(f"wrote {made.path}; edit it, then `ml-pipeline render` and `ml-pipeline diff`")
+    return console.OK
 
 
 COMMAND = Command(

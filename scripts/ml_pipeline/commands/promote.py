@@ -2,10 +2,9 @@
 
 import argparse
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import remote
-
-_ROLLOUT = ("steps", "min_requests", "max_error_rate_increase", "max_p99_increase")
 
 
 def add_arguments(arguments: Arguments) -> None:
@@ -55,19 +54,26 @@ def add_arguments(arguments: Arguments) -> None:
 def run(options: Options) -> int:
     from ml_pipeline.operations.promote import Terms, promote
 
-    given = {name: getattr(options, name) for name in _ROLLOUT}
     terms = Terms(
-        {name: value for name, value in given.items() if value is not None},
+        environment=options.env,
+        steps=options.steps,
+        min_requests=options.min_requests,
+        max_error_rate_increase=options.max_error_rate_increase,
+        max_p99_increase=options.max_p99_increase,
         accept_signature_change=options.accept_signature_change,
         over_budget=options.over_budget,
     )
-    return promote(
+    promoted = promote(
         options.repo,
         options.run,
-        environment=options.env,
         terms=terms,
         remote=options.remote,
+        talk=console.talk,
     )
+    end = f"; committed as {promoted.revision[:10]}" if promoted.revision else ""
+    where = f"{promoted.model} in {promoted.environment}"
+    console.result(f"{where}: {promoted.run} {promoted.consequence}{end}")
+    return console.OK
 
 
 def _steps(text: str) -> tuple[int, ...]:

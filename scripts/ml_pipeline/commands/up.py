@@ -1,5 +1,6 @@
 """`ml-pipeline up`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import env
 
@@ -11,7 +12,16 @@ def add_arguments(arguments: Arguments) -> None:
 def run(options: Options) -> int:
     from ml_pipeline.operations.up import up
 
-    return up(options.repo, options.env)
+    answer = up(options.repo, options.env, talk=console.talk)
+    rows = [
+        ("MLflow", answer.mlflow),
+        ("endpoint", answer.endpoint),
+        ("git remote", f"{answer.remote}  ({answer.origin})"),
+    ]
+    console.result(console.table(rows))
+    for line in answer.missing:
+        console.talk(line)
+    return console.OK
 
 
 COMMAND = Command(

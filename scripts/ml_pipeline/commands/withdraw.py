@@ -1,5 +1,6 @@
 """`ml-pipeline withdraw`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import env, remote
 
@@ -17,7 +18,15 @@ def add_arguments(arguments: Arguments) -> None:
 def run(options: Options) -> int:
     from ml_pipeline.operations.withdraw import withdraw
 
-    return withdraw(options.repo, options.what, environment=options.env, remote=options.remote)
+    gone = withdraw(
+        options.repo,
+        options.what,
+        environment=options.env,
+        remote=options.remote,
+        talk=console.talk,
+    )
+    console.result(f"withdrew {gone.path} as {gone.revision[:10]}; {gone.consequence}")
+    return console.OK
 
 
 COMMAND = Command(

@@ -1,5 +1,6 @@
 """Files to write and to delete, computed whole before anything is touched."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -28,6 +29,11 @@ def applied(files: dict[str, bytes], changes: Changes) -> dict[str, bytes]:
     return {
         path: raw for path, raw in {**files, **changes.write}.items() if path not in changes.delete
     }
+
+
+def differing(files: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What of the wanted files is not there, or says something else."""
+    return {path: raw for path, raw in wanted.items() if files.get(path) != raw}
 
 
 @dataclass(frozen=True)

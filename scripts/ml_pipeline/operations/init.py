@@ -1,163 +1,199 @@
-"""`ml-pipeline init`: the few facts that make the template a team's own, asked once and written where they belong."""
+"""The few facts that make the template a team's own, written where they belong."""
 
 import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.working_tree import open_tree
-from ml_pipeline.commands import console
-from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.changes import Changes, applied, differing
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Files, Snapshot
-from ml_pipeline.operations.render import describe
+from ml_pipeline.layout import ENVIRONMENTS, environment_path, experiment_path, owner_of
+from ml_pipeline.operations import Talk, silent
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.faults import checked
 
-_QUESTIONS = {
-    "url": "Address of this repository, as Flux fetches it",
-    "registry": "Registry and folder of the images, such as registry.example.com/ml",
-    "environments": "Environments on Kubernetes, separated by commas",
-}
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
-def init(
-    repo: Path,
-    *,
-    url: str | None = None,
-    registry: str | None = None,
-    environments: str | None = None,
-    dry_run: bool = False,
-) -> int:
-    """Write the facts into each environment.yaml, add, rename and remove environments, and render; what is not given is asked.
+@dataclass(frozen=True)
+class TeamFacts:
+    """What a team decides: the repository's address, the images' registry, its environments."""
 
-    A new environment takes the place of one that is no longer named, in the order in which they promote; experiments
-    that have no receipt yet move there.
+    url: str
+    registry: str
+    environments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Which environments there are to be, and which of them take the place of another.
+
+    `known` are those that there are, those that others promote from before these; `successors` name
+    the new one for an old one.
+    """
+
+    known: Mapping[str, Environment]
+    wanted: tuple[str, ...]
+    successors: Mapping[str, str]
+
+    @property
+    def gone(self) -> set[str]:
+        """The environments that are named no longer."""
+        return {name for name in self.known if name not in self.wanted}
+
+    def model_of(self, name: str) -> Environment:
+        """The environment that one is made from: itself, the one whose place it takes, or any."""
+        for old, new in self.successors.items():
+            if new == name:
+                return self.known[old]
+        return self.known.get(name) or next(iter(self.known.values()))
+
+    def origins_of(self, name: str) -> list[str]:
+        """The environments that one promotes from."""
+        origins = []
+        for old in self.model_of(name).promotes_from:
+            origin = self.successors.get(old, old)
+            if origin in self.wanted and origin != name:
+                origins.append(origin)
+        return origins
+
+
+def team_facts(repo: Path) -> TeamFacts:
+    """The facts as they are.
 
     Raises:
-        PipelineError: a fact is missing and there is nobody to ask.
-        InvalidDocumentsError: a document would break a rule, such as an experiment of a removed environment; nothing is written.
+        PipelineError: there is no environment on Kubernetes that could have them.
+    """
+    known = _on_kubernetes(Snapshot(open_tree(repo)))
+    first = next(iter(known.values()))
+    return TeamFacts(first.source.url if first.source else "", _registry(first), tuple(known))
+
+
+def init(repo: Path, facts: TeamFacts, *, dry_run: bool = False, talk: Talk = silent) -> Changes:
+    """Write the facts into each environment.yaml, add, rename and remove environments, and render.
+
+    A new environment takes the place of one that is no longer named, in the order in which they
+    promote; experiments that have no receipt yet move there. What is written is the answer.
+
+    Raises:
+        PipelineError: a name is none for an environment.
+        InvalidDocumentsError: a document would break a rule, such as an experiment of a removed
+            environment; nothing is written.
     """
     files = open_tree(repo)
     snapshot = Snapshot(files)
-    known = _on_kubernetes(snapshot)
-    first = next(iter(known.values()))
-    given = {"url": url, "registry": registry, "environments": environments}
-    facts = _asked(given, first, known)
-    wanted = _names(facts["environments"])
-    gone = [name for name in known if name not in wanted]
-    successors = dict(zip(gone, (name for name in wanted if name not in known), strict=False))
-    after = dict(_kept(files, set(gone))) | _moved(snapshot, successors)
-    predecessors = {new: old for old, new in successors.items()}
-    for name in wanted:
-        model = known.get(predecessors.get(name, name), first)
-        path = f"environments/{name}/environment.yaml"
-        text = files[f"environments/{model.name}/environment.yaml"].decode()
-        origins = [successors.get(origin, origin) for origin in model.promotes_from]
-        origins = [origin for origin in origins if origin in wanted and origin != name]
-        after[path] = _written(text, model, name, facts, origins).encode()
+    move = _move(_on_kubernetes(snapshot), _checked_names(facts.environments))
+    after = _kept(files, move.gone) | _moved_experiments(snapshot, move.successors, talk)
+    for name in move.wanted:
+        model = move.model_of(name)
+        text = files[environment_path(model.name)].decode()
+        text = _with_facts(_renamed(text, model, name), model, facts)
+        after[environment_path(name)] = _with_origins(text, move.origins_of(name)).encode()
+    # Computed whole, and written only then: a fault leaves the tree as it was.
     rendered = applied(after, drift(checked(after)))
     changes = Changes(
-        {p: raw for p, raw in rendered.items() if files.get(p) != raw},
+        differing(files, rendered),
         frozenset(set(files) - set(rendered)),
-    )
-    console.result(
-        describe(changes) if changes else "nothing to write, these are the facts already"
     )
     if not dry_run:
         write_changes(repo, changes)
-    return console.OK
+    return changes
+
+
+def _move(known: Mapping[str, Environment], wanted: tuple[str, ...]) -> _Move:
+    gone = [name for name in known if name not in wanted]
+    new = [name for name in wanted if name not in known]
+    # As many as there are on both sides; further ones come or go without a counterpart.
+    return _Move(known, wanted, dict(zip(gone, new, strict=False)))
 
 
 def _on_kubernetes(snapshot: Snapshot) -> dict[str, Environment]:
     """Environments on Kubernetes by name, those that others promote from before these."""
-    found = [facts for facts in snapshot.environments.values() if facts.runtime == "kubernetes"]
-    if not found:
+    left = {}
+    for facts in snapshot.environments.values():
+        if facts.runtime == "kubernetes":
+            left[facts.name] = facts
+    if not left:
         raise PipelineError(
-            "there is no environment on Kubernetes to start from; restore environments/staging from git"
+            "there is no environment on Kubernetes to start from; "
+            "restore environments/staging from git"
         )
     ordered: dict[str, Environment] = {}
-    while len(ordered) < len(found):
-        left = [facts for facts in found if facts.name not in ordered]
-        waiting = {facts.name for facts in left}
-        free = [facts for facts in left if not waiting & set(facts.promotes_from)]
-        ordered |= {facts.name: facts for facts in free or left}
+    while left:
+        free = [name for name, facts in left.items() if not left.keys() & set(facts.promotes_from)]
+        # Where they promote from each other in a circle, none is free: the order is then theirs.
+        for name in free or list(left):
+            ordered[name] = left.pop(name)
     return ordered
 
 
-def _names(text: str) -> list[str]:
-    wanted = [name.strip() for name in text.split(",") if name.strip()]
-    for name in wanted:
+def _checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
         if not _NAME.fullmatch(name):
             raise PipelineError(
-                f"environment {name!r} must be lower-case letters, digits and '-', at most 30; rename it"
+                f"environment {name!r} must be lower-case letters, digits and '-', at most 30; "
+                "rename it"
             )
-    return wanted
+    return names
 
 
-def _moved(snapshot: Snapshot, successors: Mapping[str, str]) -> dict[str, bytes]:
-    """Experiments of environments that get another name, but for those that have receipts: these say where they ran."""
+def _kept(files: Files, gone: set[str]) -> dict[str, bytes]:
+    """All files but those of environments that are gone."""
+    kept = {}
+    for path in files:
+        if not (path.startswith(f"{ENVIRONMENTS}/") and owner_of(path) in gone):
+            kept[path] = files[path]
+    return kept
+
+
+def _moved_experiments(
+    snapshot: Snapshot, successors: Mapping[str, str], talk: Talk
+) -> dict[str, bytes]:
+    """Experiments of environments that get another name.
+
+    Those that have receipts stay: these say where they ran.
+    """
     moved = {}
     receipts = (*snapshot.paths.get(Run, []), *snapshot.paths.get(DataVersion, []))
-    settled = {path.split("/")[1] for path in receipts}
+    settled = {owner_of(path) for path in receipts}
     for name, experiment in snapshot.experiments.items():
         new = successors.get(experiment.environment)
         if new and name not in settled:
-            path = f"experiments/{name}/experiment.yaml"
+            path = experiment_path(name)
             setting = Setting(("environment",), new, f"environment={new}")
             moved[path] = edited(path, snapshot.files[path], setting)
-            console.talk(
-                f"{name} trains in {new}, which takes the place of {experiment.environment}"
-            )
+            talk(f"{name} trains in {new}, which takes the place of {experiment.environment}")
     return moved
 
 
-def _asked(
-    given: Mapping[str, str | None], first: Environment, known: Iterable[str]
-) -> dict[str, str]:
-    """The facts, those that are not given from whoever sits at the terminal; Enter keeps what is there."""
-    there = {
-        "url": first.source.url if first.source else "",
-        "registry": _registry(first),
-        "environments": ",".join(known),
-    }
-    missing = [name for name, value in given.items() if value is None]
-    if missing and not sys.stdin.isatty():
-        raise PipelineError(
-            f"nobody to ask for {', '.join(missing)}; give {' '.join(f'--{name}' for name in missing)}"
-        )
-    answers = {name: value for name, value in given.items() if value is not None}
-    for name in missing:
-        console.talk(f"{_QUESTIONS[name]} [{there[name]}]:")
-        answers[name] = sys.stdin.readline().strip() or there[name]
-    return answers
+def _renamed(text: str, model: Environment, name: str) -> str:
+    """The text of an environment.yaml as that of another one; comments and layout stay."""
+    if name == model.name:
+        return text
+    # The whole word: `dev` is not to change `devices`.
+    text = re.sub(rf"\b{re.escape(model.name)}\b", name, text)
+    for old in (model.namespaces.platform, model.namespaces.training, model.namespaces.serving):
+        # Two environments in one namespace would apply over each other.
+        if not old.startswith(model.name):
+            text = text.replace(old, f"{name}-{old.rpartition('-')[2]}")
+    return text
 
 
-def _kept(files: Files, gone: set[str]) -> Iterable[tuple[str, bytes]]:
-    return (
-        (path, files[path])
-        for path in files
-        if not (path.startswith("environments/") and path.split("/")[1] in gone)
-    )
-
-
-def _written(
-    text: str, model: Environment, name: str, facts: Mapping[str, str], origins: list[str]
-) -> str:
-    """The text of an environment.yaml with other facts; comments and layout stay."""
-    if name != model.name:
-        text = re.sub(rf"\b{re.escape(model.name)}\b", name, text)
-        for old in (model.namespaces.platform, model.namespaces.training, model.namespaces.serving):
-            if not old.startswith(model.name):
-                text = text.replace(old, f"{name}-{old.rpartition('-')[2]}")
+def _with_facts(text: str, model: Environment, facts: TeamFacts) -> str:
+    # In the text, and not as data: comments and the order of keys are the team's.
     if model.source:
-        text = text.replace(model.source.url, facts["url"])
-    text = text.replace(f"{_registry(model)}/", f"{facts['registry'].rstrip('/')}/")
+        text = text.replace(model.source.url, facts.url)
+    return text.replace(f"{_registry(model)}/", f"{facts.registry.rstrip('/')}/")
+
+
+def _with_origins(text: str, origins: list[str]) -> str:
+    # Always rewritten: an environment that is gone must not be named in another.
     line = f"promotes_from: [{', '.join(origins)}]\n" if origins else ""
     return re.sub(r"^promotes_from:.*\n", line, text, flags=re.MULTILINE)
 

@@ -1,35 +1,50 @@
-"""`ml-pipeline rollback`: the promotion before the newest one of a model serves again, committed and pushed for you."""
+"""The promotion before the newest one of a model serves again, committed and pushed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_pipeline.adapters.git.repository import Repository
-from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
-from ml_pipeline.layout import promotion_path
-from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch
+from ml_pipeline.layout import environment_folder
+from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch, promotions_of
 from ml_pipeline.rules.identity.served import state
-from ml_pipeline.rules.proposals.rollback import (
-    NOTHING,
-    Promoted,
-    back_to,
-    before,
-    promoted,
-    standing,
-)
+from ml_pipeline.rules.proposals.rollback import NOTHING, Promoted, back_to, before, standing
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What will serve, as percent by run, none where nothing will.
+
+    `unknown` says why nobody knows: the fault in what would tell.
+    """
+
+    weights: Mapping[str, int] = field(default_factory=dict)
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What was taken out, what serves then, and the commit; its revision is None in a dry run."""
+
+    model: str
+    environment: str
+    left: Promoted
+    outlook: Outlook
+    changes: Changes
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
 class _Way:
-    """One way back: from what stands on the branch to what stood before it, and the commit that leads there."""
+    """One way back, from what stands on the branch to what stood before it, and its commit."""
 
     left: Promoted
-    target: Promoted
     changes: Changes
     message: str
-    said: str
+    outlook: Outlook
 
 
 def rollback(
@@ -39,38 +54,41 @@ def rollback(
     environment: str = "local",
     remote: str | None = None,
     dry_run: bool = False,
-) -> int:
-    """Take the newest promotion of a model out and bring back the one before, whatever else is on the branch."""
+) -> Rollback:
+    """Take the newest promotion of a model out and bring back the one before.
+
+    Whatever else is on the branch, readable or not, stands in no way.
+
+    Raises:
+        PipelineError: nothing is promoted, or nobody can say what was before.
+    """
     workspace = open_branch(repo, remote, environment=environment)
+    # All documents may be broken, and this has to work: only the branch must be certain.
     if remote is None:
         _refuse_to_guess(workspace, environment)
     repository, revision = workspace.repository, workspace.revision
     first = _way(repository, revision, environment, model)
-    where = f"{model} in {environment}"
     if dry_run:
-        console.result(f"{where}: would take out {_named(first.left)}; {first.said}")
-        for path in sorted({*first.changes.write, *first.changes.delete}):
-            console.talk(f"  {path}")
-        return console.OK
+        return Rollback(model, environment, first.left, first.outlook, first.changes)
 
     def plan(newest: str) -> tuple[Changes, str]:
         way = _way(repository, newest, environment, model)
         if way.left.name != first.left.name:
-            # Another promotion, or another rollback, was faster: going on would take out what nobody asked to take out.
+            # Another promotion, or another rollback, was faster: going on would take out what
+            # nobody asked to take out.
             raise PipelineError(
-                f"{where}: {_named(way.left)} was committed meanwhile; look, and run the command again"
+                f"{model} in {environment}: {way.left.title} was committed meanwhile; "
+                "look, and run the command again"
             )
         return way.changes, way.message
 
+    # Nothing to commit is what another way to the same contents leaves: it is done already.
     committed = repository.propose(plan) or revision
-    console.result(
-        f"{where}: took out {_named(first.left)}; {first.said}; committed as {committed[:10]}"
-    )
-    return console.OK
+    return Rollback(model, environment, first.left, first.outlook, first.changes, committed)
 
 
 def _refuse_to_guess(workspace: Workspace, environment: str) -> None:
-    """Without its facts nobody knows which branch an environment follows, where a clone has more than one."""
+    """Without its facts nobody knows which of several branches an environment follows."""
     try:
         workspace.environment(environment)
     except InvalidDocumentsError as error:
@@ -80,46 +98,56 @@ def _refuse_to_guess(workspace: Workspace, environment: str) -> None:
 
 
 def _way(repository: Repository, revision: str, environment: str, model: str) -> _Way:
-    path = promotion_path(environment, model)
-    history = [
-        promoted(environment, path, content.sha, content.subject, content.body)
-        for content in repository.versions(path, revision)
-    ]
+    history = promotions_of(repository, revision, environment, model)
     stack = standing(history)
     left, target = stack[-1], before(stack)
     if target is None:
         raise PipelineError(
             f"{model!r} is not promoted in {environment}; `ml-pipeline status` shows what serves"
         )
-    if target is NOTHING:
+    if target is NOTHING:  # or so it seems, where the history is cut off
         _refuse_shallow(repository)
     files = repository.read(revision)
-    then = repository.fetched(target.sha, [f"environments/{environment}"]) if target.sha else {}
+    # What was rendered when that promotion stood, for the case that it cannot be rendered now.
+    then: Files = {}
+    if target.sha:
+        then = repository.fetched(target.sha, [environment_folder(environment)])
     changes = back_to(files, environment, model, target, then)
-    said = _served(applied(files, changes), environment, model)
-    message = _message(repository, revision, history[-1], changes)
+    message = _message_of_git(repository, revision, history[-1], changes)
     if not message:
-        back = f"{target.run}, as {target.sha[:10]} promoted it" if target.run else "nothing"
         message = (
             f"Roll back {model} in {environment} to {target.run or 'nothing'}\n\n"
-            f"{_named(left)} is taken out; before it stood {back}.\n"
+            f"{left.title} is taken out; before it stood {_before(target)}.\n"
         )
-    return _Way(left, target, changes, message, said)
+    outlook = _outlook(applied(files, changes), environment, model)
+    return _Way(left, changes, message, outlook)
 
 
 def _refuse_shallow(repository: Repository) -> None:
     """Without its whole history a clone does not know whether something was promoted before."""
     if repository.call("rev-parse", "--is-shallow-repository") == "true":
         raise PipelineError(
-            "this clone is shallow and does not know the promotion before; run `git fetch --unshallow`"
+            "this clone is shallow and does not know the promotion before; "
+            "run `git fetch --unshallow`"
         )
 
 
-def _message(repository: Repository, revision: str, newest: Promoted, changes: Changes) -> str:
-    """The message of git's own revert of the newest commit, where the changes are exactly that; else empty."""
+def _before(target: Promoted) -> str:
+    return f"{target.run}, as {target.sha[:10]} promoted it" if target.run else "nothing"
+
+
+def _message_of_git(
+    repository: Repository, revision: str, newest: Promoted, changes: Changes
+) -> str:
+    """The message of git's own revert of the newest commit, where the changes are exactly that.
+
+    Empty where they are not: a commit that says it reverts another must do so.
+    """
     sha = newest.sha
-    if not repository.call("rev-list", "--parents", "-1", sha).partition(" ")[2]:
+    has_parent = repository.call("rev-list", "--parents", "-1", sha).partition(" ")[2]
+    if not has_parent:  # the first commit of all has nothing before it to go back to
         return ""
+    # Without renames: a file that moved is one that is gone and one that is new, as in `changes`.
     names = repository.call("diff", "--name-only", "--no-renames", f"{sha}^", sha).splitlines()
     touched = set(names)
     now, then = repository.read(revision, names), repository.read(f"{sha}^", names)
@@ -131,17 +159,10 @@ def _message(repository: Repository, revision: str, newest: Promoted, changes: C
     return f'Revert "{newest.subject}"\n\nThis reverts commit {sha}.\n'
 
 
-def _served(files: Files, environment: str, model: str) -> str:
+def _outlook(files: Files, environment: str, model: str) -> Outlook:
     """What serves once the commit is there."""
     try:
         serving = state(Snapshot(files), environment, model)
     except InvalidDocumentsError as error:
-        return f"what serves then is not known: {error.faults[0]}"
-    if serving is None:
-        return "nothing serves it any more"
-    weights = ", ".join(f"{weight} % {run}" for run, weight in serving.weights.items())
-    return f"serves {weights}"
-
-
-def _named(said: Promoted) -> str:
-    return f"{said.run or 'a promotion that cannot be read'} ({said.sha[:10]}, {said.subject})"
+        return Outlook(unknown=str(error.faults[0]))
+    return Outlook(serving.weights if serving else {})

@@ -1,92 +1,125 @@
-"""`ml-pipeline up` and `down`: the embedded environment of this checkout."""
+"""The embedded environment of this checkout: up and down."""
 
 import os
 import shutil
 import signal
 import sys
 import time
-import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.git.facts import read_facts
 from ml_pipeline.adapters.git.repository import Repository
-from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.embedded.health import mlflow_answers
 from ml_pipeline.environments.embedded.observe import find_state
 from ml_pipeline.environments.embedded.privacy import make_private, private_files
 from ml_pipeline.environments.embedded.state import MARKER, State
 from ml_pipeline.environments.embedded.store import lacking
+from ml_pipeline.layout import STATE
+from ml_pipeline.operations import Talk, silent
 
 REMOTE = "local"
-START_SECONDS, STOP_SECONDS = 120.0, 40.0
+START_SECONDS = 120.0  # MLflow makes its database first
+STOP_SECONDS = 40.0  # the supervisor gives its processes 30 to save what they have
+_SUPERVISOR = "ml_pipeline.environments.embedded.supervisor"
 
 
-def up(repo: Path, environment: str = "local", *, wait: bool = True) -> int:
-    """Start the environment, or say that it runs; what it was doing goes on where it was."""
+@dataclass(frozen=True)
+class Up:
+    """That it is up: where people look, and what receipts name and this machine does not have.
+
+    Nothing is said to be missing where it was up already: who started it was told.
+    """
+
+    mlflow: str
+    endpoint: str
+    remote: str
+    origin: Path
+    missing: tuple[str, ...] = ()
+
+
+def up(repo: Path, environment: str = "local", *, talk: Talk = silent) -> Up:
+    """Start the environment unless it runs; what it was doing goes on where it was.
+
+    Raises:
+        PipelineError: it does not exist, or did not start; names the log to read.
+    """
+    state = State(repo.resolve() / STATE)
     with private_files():
-        return _up(repo, State(repo.resolve() / ".ml-pipeline"), environment, wait=wait)
+        if state.root.exists():
+            make_private(state.root)
+        if running(state):
+            return _with_addresses(state)
+        _start(repo, state, environment, talk)
+        return _with_addresses(state, tuple(missing_bytes(state, environment)))
 
 
-def _up(repo: Path, state: State, environment: str, *, wait: bool) -> int:
-    if state.root.exists():
-        make_private(state.root)
-    if running(state):
-        console.result(addresses(state))
-        return console.OK
+def _start(repo: Path, state: State, environment: str, talk: Talk) -> None:
+    # A supervisor that was killed has left processes; two environments would share their files.
     sweep(state)
     open_origin(repo, state, environment)
-    command = [
-        sys.executable,
-        "-m",
-        "ml_pipeline.environments.embedded.supervisor",
-        str(state.root),
-        environment,
-    ]
+    command = [sys.executable, "-m", _SUPERVISOR, str(state.root), environment]
     process = processes.spawn(
         command, cwd=state.root, env=state.environ(), log=state.log("supervisor")
     )
     try:
-        _wait_until_ready(state, process, wait=wait)
+        _wait_until_ready(state, process)
     except KeyboardInterrupt:
-        console.talk("interrupted; stopping what has started ...")
+        # The supervisor has a session of its own: Ctrl-C did not reach it.
+        talk("interrupted; stopping what has started ...")
         _stop(process.pid)
         sweep(state)
         raise
-    console.result(addresses(state))
-    for line in missing_bytes(state, environment):
-        console.talk(line)
-    return console.OK
 
 
-def _wait_until_ready(state: State, process: processes.Started, *, wait: bool) -> None:
+def _wait_until_ready(state: State, process: processes.Started) -> None:
+    log = state.log("supervisor")
     end = time.monotonic() + START_SECONDS
-    while not (running(state) and (not wait or _answers(state))):
-        if process.poll() is not None:
-            last = state.log("supervisor").read_text(errors="replace").strip().splitlines()[-1:]
-            raise PipelineError(
-                f"the environment did not start: {''.join(last)}; see {state.log('supervisor')}"
-            )
+    while not (running(state) and mlflow_answers(state)):
+        if process.poll() is not None:  # no need to wait for what has ended
+            last = log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise PipelineError(f"the environment did not start: {''.join(last)}; see {log}")
         if time.monotonic() > end:
             raise PipelineError(
-                f"the environment is not ready after {START_SECONDS:.0f} s; see {state.root / 'pods/mlflow/log'}"
+                f"the environment is not ready after {START_SECONDS:.0f} s; "
+                f"see {state.pod('mlflow') / 'log'}"
             )
         time.sleep(0.1)
 
 
-def down(repo: Path) -> int:
-    """Stop everything; nothing of it survives. Data, models, logs and git stay for the next `up`."""
+def _with_addresses(state: State, missing: tuple[str, ...] = ()) -> Up:
+    # What the supervisor has chosen: the ports of the last time, or others if those are taken.
+    ports = state.read("endpoints")
+    models = f"http://127.0.0.1:{ports['endpoint']}/seldon/<namespace>/<model>"
+    return Up(
+        mlflow=f"http://127.0.0.1:{ports['mlflow']}",
+        endpoint=f"{models}/v2/models/<model>/infer",
+        remote=REMOTE,
+        origin=state.origin,
+        missing=missing,
+    )
+
+
+def down(repo: Path) -> None:
+    """Stop everything; nothing of it survives.
+
+    Data, models, logs and git stay for the next `up`.
+
+    Raises:
+        PipelineError: it was never started.
+    """
     state = find_state(repo)
     supervisor = running(state)
     if supervisor:
         _stop(supervisor)
     sweep(state)
-    console.result("down")
-    return console.OK
 
 
 def _stop(supervisor: int) -> None:
+    """Ask the supervisor to end, which gives what it runs the time to say where it was."""
     processes.send([supervisor], signal.SIGTERM)
     end = time.monotonic() + STOP_SECONDS
     while processes.is_alive(supervisor) and time.monotonic() < end:
@@ -96,30 +129,34 @@ def _stop(supervisor: int) -> None:
 def running(state: State) -> int | None:
     """Process id of the environment, None if it is not up."""
     known = state.read("supervisor")
-    if (
-        known
-        and known["pid"] in processes.with_variable(MARKER, str(state.root))
-        and processes.is_alive(known["pid"])
-    ):
-        return int(known["pid"])
-    return None
+    if known is None:
+        return None
+    pid = int(known["pid"])
+    # A number alone proves nothing: it may be another process's by now. The mark does.
+    is_ours = pid in processes.with_variable(MARKER, str(state.root))
+    return pid if is_ours and processes.is_alive(pid) else None
 
 
 def sweep(state: State) -> None:
     """End every process of this environment that is left, whatever became of its parent."""
-    while left := [
-        pid
-        for pid in processes.with_variable(MARKER, str(state.root))
-        if processes.is_alive(pid) and pid != os.getppid()
-    ]:
+    # Again and again: what is killed may have started something a moment before.
+    while left := _left(state):
         processes.send(left, signal.SIGKILL)
         time.sleep(0.02)
     state.drop("supervisor")
 
 
+def _left(state: State) -> list[int]:
+    """Processes of this environment, but for the one that may have called this command."""
+    marked = processes.with_variable(MARKER, str(state.root))
+    return [pid for pid in marked if processes.is_alive(pid) and pid != os.getppid()]
+
+
 def open_origin(repo: Path, state: State, environment: str = "local") -> None:
-    """The git server of this machine, seeded with the checkout, whose HEAD names the environment's branch, and the remote `local`
-    to it. Where the branch itself has come to name another one, that begins where this one is.
+    """The git server of this machine, seeded with the checkout, and the remote `local` to it.
+
+    Its HEAD names the environment's branch. Where the branch itself has come to name another one,
+    that begins where this one is.
 
     Raises:
         PipelineError: the environment does not exist.
@@ -129,11 +166,13 @@ def open_origin(repo: Path, state: State, environment: str = "local") -> None:
     if not state.origin.exists():
         branch = read_facts(checkout, environment).branch
         make_private(state.root)
+        # Made beside its place and renamed: whoever is interrupted leaves no half of it there.
         building = state.origin.with_suffix(".building")
         checkout.call("init", "--quiet", "--bare", f"--initial-branch={branch}", str(building))
         checkout.call("push", "--quiet", str(building), f"HEAD:refs/heads/{branch}")
         building.rename(state.origin)
     _follow_its_branch(state, environment)
+    # A repository of its own: `reconcile` takes no lock in the clone that a person works in.
     if not state.automation.exists():
         building = state.automation.with_suffix(".building")
         checkout.call("clone", "--quiet", "--bare", str(state.origin), str(building))
@@ -158,33 +197,13 @@ def _follow_its_branch(state: State, environment: str) -> None:
 
 
 def missing_bytes(state: State, environment: str) -> list[str]:
-    """What receipts name and this machine does not have; nothing while the branch cannot be read, which `status` tells."""
+    """What receipts name and this machine does not have, a line each.
+
+    Nothing while the branch cannot be read, which `status` tells.
+    """
     try:
         origin = Repository(state.origin)
-        return lacking(state, Snapshot(origin.read(origin.head_branch())), environment)
+        snapshot = Snapshot(origin.read(origin.head_branch()))
+        return lacking(state, snapshot, environment)
     except PipelineError:
         return []
-
-
-def addresses(state: State) -> str:
-    """Where people look."""
-    ports = state.read("endpoints")
-    rows = [
-        ("MLflow", f"http://127.0.0.1:{ports['mlflow']}"),
-        (
-            "endpoint",
-            f"http://127.0.0.1:{ports['endpoint']}/seldon/<namespace>/<model>/v2/models/<model>/infer",
-        ),
-    ]
-    return console.table([*rows, ("git remote", f"{REMOTE}  ({state.origin})")])
-
-
-def _answers(state: State) -> bool:
-    ports = state.read("endpoints")
-    try:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{ports['mlflow']}/health", timeout=1
-        ) as answer:
-            return bool(answer.status == 200)
-    except (OSError, TypeError):
-        return False

@@ -1,11 +1,12 @@
-"""`ml-pipeline withdraw`: take a document or a receipt out of the branch, even where nobody can read it."""
+"""Take a document or a receipt out of the branch, even where nobody can read it."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.mlflow.server import RefusedError
 from ml_pipeline.adapters.mlflow.tracking import Tracking
-from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
@@ -14,45 +15,83 @@ from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.environments.embedded.observe import find_state
+from ml_pipeline.layout import ENVIRONMENTS, owner_of, promotion_of, run_of, run_path, stem_of
+from ml_pipeline.operations import Talk, silent
 from ml_pipeline.operations.registry import login, tracking_uri
 from ml_pipeline.operations.workspace import open_branch
 from ml_pipeline.rules.automation.branch import name_of
 
+# The ten digits that name files; `data-...` is what status and Jobs call prepared data.
 _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
 _ID = re.compile(r"(?:data[-/])?([0-9a-f]{10})")
-_FOLLOWS: dict[type[Document] | None, str] = {
+_DONE_AGAIN = "it is done again, as long as an experiment asks for it"
+_CONSEQUENCES: dict[type[Document] | None, str] = {
     Experiment: "it trains no more; the receipts that it has stay",
-    Run: "it is settled anew: its Job finds what it has finished and says so again, else it trains again",
-    DataVersion: "it is settled anew: its Job finds what it has prepared and says so again, else it is prepared again",
+    Run: (
+        "it is settled anew: its Job finds what it has finished and says so again, "
+        "else it trains again"
+    ),
+    DataVersion: (
+        "it is settled anew: its Job finds what it has prepared and says so again, "
+        "else it is prepared again"
+    ),
     None: "nothing else changes",
 }
 
 
+@dataclass(frozen=True)
+class Withdrawal:
+    """A path that is gone from the branch, the commit that took it, and what follows from that."""
+
+    path: str
+    revision: str
+    consequence: str
+
+
 def withdraw(
-    repo: Path, what: str, *, environment: str = "local", remote: str | None = None
-) -> int:
-    """Remove a path of the branch, the receipt of a run `experiment/id`, or of data by its id, in one commit."""
+    repo: Path,
+    what: str,
+    *,
+    environment: str = "local",
+    remote: str | None = None,
+    talk: Talk = silent,
+) -> Withdrawal:
+    """Remove a path of the branch, a run's receipt `experiment/id`, or that of data by its id.
+
+    Raises:
+        PipelineError: there is no such thing, or something on the branch needs it.
+        UnavailableError: MLflow has to forget a run and does not answer; nothing is changed then.
+    """
     workspace = open_branch(repo, remote, environment=environment)
-    path = _path(workspace.snapshot, what)
-    follows = _FOLLOWS[kind_of(path)]
-    document = _readable(workspace.snapshot, path)
+    # Not one document has to be readable: a broken one is often what is to be withdrawn.
+    snapshot = workspace.snapshot
+    path = _path(snapshot, what)
+    document = _readable(snapshot, path)
+    consequence = _CONSEQUENCES[kind_of(path)]
     if _has_failed(document):
-        follows = "it is done again, as long as an experiment asks for it"
+        consequence = _DONE_AGAIN
+    _refuse_served(snapshot, path)
+    if isinstance(document, Run | DataVersion) and document.tracking and _has_failed(document):
+        # Before the receipt goes: else its Job would find that run, be done at once, and the same
+        # nonsense would be recorded again.
+        _forget(repo, snapshot, document.environment, document.tracking.run_id, talk)
+    message = f"Withdraw {what}\n\nFrom now on {consequence}.\n"
+    revision = _remove(workspace.repository, path, message)
+    return Withdrawal(path, revision, consequence)
+
+
+def _remove(repository: Repository, path: str, message: str) -> str:
+    """The commit that takes a path out of the branch."""
 
     def plan(revision: str) -> tuple[Changes, str]:
-        snapshot = Snapshot(workspace.repository.read(revision))
+        snapshot = Snapshot(repository.read(revision))
         delete = _with_overlays(snapshot, path) if path in snapshot.files else frozenset()
-        return Changes({}, delete), f"Withdraw {what}\n\nFrom now on {follows}.\n"
+        return Changes({}, delete), message
 
-    _refuse_served(workspace.snapshot, path)
-    if isinstance(document, Run | DataVersion) and document.tracking and _has_failed(document):
-        # Else its Job would find that run, be done at once, and the same nonsense would be recorded again.
-        _forget(repo, workspace.snapshot, document.environment, document.tracking.run_id)
-    revision = workspace.repository.propose(plan)
+    revision = repository.propose(plan)
     if revision is None:
         raise PipelineError(f"{path} is not on the branch any more; nothing was changed")
-    console.result(f"withdrew {path} as {revision[:10]}; {follows}")
-    return console.OK
+    return revision
 
 
 def _path(snapshot: Snapshot, what: str) -> str:
@@ -65,29 +104,37 @@ def _path(snapshot: Snapshot, what: str) -> str:
     if path in snapshot.files:
         _refuse_others(path)
         return path
-    run, short = _RUN.fullmatch(what), _ID.fullmatch(what)
-    if run and f"experiments/{run[1]}/runs/{run[2]}.yaml" in snapshot.files:
-        return f"experiments/{run[1]}/runs/{run[2]}.yaml"
-    receipts = snapshot.paths.get(DataVersion, []) + snapshot.paths.get(Run, [])
-    found = [p for p in receipts if short and p.endswith(f"/{short[1]}.yaml")]
-    if len(found) > 1:
-        raise PipelineError(f"{what!r} is ambiguous; give the path: {', '.join(found)}")
-    if not found:
+    run = _RUN.fullmatch(what)
+    if run and run_path(*run.groups()) in snapshot.files:
+        return run_path(*run.groups())
+    short = _ID.fullmatch(what)
+    receipts = _receipts(snapshot, short[1]) if short else []
+    if len(receipts) > 1:
+        raise PipelineError(f"{what!r} is ambiguous; give the path: {', '.join(receipts)}")
+    if not receipts:
         raise PipelineError(
-            f"{what!r} is nothing on the branch; give a path, a run as experiment/id, or the id of data"
+            f"{what!r} is nothing on the branch; "
+            "give a path, a run as experiment/id, or the id of data"
         )
-    return found[0]
+    return receipts[0]
+
+
+def _receipts(snapshot: Snapshot, short: str) -> list[str]:
+    """Paths of all receipts with an id."""
+    paths = snapshot.paths.get(DataVersion, []) + snapshot.paths.get(Run, [])
+    return [path for path in paths if stem_of(path) == short]
 
 
 def _refuse_others(path: str) -> None:
-    kind = kind_of(path)
-    if kind is Promotion:
-        _, environment, _, name = path.split("/")
+    """What has another way out, or is nobody's to take out by itself."""
+    served = promotion_of(path)
+    if served:
         raise PipelineError(
             f"{path}: is a promotion; take it back with "
-            f"`ml-pipeline rollback {name.removesuffix('.yaml')} --env {environment}`"
+            f"`ml-pipeline rollback {served.model} --env {served.environment}`"
         )
-    if kind not in _FOLLOWS or not is_listed(path) or path.startswith("environments/"):
+    is_known = kind_of(path) in _CONSEQUENCES and is_listed(path)
+    if not is_known or path.startswith(f"{ENVIRONMENTS}/"):
         raise PipelineError(
             f"{path}: is no experiment and no receipt; revert its commit, `git log -1 -- {path}`"
         )
@@ -95,14 +142,16 @@ def _refuse_others(path: str) -> None:
 
 def _refuse_served(snapshot: Snapshot, path: str) -> None:
     """A run that a promotion names has to stay: what serves is read from its receipt."""
-    if kind_of(path) is not Run:
+    run = run_of(path)
+    if run is None:
         return
-    _, experiment, _, name = path.split("/")
-    reference = f"{experiment}/{name.removesuffix('.yaml')}"
+    reference = f"{run.experiment}/{run.id}".encode()
     for promotion in snapshot.paths.get(Promotion, []):
-        if reference.encode() in snapshot.files[promotion]:  # also where it cannot be read
+        # The bytes, since a promotion that cannot be read names it too.
+        if reference in snapshot.files[promotion]:
             raise PipelineError(
-                f"{path}: is named by {promotion}; roll that back first, or restore the receipt from git"
+                f"{path}: is named by {promotion}; "
+                "roll that back first, or restore the receipt from git"
             )
 
 
@@ -110,7 +159,8 @@ def _with_overlays(snapshot: Snapshot, path: str) -> frozenset[str]:
     """A file and, of an experiment, the overlays of its runs."""
     if kind_of(path) is not Experiment:
         return frozenset({path})
-    name = path.split("/")[1]
+    # In the same commit: without its experiment an overlay is one that nobody has rendered.
+    name = owner_of(path)
     overlays = (other for other in snapshot.files if name_of(other) == name)
     return frozenset({path, *overlays})
 
@@ -128,7 +178,7 @@ def _has_failed(document: Document | None) -> bool:
     return isinstance(document, DataVersion) and document.data is None
 
 
-def _forget(repo: Path, snapshot: Snapshot, environment: str, run_id: str) -> None:
+def _forget(repo: Path, snapshot: Snapshot, environment: str, run_id: str, talk: Talk) -> None:
     """Have MLflow forget a run that is marked as finished and left nothing of use.
 
     Raises:
@@ -140,4 +190,5 @@ def _forget(repo: Path, snapshot: Snapshot, environment: str, run_id: str) -> No
     try:
         tracking.delete(run_id)
     except RefusedError:
-        console.talk(f"MLflow knows no run {run_id} any more; going on")
+        # Somebody was faster: the receipt can go all the same.
+        talk(f"MLflow knows no run {run_id} any more; going on")

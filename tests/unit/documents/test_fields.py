@@ -1,11 +1,6 @@
 import pytest
-from ml_pipeline.documents.fields import (
-    cpu_cores,
-    memory_bytes,
-    one_line,
-    seconds,
-    without_credentials,
-)
+from ml_pipeline.documents.escape import without_credentials
+from ml_pipeline.documents.fields import cpu_cores, memory_bytes, one_line, seconds
 
 
 @pytest.mark.parametrize(

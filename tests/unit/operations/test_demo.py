@@ -2,7 +2,9 @@ import shutil
 
 import pytest
 from ml_pipeline.cli import main
+from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.layout import run_of
 from ml_pipeline.operations.demo import Demo, _clone
 from ml_pipeline.operations.up import open_origin
 
@@ -11,7 +13,7 @@ from tests.conftest import FIXTURES, git
 
 @pytest.fixture
 def demo(tmp_path) -> Demo:
-    return Demo(tmp_path / "team")
+    return Demo(tmp_path / "team", console.talk)
 
 
 def test_steps_are_timed_and_keep_their_result(demo, capsys):
@@ -29,7 +31,7 @@ def test_waiting_in_vain_names_where_to_look(demo):
 def test_receipts_are_read_from_the_branch(demo, team):
     demo.clone.parent.mkdir(exist_ok=True)
     git(team, "clone", "--quiet", "--bare", str(team), str(demo.state.origin))
-    assert len(demo.receipts("/runs/")) == 4
+    assert len(demo.receipts(run_of)) == 4
 
 
 def promoted(clone) -> None:

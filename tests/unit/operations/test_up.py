@@ -101,7 +101,7 @@ def test_interrupted_start_leaves_nothing_running(team, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ml_pipeline.operations.up.processes.spawn", slow)
-    monkeypatch.setattr("ml_pipeline.operations.up._answers", interrupt)
+    monkeypatch.setattr("ml_pipeline.operations.up.mlflow_answers", interrupt)
     monkeypatch.setattr("ml_pipeline.operations.up.running", lambda state: bool(left()))
 
     def left() -> list[int]:

@@ -7,7 +7,7 @@ from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.served import Serving, state
-from ml_pipeline.rules.proposals.promotion import Asked, Proposal, promotion_changes
+from ml_pipeline.rules.proposals.promotion import PromotionRequest, Proposal, promotion_changes
 from ml_pipeline.rules.render.drift import drift
 
 from tests.support.simulate import serving_status
@@ -18,7 +18,7 @@ PATH = "environments/local/promotions/digits.yaml"
 
 def promote(files, reference: str, past=frozenset(), **rollout) -> Proposal:
     snapshot = load_snapshot(files)
-    asked = Asked(snapshot.runs_by_reference[reference], "local", Rollout(**rollout))
+    asked = PromotionRequest(snapshot.runs_by_reference[reference], "local", Rollout(**rollout))
     return promotion_changes(snapshot, asked, past)
 
 
@@ -70,19 +70,21 @@ def test_what_others_have_not_rendered_is_no_part_of_a_promotion(files):
 def test_run_on_its_way_is_told_with_its_progress(current):
     proposal = promote(step(current), BETTER)
     assert not proposal.changes
-    assert proposal.said.startswith("is on its way already: step 2 of 3, 50 % of the traffic")
+    assert proposal.consequence.startswith(
+        "is on its way already: step 2 of 3, 50 % of the traffic"
+    )
 
 
 def test_run_that_serves_alone_is_told(finished):
     proposal = promote(finished, BETTER, min_requests=7)
-    assert (proposal.changes.write, proposal.said) == (
+    assert (proposal.changes.write, proposal.consequence) == (
         {},
         "serves already, with all of the traffic",
     )
 
 
 def test_stable_of_an_aborted_rollout_serves_already(aborted):
-    assert promote(aborted, GOOD).said.endswith(f"{BETTER} was taken out")
+    assert promote(aborted, GOOD).consequence.endswith(f"{BETTER} was taken out")
 
 
 def test_other_conditions_change_the_rollout_that_runs(current):
@@ -91,7 +93,7 @@ def test_other_conditions_change_the_rollout_that_runs(current):
     later = serving(applied(moved, proposal.changes))
     assert (later.rollout, later.weights) == (serving(moved).rollout, serving(moved).weights)
     assert later.promotion.rollout.min_requests == 20
-    assert "min_requests from 500 to 20, max_p99_increase from 0.5 to 2.0" in proposal.said
+    assert "min_requests from 500 to 20, max_p99_increase from 0.5 to 2.0" in proposal.consequence
     assert proposal.message.startswith(f"Change the rollout of digits to {BETTER} in local\n")
 
 
@@ -132,7 +134,7 @@ def test_rollout_that_was_asked_for_before_is_not_asked_for_again(current):
 def test_stable_run_takes_all_of_the_traffic_back(current):
     proposal = promote(current, GOOD)
     assert serving(applied(current, proposal.changes)).weights == {GOOD: 100}
-    assert proposal.said == "gets all of the traffic"
+    assert proposal.consequence == "gets all of the traffic"
 
 
 @pytest.mark.parametrize("standing", ["current", "finished", "aborted"])
@@ -180,7 +182,7 @@ def test_run_with_another_signature_is_refused(changed):
 def test_run_with_another_signature_is_promoted_where_the_person_says_so(changed):
     snapshot = load_snapshot(changed)
     run = snapshot.runs_by_reference[BETTER]
-    asked = Asked(run, "local", Rollout(), accept_signature_change=True)
+    asked = PromotionRequest(run, "local", Rollout(), accept_signature_change=True)
     assert (
         b"accept_signature_change: true" in promotion_changes(snapshot, asked).changes.write[PATH]
     )

@@ -22,7 +22,7 @@ from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import digest_of
 from ml_pipeline.rules.identity.served import Serving, first_step, state
-from ml_pipeline.rules.proposals.promotion import Asked, promotion_changes
+from ml_pipeline.rules.proposals.promotion import PromotionRequest, promotion_changes
 from ml_pipeline.rules.render.serving import serving_overlay
 
 from tests.conftest import git
@@ -107,7 +107,7 @@ class History:
             [{}, {"steps": (10, 50, 100)}, {"steps": (1, 100)}, {"steps": (100,)}]
         )
         more = self.choose.choice([{}, {}, {"min_requests": self.choose.randint(1, 900)}])
-        asked = Asked(self.choose.choice(runs), "local", Rollout(**given, **more))
+        asked = PromotionRequest(self.choose.choice(runs), "local", Rollout(**given, **more))
         old = self.serving()
         proposal = promotion_changes(snapshot, asked, self.asked)
         if not proposal.changes:

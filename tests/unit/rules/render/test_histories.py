@@ -22,7 +22,7 @@ from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.proposals.promotion import Asked, promotion_changes
+from ml_pipeline.rules.proposals.promotion import PromotionRequest, promotion_changes
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.training import training_overlays
 from ml_pipeline.rules.review.faults import checked
@@ -139,7 +139,9 @@ class History:
         snapshot = load_snapshot(self.files())
         runs = [r for r in snapshot.runs.values() if r.artifact and r.gates[0].passed]
         steps = Rollout(steps=self.choose.choice([(10, 50, 100), (100,)]))
-        proposal = promotion_changes(snapshot, Asked(self.choose.choice(runs), "local", steps))
+        proposal = promotion_changes(
+            snapshot, PromotionRequest(self.choose.choice(runs), "local", steps)
+        )
         if proposal.changes:
             path = "environments/local/promotions/digits.yaml"
             self.stand(self.commit(proposal.changes, proposal.message), {path})
