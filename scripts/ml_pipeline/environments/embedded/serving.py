@@ -41,7 +41,7 @@ class Serving:
     _readiness: dict[str, Readiness] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Its two hands, which know less than it."""
+        """Make who keeps the servers running, and who counts what they answer."""
         self.keeper = Keeper(self.state, self.pods, self.router.timeout_seconds)
         self.windows = Windows(self.router.admin)
 
