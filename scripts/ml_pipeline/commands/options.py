@@ -24,6 +24,13 @@ def output(arguments: Arguments, *more: str) -> None:
     )
 
 
+def check(arguments: Arguments) -> None:
+    """`--check`: nothing is written."""
+    arguments.add_argument(
+        "--check", action="store_true", help="only say what differs; exit 1 if anything does"
+    )
+
+
 def env(arguments: Arguments, text: str = "where (default: local)") -> None:
     """`--env`: the environment that is meant, `local` where nobody says."""
     arguments.add_argument("--env", default="local", metavar="NAME", help=text)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Command, Options
 from ml_pipeline.commands.groups import COMMANDS, GROUPS
+from ml_pipeline.commands.version import ShowVersion
 
 PROGRAM = "ml-pipeline"
 _REPO = "folder of the checkout to work in, or a folder of it (default: this folder)"
@@ -36,7 +37,9 @@ def parser() -> "Parser":
     top = Parser(prog=PROGRAM, usage=f"{PROGRAM} [--repo DIR] COMMAND [OPTION ...]")
     shown = [
         top.add_argument("--repo", type=Path, default=Path(), metavar="DIR", help=_REPO),
-        top.add_argument("--version", action=_Version, help="print version and revision, and exit"),
+        top.add_argument(
+            "--version", action=ShowVersion, help="print version and revision, and exit"
+        ),
     ]
     top.overview = _overview(shown)
     commands = top.add_subparsers(prog=PROGRAM, metavar="COMMAND", dest="command", required=True)
@@ -98,18 +101,6 @@ class Parser(argparse.ArgumentParser):
             )
         near = _meant(value, known) or f", it is one of {', '.join(known)}"
         raise argparse.ArgumentError(action, f"{value!r} is not known{near}")
-
-
-class _Version(argparse.Action):
-    """Prints the version; looking it up takes longer than all else that --help does."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **about: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, **about)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        from ml_pipeline.operations.version import version
-
-        parser.exit(version())
 
 
 def _add(commands: "argparse._SubParsersAction[Parser]", command: Command) -> None:

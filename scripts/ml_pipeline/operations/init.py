@@ -8,13 +8,13 @@ from pathlib import Path
 from ml_pipeline.adapters.files import write_changes
 from ml_pipeline.adapters.git.revisions import open_tree
 from ml_pipeline.commands import console
+from ml_pipeline.commands.changes import described
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Files, Snapshot
-from ml_pipeline.operations.render import describe
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.faults import checked
 
@@ -67,7 +67,7 @@ def init(
         frozenset(set(files) - set(rendered)),
     )
     console.result(
-        describe(changes) if changes else "nothing to write, these are the facts already"
+        described(changes) if changes else "nothing to write, these are the facts already"
     )
     if not dry_run:
         write_changes(repo, changes)
