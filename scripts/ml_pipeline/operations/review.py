@@ -235,10 +235,10 @@ def _stale(both: _Sides) -> Answer:
 
 def _policies(both: _Sides, compared: Comparison, builds: Builds) -> Answer:
     if both.reach.everything:
-        return policy_faults(both.after, builds.after)[0], "kept"
+        return policy_faults(both.after, builds.after).faults, "kept"
     _, built = changed_units(compared.before, compared.after, compared.changed)
     own = {place for path in compared.changed if (place := own_place(path))}
-    return policy_faults(both.after, builds.after, built | own)[0], "kept"
+    return policy_faults(both.after, builds.after, built | own).faults, "kept"
 
 
 def _budgets(found: _Review, both: _Sides) -> Answer:
