@@ -15,7 +15,7 @@ from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import experiments_of, is_automations, own_place
-from ml_pipeline.operations.cost import advice_lines, hints_for, left, this_month
+from ml_pipeline.operations.cost import advice_for, advice_lines, left, this_month
 from ml_pipeline.operations.diff import (
     Builds,
     as_data,
@@ -256,7 +256,7 @@ def _budgets(found: _Review, both: _Sides) -> Answer:
         for name, now in new.items()
         for name in now.waiting.keys() - (old[name].waiting.keys() if name in old else set())
     }
-    found.hints = advice_lines(hints_for(both.after, history, sorted(asked)))
+    found.hints = advice_lines(advice_for(both.after, history, sorted(asked)))
     return over_budget(both.after, old, new), "kept"
 
 
