@@ -71,7 +71,7 @@ def policy_faults(
     count = 0
     for unit in builds:
         name = owner_of(unit)
-        # An environment without its document has no policies: that it is missing is another check's.
+        # An environment without a document has no policies; that it lacks one is said elsewhere.
         objects = overlays.objects(unit) if name in policies else []
         count += len(objects)
         if own_place(f"{unit}/"):
@@ -127,7 +127,7 @@ def _document(unit: str, manifest: Object, denial: Denial) -> str:
 
 
 def _named_key(source: Source, message: str) -> str:
-    """The last word of a message that is a key of the document: what to correct stands at its end."""
+    """The last word of a message that is a key of the document: its end says what to correct."""
     words = [word.strip(".,;:'") for word in message.split()]
     for word in reversed(words):
         if tuple(word.split(".")) in source.lines:

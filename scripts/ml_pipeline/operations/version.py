@@ -13,7 +13,7 @@ PACKAGE = "ml-pipeline"
 
 @dataclass(frozen=True)
 class Version:
-    """The package's version, and the revision that its files are from; empty where it is unknown."""
+    """The package's version, and the revision that its files are from; empty where none is."""
 
     number: str
     revision: str
