@@ -1,7 +1,7 @@
 """`ml-pipeline`: one command run, and one place where every error becomes a line and a code.
 
-Exit codes: 0 in the desired state, 1 findings or drift, 2 wrong usage or invalid input, 3 a bug
-here, 130 interrupted.
+Exit codes: 0 in the desired state, 1 findings or drift, 2 wrong usage or invalid input,
+3 a bug here, 130 interrupted.
 """
 
 import os

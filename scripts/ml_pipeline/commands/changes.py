@@ -1,13 +1,12 @@
 """Files that are written and deleted, as people and programs read them."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
-if TYPE_CHECKING:  # a command that only shows its help waits for none of this
-    from ml_pipeline.documents.changes import Changes
+from ml_pipeline.documents.changes import Changes
+from ml_pipeline.rules.review.closed_world import stray_fault
 
 
-def described(changes: "Changes", note: str = "") -> str:
+def described(changes: Changes, note: str = "") -> str:
     """One line a file, with a note behind each; what is written comes before what is deleted."""
     if not changes:
         return "rendered files are current"
@@ -15,12 +14,20 @@ def described(changes: "Changes", note: str = "") -> str:
     return "\n".join(f"{line}{end}" for line in _lines(changes))
 
 
-def as_data(changes: "Changes") -> dict[str, list[str]]:
+def with_strays(changes: Changes, strays: Sequence[str], note: str = "") -> str:
+    """The same, and a line for each file that may not lie among them."""
+    lines = [f"stray   {stray_fault(path)}" for path in strays]
+    if changes or not strays:
+        lines.insert(0, described(changes, note))
+    return "\n".join(lines)
+
+
+def as_data(changes: Changes) -> dict[str, list[str]]:
     """The paths, for --output json."""
     return {"write": sorted(changes.write), "delete": sorted(changes.delete)}
 
 
-def _lines(changes: "Changes") -> Iterator[str]:
+def _lines(changes: Changes) -> Iterator[str]:
     for path in sorted(changes.write):
         yield f"write   {path}"
     for path in sorted(changes.delete):

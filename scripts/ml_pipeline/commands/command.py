@@ -12,7 +12,8 @@ Options = argparse.Namespace
 class Command:
     """One command, with how it is called and what it does.
 
-    `run` imports its operation when it is called, so that `--help` waits for none of them.
+    `run` imports its operation, and what shows its answer, when it is called: `--help` waits for
+    none of them.
     """
 
     name: str

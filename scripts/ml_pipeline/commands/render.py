@@ -1,13 +1,8 @@
 """`ml-pipeline render`."""
 
-from typing import TYPE_CHECKING
-
-from ml_pipeline.commands import changes, console
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import check, output
-
-if TYPE_CHECKING:
-    from ml_pipeline.operations.render import Rendering
 
 
 def add_arguments(arguments: Arguments) -> None:
@@ -18,27 +13,19 @@ def add_arguments(arguments: Arguments) -> None:
 
 def run(options: Options) -> int:
     from ml_pipeline.adapters.files import write_changes
+    from ml_pipeline.commands import changes
     from ml_pipeline.operations.render import plan
 
     rendering = plan(options.repo)
     note = "stale, run `ml-pipeline render`" if options.check else ""
-    data = {**changes.as_data(rendering.changes), "stray": list(rendering.strays)}
-    console.answer(data, _text(rendering, note), options.output)
-    # The plan is printed first: whoever sees a disk fill up then knows what was to be written.
+    text = changes.with_strays(rendering.changes, rendering.strays, note)
+    data = {**changes.as_data(rendering.changes), "stray": rendering.strays}
+    console.answer(data, text, options.output)
+    # Printed first: whoever sees the disk fill up then knows what was to be written.
     if not options.check and not options.dry_run:
         write_changes(options.repo, rendering.changes)
     is_stale = options.check and rendering.changes
     return console.FINDINGS if is_stale or rendering.strays else console.OK
-
-
-def _text(rendering: "Rendering", note: str) -> str:
-    from ml_pipeline.rules.review.closed_world import stray_fault
-
-    lines = []
-    if rendering.changes or not rendering.strays:
-        lines.append(changes.described(rendering.changes, note))
-    lines += [f"stray   {stray_fault(path)}" for path in rendering.strays]
-    return "\n".join(lines)
 
 
 COMMAND = Command(

@@ -1,16 +1,10 @@
 """`ml-pipeline review`."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import base, output
-from ml_pipeline.documents.escape import line
-
-if TYPE_CHECKING:
-    from ml_pipeline.operations.review import Review
 
 
 def add_arguments(arguments: Arguments) -> None:
@@ -33,73 +27,23 @@ def add_arguments(arguments: Arguments) -> None:
 
 def run(options: Options) -> int:
     from ml_pipeline.adapters.files import refuse_no_file, write_answer
+    from ml_pipeline.commands import pull_request
     from ml_pipeline.operations.review import Merge, review
 
     if options.comment:
         # What takes minutes to find out should not be lost at the end.
         refuse_no_file(options.comment)
-    merge = Merge(options.base, options.head)
-    answer = review(options.repo, merge, talk=console.talk)
-    markdown = _markdown(answer)
+    answer = review(options.repo, Merge(options.base, options.head), talk=console.talk)
+    markdown = pull_request.markdown(answer)
     if options.comment:
         write_answer(options.comment, markdown.encode())
     if options.annotations:
-        _annotate(answer)
-    text = markdown if options.output == "markdown" else _text(answer)
-    console.answer(_data(answer), text, options.output)
+        pull_request.annotate(answer)
+    text = markdown if options.output == "markdown" else pull_request.text(answer)
+    console.answer(pull_request.as_data(answer), text, options.output)
     if answer.crashed:
         return console.BUG
     return console.OK if answer.holds else console.FINDINGS
-
-
-def _markdown(answer: "Review") -> str:
-    """The comment of a pull request."""
-    from ml_pipeline.rules.review.comment import comment
-
-    merge = answer.difference
-    return comment(
-        merge.consequences,
-        merge.objects,
-        answer.checks,
-        notes=answer.notes,
-        hints=answer.hints,
-    )
-
-
-def _text(answer: "Review") -> str:
-    """For a terminal: what is to be mended, then what the merge does."""
-    from ml_pipeline.commands import difference
-
-    findings = [finding for check in answer.checks for finding in check.all_findings]
-    lines = [console.coloured(line(finding), "red") for finding in findings]
-    if findings:
-        lines.append("")
-    if findings and not answer.difference:
-        lines.append("what it changes is not known until that is mended")
-    else:
-        lines.append(difference.text(answer.difference))
-    return "\n".join([*lines, *map(line, answer.notes), *map(line, answer.hints)])
-
-
-def _data(answer: "Review") -> dict[str, object]:
-    from ml_pipeline.commands import difference
-
-    checks = [asdict(check) for check in answer.checks]
-    return {"checks": checks, **difference.as_data(answer.difference)}
-
-
-def _annotate(answer: "Review") -> None:
-    """Show each finding beside the line that it names."""
-    from ml_pipeline.operations.review import PLACE
-
-    for check in answer.checks:
-        for finding in check.all_findings:
-            place = PLACE.match(finding)
-            if place:
-                where = {"file": place["path"], "line": int(place["line"])}
-                console.annotate(finding[place.end() :], **where, title=check.name)
-            else:
-                console.annotate(finding, title=check.name)
 
 
 COMMAND = Command(

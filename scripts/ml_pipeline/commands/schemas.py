@@ -1,12 +1,13 @@
 """`ml-pipeline schemas`."""
 
-from ml_pipeline.commands import changes, console
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Command, Options
 from ml_pipeline.commands.options import check
 
 
 def run(options: Options) -> int:
     from ml_pipeline.adapters.files import write_changes
+    from ml_pipeline.commands import changes
     from ml_pipeline.operations.schemas import plan
 
     stale = plan(options.repo)
