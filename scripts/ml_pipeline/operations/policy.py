@@ -62,6 +62,8 @@ def policy_faults(
     """
     builds = _judged(snapshot.files, within)
     concerned = {owner_of(unit) for unit in builds}
+    # Where everything is looked at, so are policies that judge nothing yet: one that cannot be
+    # evaluated has to be found.
     policies = {
         name: policies_of(snapshot, environment)
         for name, environment in snapshot.environments.items()
@@ -92,6 +94,7 @@ def _judged(files: Files, within: Collection[str] | None) -> list[str]:
 def _is_judged(files: Files, unit: str) -> bool:
     if part_of(unit) in _JUDGED:
         return True
+    # With a slash at its end the unit is asked about as a folder that files lie in.
     return own_place(f"{unit}/") == unit and has_kustomization(files, unit)
 
 

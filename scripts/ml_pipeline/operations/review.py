@@ -115,10 +115,12 @@ class _Answer:
         attempt = _Attempt()
         try:
             yield attempt
+            # Still inside the try: findings may be found only when they are asked for.
             check = Check(name, tuple(map(str, attempt.findings)), attempt.note)
         except InvalidDocumentsError as error:
             new = self._not_said_yet(error)
             if not new:
+                # No check that holds either: `attempt.holds` stays false, and what follows waits.
                 return
             check = Check(name, new)
         except PipelineError as error:
@@ -192,6 +194,7 @@ class _Sides:
 def _look(answer: _Answer, repo: Path, merge: Merge) -> None:
     """Make every check that can be made; without both revisions there is nothing to look at."""
     with answer.check("revisions") as attempt:
+        # A head is somebody else's: nothing is fetched for it, and none of its objects replaced.
         revisions = Revisions(repo, alone=merge.head is not None)
         compared = _compared(revisions, merge)
     if not attempt.holds:
@@ -239,6 +242,7 @@ def _compare(answer: _Answer, sides: _Sides, builds: Builds) -> None:
     changed = sides.compared.changed
     with answer.check("consequences"):
         answer.consequences = consequences_of(sides.base, sides.before, sides.after, changed)
+        # In front of what the budgets have noted above: the reader decides by the gates.
         answer.notes = [*gates(sides.after, changed), *answer.notes]
     with answer.check("people's own places"):
         kept = own_consequences(sides.compared, builds)
@@ -251,6 +255,7 @@ def _hand_written(sides: _Sides) -> Iterable[Fault]:
     """Files of automation that the change writes, but for those that it puts back as they were."""
     before, after = sides.compared.before, sides.compared.after
     written = [path for path in sides.compared.changed if is_automations(path) and path in after]
+    # A person's revert puts such files back: by their contents, which the base has had before.
     contents = {path: after[path] for path in written}
     base = sides.revisions.revision(sides.base)
     return hand_written(before, after, written, sides.revisions.restored(base, contents))
@@ -275,6 +280,7 @@ def _stale(sides: _Sides) -> list[str]:
 def _policies(sides: _Sides, builds: Builds) -> Iterable[Fault]:
     if sides.reach.everything:
         return policy_faults(sides.after, builds.after).faults
+    # A build follows from its files, its environment and base/: the others are judged as before.
     compared = sides.compared
     _, built = changed_units(compared.before, compared.after, compared.changed)
     own = {place for place in map(own_place, compared.changed) if place}
