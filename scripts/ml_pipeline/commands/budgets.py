@@ -90,6 +90,7 @@ def _served(served: Served) -> dict[str, object]:
 
 
 def _price(price: Price) -> dict[str, object]:
+    # Four digits: a run of a minute costs less than a cent.
     return {
         "runs": price.estimate.runs,
         "p50_s": round(price.estimate.p50_s, 1),

@@ -27,8 +27,8 @@ def run(options: Options) -> int:
         console.answer({"files": paths}, f"valid: {', '.join(paths)}", options.output)
         return console.OK
     counts = asdict(validate(options.repo))
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    console.answer(counts, f"valid: {told}", options.output)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    console.answer(counts, f"valid: {kinds}", options.output)
     return console.OK
 
 

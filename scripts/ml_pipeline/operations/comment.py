@@ -51,12 +51,12 @@ def comment(github: GitHub, reviewed: Reviewed, file: Path) -> Posted:
 def text(file: Path, reviewed: Reviewed) -> str:
     """The comment as it is posted: what was found, if anything, of which commit, and the log."""
     try:
-        found = file.read_text(errors="replace").removeprefix(MARKER).strip()
+        body = file.read_text(errors="replace").removeprefix(MARKER).strip()
     except OSError:
-        found = ""
+        body = ""
     # Too long a text is not cut: that could leave code open.
-    if not found or len(found) > ROOM:
-        found = _NOTHING
+    if not body or len(body) > ROOM:
+        body = _NOTHING
     about = say("This is about the commit {}.", reviewed.head)
     where = f" [Log of the review]({reviewed.log})" if reviewed.log else ""
-    return f"{MARKER}\n{found}\n\n{about}{where}\n"[:LIMIT]
+    return f"{MARKER}\n{body}\n\n{about}{where}\n"[:LIMIT]
