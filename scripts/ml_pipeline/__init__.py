@@ -1,6 +1,9 @@
-"""GitOps for machine learning: experiments and promotions are YAML files, Flux applies them, `git revert` rolls back."""
+"""GitOps for machine learning.
 
-from typing import TYPE_CHECKING, Any
+Experiments and promotions are YAML files, Flux applies them, `git revert` rolls back.
+"""
+
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ml_pipeline.client import PipelineClient
@@ -8,9 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["PipelineClient"]
 
 
-def __getattr__(
-    name: str,
-) -> Any:  # lazy: `ml-pipeline --help` must not pay for the client's imports
+# Only when it is asked for: `ml-pipeline --help` must not pay for the client's imports.
+def __getattr__(name: str) -> "type[PipelineClient]":
     if name == "PipelineClient":
         from ml_pipeline.client import PipelineClient
 

@@ -1,6 +1,7 @@
-"""`ml-pipeline`: arguments in, one verb called, one place where every error becomes a line and an exit code.
+"""`ml-pipeline`: one command run, and one place where every error becomes a line and a code.
 
-Exit codes: 0 in the desired state, 1 findings or drift, 2 wrong usage or invalid input, 3 a bug here, 130 interrupted.
+Exit codes: 0 in the desired state, 1 findings or drift, 2 wrong usage or invalid input,
+3 a bug here, 130 interrupted.
 """
 
 import os
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.problem(str(error))
         return console.USAGE
     except BrokenPipeError:
+        # Whoever reads has enough; Python would flush what is left at its end, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return console.OK
     except OSError as error:
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _top(repo: Path) -> Path:
-    # Only what a command needs is imported.
+    # Not above: --help never comes here, and must not wait for it.
     from ml_pipeline.adapters.git.working_tree import find_top
 
     return find_top(repo)

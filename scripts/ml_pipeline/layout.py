@@ -171,6 +171,12 @@ def part_of(path: str) -> str:
     return parts[2] if len(parts) > 2 and parts[0] == ENVIRONMENTS else ""
 
 
+def entry_of(path: str) -> str:
+    """What of a part of an environment a path lies in, or is: a model, a Job's folder."""
+    parts = path.split("/", 4)
+    return parts[3] if len(parts) > 3 and parts[0] == ENVIRONMENTS else ""
+
+
 def experiment_of(path: str) -> str | None:
     """The experiment that a file describes."""
     match = EXPERIMENT.fullmatch(path)

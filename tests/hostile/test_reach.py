@@ -125,12 +125,12 @@ class Known:
 
 def answer(before, after) -> tuple:
     """The comment, and all that it is made of."""
-    found = review._Review()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(review, "Revisions", lambda *_, **__: Known(before, after))
-        review._look(found, None, review.Merge("main"))
-    text = comment(found.told, found.changes, found.checks, notes=found.notes, hints=found.hints)
-    return text, found.checks, found.told, found.changes, found.notes, found.hints
+        found = review.review(None, review.Merge("main"))
+    told, changes = found.difference.consequences, found.difference.objects
+    text = comment(told, changes, found.checks, notes=found.notes, hints=found.hints)
+    return text, found.checks, told, changes, found.notes, found.hints
 
 
 def run(count: int, say) -> None:

@@ -1,1 +1,1 @@
-"""What a person can type: one module for each group of commands, each command with its options, its call and its help."""
+"""What a person can type: each command with its options, its call, its help and its answer."""

@@ -3,10 +3,6 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 Arguments = argparse.ArgumentParser
 Options = argparse.Namespace
@@ -14,7 +10,11 @@ Options = argparse.Namespace
 
 @dataclass(frozen=True)
 class Command:
-    """One command. `run` imports its verb when it is called, so that `--help` waits for none of them."""
+    """One command, with how it is called and what it does.
+
+    `run` imports its operation, and what shows its answer, when it is called: `--help` waits for
+    none of them.
+    """
 
     name: str
     summary: str

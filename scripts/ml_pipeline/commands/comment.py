@@ -1,8 +1,15 @@
 """`ml-pipeline comment`."""
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
+from ml_pipeline.documents.faults import PipelineError
+
+if TYPE_CHECKING:
+    from ml_pipeline.adapters.github import GitHub
 
 
 def add_arguments(arguments: Arguments) -> None:
@@ -30,15 +37,33 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
-    from ml_pipeline.operations.comment import comment
+    from ml_pipeline.operations.comment import Reviewed, comment
 
-    return comment(
-        options.file,
-        repository=options.repository,
-        pull_request=options.pull_request,
-        head=options.head,
-        run=options.run,
-    )
+    reviewed = Reviewed(options.pull_request, options.head, options.run)
+    posted = comment(_github(options.repository), reviewed, options.file)
+    what = f"pull request {options.pull_request}"
+    if posted.outcome == "outdated":
+        where = f"is at {posted.newest[:10]} by now" if posted.newest else "is closed"
+        console.result(f"{what} {where}: no comment on {options.head[:10]}")
+    else:
+        console.result(f"{posted.outcome} the comment of {what}")
+    return console.OK
+
+
+def _github(repository: str) -> "GitHub":
+    """The repository, with what GitHub Actions gives to a step.
+
+    Raises:
+        PipelineError: GITHUB_TOKEN is not set.
+    """
+    from ml_pipeline.adapters.github import GitHub
+
+    token = os.environ.get("GITHUB_TOKEN")
+    if not token:
+        raise PipelineError(
+            "GITHUB_TOKEN is not set; give the step a token that may write pull requests"
+        )
+    return GitHub(repository, token, os.environ.get("GITHUB_API_URL", "https://api.github.com"))
 
 
 COMMAND = Command(

@@ -1,18 +1,38 @@
 """`ml-pipeline completion`."""
 
+from pathlib import Path
+
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
+
+SHELLS = ("bash", "zsh", "fish")
 
 
 def add_arguments(arguments: Arguments) -> None:
-    arguments.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose script")
+    arguments.add_argument("shell", choices=SHELLS, help="whose script")
 
 
 def run(options: Options) -> int:
+    import shtab
+
+    # The parser lists all commands, so this one too: it cannot be imported above.
     from ml_pipeline.commands.parser import parser
-    from ml_pipeline.operations.completion import completion
 
     program = parser()
-    return completion(options.shell, program, program.complete_all())
+    for command in (program, *program.complete_all().values()):
+        _complete_paths(command)
+    console.result(shtab.complete(program, options.shell).rstrip())
+    return console.OK
+
+
+def _complete_paths(command: Arguments) -> None:
+    """Have the shell complete paths where a path is asked for."""
+    import shtab
+
+    for action in command._actions:
+        if action.type is Path:
+            place = shtab.DIRECTORY if action.metavar == "DIR" else shtab.FILE
+            action.complete = place  # type: ignore[attr-defined]  # where shtab looks for it
 
 
 COMMAND = Command(

@@ -1,27 +1,28 @@
-"""How commands speak: results to stdout, talk and progress to stderr, colours where a terminal shows them."""
+"""How commands speak: results to stdout, talk to stderr, colours where a terminal shows them."""
 
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TextIO
 
 from ml_pipeline.documents import escape
 
-_COLOURS = {"green": 32, "red": 31, "yellow": 33}
-# What a cell of a table says about how something stands; a word that is none of these has no colour.
-_TONES = (
-    dict.fromkeys(("Complete", "Available", "succeeded", "passed", "finished", "ready"), "green")
-    | dict.fromkeys(
-        ("Running", "Pending", "Deleting", "Suspended", "Creating", "pending"), "yellow"
-    )
-    | dict.fromkeys(("Failed", "failed", "aborted"), "red")
-)
 OK, FINDINGS, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
-_kept: list[list[str]] = []
+_COLOURS = {"green": 32, "red": 31, "yellow": 33}
+# What a cell of a table says about how something stands; any other word has no colour.
+_TONES = {
+    **dict.fromkeys(("Complete", "Available", "succeeded", "passed", "finished", "ready"), "green"),
+    **dict.fromkeys(
+        ("Running", "Pending", "Deleting", "Suspended", "Creating", "pending"), "yellow"
+    ),
+    **dict.fromkeys(("Failed", "failed", "aborted"), "red"),
+}
 # The colours of this module itself, which are the only escape sequences that are printed.
 _PAINT = re.compile("(\x1b\\[(?:31|32|33|0)m)")
+# Lists that take what would be printed, the innermost last; empty where it is printed.
+_kept: list[list[str]] = []
 
 
 def result(text: str) -> None:
@@ -50,17 +51,22 @@ def problem(text: str) -> None:
         talk(coloured(line, "red", sys.stderr))
 
 
-def answer(data: Any, text: str, output: str) -> None:
+def answer(data: object, text: str, output: str) -> None:
     """The answer in the form that was asked for."""
+    if output != "json":
+        result(text)
+        return
+    # Not above: --help answers nothing, and must not wait for it.
     import json
 
-    # Beside what a terminal obeys, JSON escapes the one sign of a workflow command that could stand inside a line.
-    result(json.dumps(data, indent=2).replace("##[", "#\\u0023[") if output == "json" else text)
+    # JSON escapes what a terminal obeys. This is the one sign of a workflow command of GitHub
+    # Actions that could stand inside of a line.
+    result(json.dumps(data, indent=2).replace("##[", "#\\u0023["))
 
 
 @contextmanager
 def kept() -> Iterator[list[str]]:
-    """What would be printed to stdout inside the block is in the list instead, in the same colours."""
+    """What would be printed to stdout inside the block is in the list instead, as it would be."""
     _kept.append([])
     try:
         yield _kept[-1]
@@ -69,7 +75,10 @@ def kept() -> Iterator[list[str]]:
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Whether a stream shows colours: a terminal does, unless NO_COLOR is set; FORCE_COLOR makes everything else do."""
+    """Whether a stream shows colours: a terminal does.
+
+    With NO_COLOR none does, with FORCE_COLOR everything else does too.
+    """
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -86,17 +95,8 @@ def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
     """A text in a colour; as it is where the stream, stdout unless another is named, shows none."""
     if not has_colours(stream or sys.stdout):
         return text
+    # Escaped here: a sequence of one of our colours inside the text would pass for ours later.
     return f"\x1b[{_COLOURS[colour]}m{escape.terminal(text)}\x1b[0m"
-
-
-def _printable(text: str, stream: TextIO) -> str:
-    """What may be printed: nothing that a terminal obeys but our colours, and no command to GitHub Actions."""
-    if os.environ.get("GITHUB_ACTIONS"):
-        text = escape.log_of_actions(text)
-    if not has_colours(stream):
-        return escape.terminal(text)
-    parts = _PAINT.split(text)
-    return "".join(part if _PAINT.fullmatch(part) else escape.terminal(part) for part in parts)
 
 
 def painted(line: str, colour: str) -> str:
@@ -109,25 +109,35 @@ def fitted(line: str) -> str:
     import shutil
 
     width = shutil.get_terminal_size().columns
-    return line if not sys.stdout.isatty() or len(line) <= width else f"{line[: width - 1]}…"
+    if not sys.stdout.isatty() or len(line) <= width:
+        return line
+    return f"{line[: width - 1]}…"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned, two spaces between them; a cell that says how something stands has its colour."""
-    widths = (
-        [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
-    )
+    """Columns aligned, two spaces between them; cells that say how something stands in colours."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(_row(row, widths) for row in rows)
 
 
 def _row(row: Sequence[str], widths: Sequence[int]) -> str:
-    # The last cell is not padded, so that no line ends with spaces; colours come after the widths, which they do not count in.
+    # The last cell is not padded, so that no line ends with spaces.
     last = max((at for at, cell in enumerate(row) if cell), default=-1)
     cells = []
-    for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        if at > last:
-            break
-        padding = "" if at == last else " " * (width - len(cell))
+    for at in range(last + 1):
+        cell = row[at]
+        padding = "" if at == last else " " * (widths[at] - len(cell))
         tone = _TONES.get(cell.partition(":")[0])
+        # Coloured after its width is taken: an escape sequence takes no room on a terminal.
         cells.append((coloured(cell, tone) if tone else cell) + padding)
     return "  ".join(cells)
+
+
+def _printable(text: str, stream: TextIO) -> str:
+    """What may be printed: of all that a terminal or GitHub Actions obeys, our colours alone."""
+    if os.environ.get("GITHUB_ACTIONS"):
+        text = escape.log_of_actions(text)
+    if not has_colours(stream):
+        return escape.terminal(text)
+    parts = _PAINT.split(text)
+    return "".join(part if _PAINT.fullmatch(part) else escape.terminal(part) for part in parts)

@@ -1,5 +1,6 @@
 """`ml-pipeline cost`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import output
 
@@ -12,9 +13,25 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
+    return _accuracy(options) if options.accuracy else _cost(options)
+
+
+def _cost(options: Options) -> int:
+    from ml_pipeline.commands import budgets
     from ml_pipeline.operations.cost import cost
 
-    return cost(options.repo, accuracy=options.accuracy, output=options.output)
+    costs = cost(options.repo)
+    console.answer(budgets.as_data(costs), budgets.text(costs), options.output)
+    return console.OK if costs.suffice else console.FINDINGS
+
+
+def _accuracy(options: Options) -> int:
+    from ml_pipeline.commands import accuracy as shown
+    from ml_pipeline.operations.cost import accuracy
+
+    estimates = accuracy(options.repo)
+    console.answer(shown.as_data(estimates), shown.text(estimates), options.output)
+    return console.OK
 
 
 COMMAND = Command(
@@ -23,5 +40,6 @@ COMMAND = Command(
     add_arguments,
     run,
     example="cost",
-    prints="expected time and money, and what is left of each budget; exit code 1 where one does not suffice",
+    prints="expected time and money, and what is left of each budget; "
+    "exit code 1 where one does not suffice",
 )

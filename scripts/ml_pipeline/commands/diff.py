@@ -1,5 +1,6 @@
 """`ml-pipeline diff`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import base, output
 
@@ -10,9 +11,16 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
+    from ml_pipeline.commands import difference
     from ml_pipeline.operations.diff import diff
+    from ml_pipeline.rules.review.comment import comment
 
-    return diff(options.repo, options.base, output=options.output)
+    merge = diff(options.repo, options.base, talk=console.talk)
+    text = difference.text(merge)
+    if options.output == "markdown":
+        text = comment(merge.consequences, merge.objects)
+    console.answer(difference.as_data(merge), text, options.output)
+    return console.FINDINGS if merge else console.OK
 
 
 COMMAND = Command(
@@ -21,5 +29,6 @@ COMMAND = Command(
     add_arguments,
     run,
     example="diff --base origin/main",
-    prints="what trains, what serves, and every object that changes; exit code 1 where anything does",
+    prints="what trains, what serves, and every object that changes; "
+    "exit code 1 where anything does",
 )

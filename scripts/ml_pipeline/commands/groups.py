@@ -31,7 +31,7 @@ from ml_pipeline.commands import (
     why,
     withdraw,
 )
-from ml_pipeline.commands.command import Group
+from ml_pipeline.commands.command import Command, Group
 
 GROUPS = (
     Group(
@@ -94,4 +94,14 @@ GROUPS = (
         ),
     ),
 )
-COMMANDS = {command.name: command for group in GROUPS for command in group.commands}
+
+
+def _by_name() -> dict[str, Command]:
+    commands: dict[str, Command] = {}
+    for group in GROUPS:
+        commands |= {command.name: command for command in group.commands}
+    return commands
+
+
+COMMANDS = _by_name()
+"""Every command by its name, in the order in which help lists them."""

@@ -1,5 +1,6 @@
 """`ml-pipeline image`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 
 
@@ -16,9 +17,10 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
-    from ml_pipeline.operations.image import image
+    from ml_pipeline.operations.image import image_digest
 
-    return image(options.repo, options.name, revision=options.revision)
+    console.result(image_digest(options.repo, options.name, revision=options.revision))
+    return console.OK
 
 
 COMMAND = Command(

@@ -29,12 +29,12 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
+    from ml_pipeline.commands.changes import described
     from ml_pipeline.operations.init import init
-    from ml_pipeline.operations.render import describe
 
     changes = init(options.repo, _facts(options), dry_run=options.dry_run, talk=console.talk)
     unchanged = "nothing to write, these are the facts already"
-    console.result(describe(changes) if changes else unchanged)
+    console.result(described(changes) if changes else unchanged)
     return console.OK
 
 

@@ -24,6 +24,13 @@ def output(arguments: Arguments, *more: str) -> None:
     )
 
 
+def check(arguments: Arguments) -> None:
+    """`--check`: nothing is written."""
+    arguments.add_argument(
+        "--check", action="store_true", help="only say what differs; exit 1 if anything does"
+    )
+
+
 def env(arguments: Arguments, text: str = "where (default: local)") -> None:
     """`--env`: the environment that is meant, `local` where nobody says."""
     arguments.add_argument("--env", default="local", metavar="NAME", help=text)
@@ -41,7 +48,8 @@ def remote(arguments: Arguments) -> None:
     arguments.add_argument(
         "--remote",
         metavar="NAME",
-        help="remote whose branch counts (default: local if it is there and the environment is embedded, else origin)",
+        help="remote whose branch counts "
+        "(default: local if it is there and the environment is embedded, else origin)",
     )
 
 
@@ -73,6 +81,7 @@ def settings(arguments: Arguments, text: str) -> None:
 
 
 def sort(arguments: Arguments, default: str) -> None:
+    """`--sort` and `--reverse`: the order of runs."""
     shown = f" (default: {default})" if default else ""
     arguments.add_argument(
         "--sort",
@@ -84,18 +93,21 @@ def sort(arguments: Arguments, default: str) -> None:
 
 
 def count(text: str) -> int:
+    """What was typed as a number of things; none is no number to ask for."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
     return int(text)
 
 
 def past_arguments(arguments: Arguments) -> None:
+    """What is asked about where a served model came from."""
     arguments.add_argument("model", metavar="MODEL", help="model that serves, or has served")
     env(arguments)
     output(arguments)
 
 
 def base(arguments: Arguments) -> None:
+    """`--base`: what the merge goes into."""
     arguments.add_argument(
         "--base",
         default="origin/main",

@@ -1,13 +1,17 @@
-"""From what was typed to one command with its options; what is wrong is one line that says what was probably meant."""
+"""From what was typed to one command with its options.
+
+What is wrong is one line that says what was probably meant.
+"""
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Command, Options
 from ml_pipeline.commands.groups import COMMANDS, GROUPS
+from ml_pipeline.commands.version import ShowVersion
 
 PROGRAM = "ml-pipeline"
 _REPO = "folder of the checkout to work in, or a folder of it (default: this folder)"
@@ -34,11 +38,11 @@ def parsed(arguments: Sequence[str] | None) -> Options:
 def parser() -> "Parser":
     """Every command with its options; the operations are imported only when they are called."""
     top = Parser(prog=PROGRAM, usage=f"{PROGRAM} [--repo DIR] COMMAND [OPTION ...]")
-    shown = [
-        top.add_argument("--repo", type=Path, default=Path(), metavar="DIR", help=_REPO),
-        top.add_argument("--version", action=_Version, help="print version and revision, and exit"),
-    ]
-    top.overview = _overview(shown)
+    repo = top.add_argument("--repo", type=Path, default=Path(), metavar="DIR", help=_REPO)
+    version = top.add_argument(
+        "--version", action=ShowVersion, help="print version and revision, and exit"
+    )
+    top.overview = _overview([repo, version])
     commands = top.add_subparsers(prog=PROGRAM, metavar="COMMAND", dest="command", required=True)
     for command in COMMANDS.values():
         _add(commands, command)
@@ -47,8 +51,11 @@ def parser() -> "Parser":
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line. `overview` replaces its generated help; `add_options` is called when
-    the parser is first used, so that nobody waits for the options of the other commands."""
+    """An argument parser whose errors are one line.
+
+    `overview` replaces its generated help. `add_options` is called when the parser is first used,
+    so that nobody waits for the options of the other commands.
+    """
 
     overview = ""
     add_options: Callable[[argparse.ArgumentParser], None] | None = None
@@ -61,11 +68,12 @@ class Parser(argparse.ArgumentParser):
     def complete(self) -> "Parser":
         """The parser with all of its options."""
         if self.add_options:
+            # Forgotten first: whatever parses twice must not add its options twice.
             add, self.add_options = self.add_options, None
             add(self)
         return self
 
-    def parse_known_args(  # type: ignore[override]  # argparse's is overloaded for namespaces of other types
+    def parse_known_args(  # type: ignore[override]  # argparse's takes any type of namespace
         self, args: Sequence[str] | None = None, namespace: Options | None = None
     ) -> tuple[Options, list[str]]:
         """As argparse does."""
@@ -81,13 +89,14 @@ class Parser(argparse.ArgumentParser):
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """Exit for arguments that the command does not know."""
-        options = [text.partition("=")[0] for text in unknown if text.startswith("-")]
-        if options:
-            known = [name for name in self._option_string_actions if name.startswith("--")]
-            self.error(f"{self.prog} has no option {options[0]}{_meant(options[0], known)}")
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for text in unknown:
+            option, _, _ = text.partition("=")
+            if option.startswith("-"):
+                self.error(f"{self.prog} has no option {option}{_meant(option, known)}")
         self.error(f"{self.prog} takes no {unknown[0]!r} here")
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
+    def _check_value(self, action: argparse.Action, value: str) -> None:
         """Overrides argparse, which would list all commands behind one that was mistyped."""
         if action.choices is None or value in action.choices:
             return
@@ -98,18 +107,6 @@ class Parser(argparse.ArgumentParser):
             )
         near = _meant(value, known) or f", it is one of {', '.join(known)}"
         raise argparse.ArgumentError(action, f"{value!r} is not known{near}")
-
-
-class _Version(argparse.Action):
-    """Prints the version; looking it up takes longer than all else that --help does."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **about: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, **about)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        from ml_pipeline.operations.version import version
-
-        parser.exit(version())
 
 
 def _add(commands: "argparse._SubParsersAction[Parser]", command: Command) -> None:
@@ -133,13 +130,16 @@ def _overview(options: Iterable[argparse.Action]) -> str:
         lines += [f"  {command.name:11}{command.summary}" for command in group.commands]
     lines += ["", "options"]
     for option in options:
-        name = " ".join(filter(None, (option.option_strings[0], str(option.metavar or ""))))
+        name = option.option_strings[0]
+        if option.metavar:
+            name += f" {option.metavar}"
         lines.append(f"  {name:11}{option.help}")
     return "\n".join([*lines, "", _TAIL, ""])
 
 
-def _meant(typed: str, known: Iterable[str]) -> str:
+def _meant(typed: str, known: Sequence[str]) -> str:
+    # Not above: only what was mistyped waits for it.
     import difflib
 
-    near = difflib.get_close_matches(typed, list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(typed, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

@@ -1,5 +1,6 @@
 """`ml-pipeline policy`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Command, Options
 from ml_pipeline.commands.options import output
 
@@ -7,7 +8,15 @@ from ml_pipeline.commands.options import output
 def run(options: Options) -> int:
     from ml_pipeline.operations.policy import policy
 
-    return policy(options.repo, output=options.output)
+    judgement = policy(options.repo)
+    faults = [str(fault) for fault in judgement.faults]
+    text = "\n".join(console.coloured(fault, "red") for fault in faults)
+    console.answer(
+        {"objects": judgement.objects, "faults": faults},
+        text or f"{judgement.objects} objects pass every policy",
+        options.output,
+    )
+    return console.FINDINGS if faults else console.OK
 
 
 COMMAND = Command(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import base, output
 
@@ -25,15 +26,24 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
+    from ml_pipeline.adapters.files import refuse_no_file, write_answer
+    from ml_pipeline.commands import pull_request
     from ml_pipeline.operations.review import Merge, review
 
-    return review(
-        options.repo,
-        Merge(options.base, options.head),
-        comment_file=options.comment,
-        annotations=options.annotations,
-        output=options.output,
-    )
+    if options.comment:
+        # What takes minutes to find out should not be lost at the end.
+        refuse_no_file(options.comment)
+    answer = review(options.repo, Merge(options.base, options.head), talk=console.talk)
+    markdown = pull_request.markdown(answer)
+    if options.comment:
+        write_answer(options.comment, markdown.encode())
+    if options.annotations:
+        pull_request.annotate(answer)
+    text = markdown if options.output == "markdown" else pull_request.text(answer)
+    console.answer(pull_request.as_data(answer), text, options.output)
+    if answer.crashed:
+        return console.BUG
+    return console.OK if answer.holds else console.FINDINGS
 
 
 COMMAND = Command(

@@ -1,7 +1,9 @@
 """`ml-pipeline validate`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import output
 
@@ -18,9 +20,16 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
-    from ml_pipeline.operations.validate import validate
+    from ml_pipeline.operations.validate import validate, validate_files
 
-    return validate(options.repo, options.files, output=options.output)
+    if options.files:
+        paths = validate_files(options.repo, options.files)
+        console.answer({"files": paths}, f"valid: {', '.join(paths)}", options.output)
+        return console.OK
+    counts = asdict(validate(options.repo))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    console.answer(counts, f"valid: {kinds}", options.output)
+    return console.OK
 
 
 COMMAND = Command(

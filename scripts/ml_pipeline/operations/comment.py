@@ -1,50 +1,62 @@
-"""`ml-pipeline comment`: post what `review --head` wrote on its pull request, or that it wrote nothing."""
+"""The comment that a review wrote, put on its pull request."""
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ml_pipeline.adapters.github import GitHub
-from ml_pipeline.commands import console
 from ml_pipeline.documents.escape import say
-from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.rules.review.comment import LIMIT, MARKER, ROOM
 
 _NOTHING = "## No answer\n\nThe review of this commit ended without one."
 
 
-def comment(file: Path, *, repository: str, pull_request: int, head: str, run: str = "") -> int:
-    """Put the comment of a commit in place, where that is still the newest of an open pull request.
+@dataclass(frozen=True)
+class Reviewed:
+    """A commit of a pull request, and where the log of its review is, if that is known."""
+
+    pull_request: int
+    head: str
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What became of a comment; of one that is `outdated`, where the pull request is by now.
+
+    `newest` is empty where it is closed.
+    """
+
+    outcome: Literal["wrote", "updated", "outdated"]
+    newest: str = ""
+
+
+def comment(github: GitHub, reviewed: Reviewed, file: Path) -> Posted:
+    """Put the comment of a commit in place, where that is the newest of an open pull request.
 
     The file is what this code has written in the same job: nobody else's is ever given.
 
     Raises:
-        PipelineError: GITHUB_TOKEN is not set, or does not suffice.
+        PipelineError: the token of `github` does not suffice.
     """
-    token = os.environ.get("GITHUB_TOKEN")
-    if not token:
-        raise PipelineError(
-            "GITHUB_TOKEN is not set; give the step a token that may write pull requests"
-        )
-    github = GitHub(repository, token, os.environ.get("GITHUB_API_URL", "https://api.github.com"))
-    # Asked last of all: runs of one pull request wait for each other, so a newer commit's comment is never replaced by an older's.
-    newest = github.head(pull_request)
-    if newest != head:
-        where = f"is at {newest[:10]} by now" if newest else "is closed"
-        console.result(f"pull request {pull_request} {where}: no comment on {head[:10]}")
-        return console.OK
-    new = github.put_comment(pull_request, MARKER, text(file, head, run))
-    console.result(f"{'wrote' if new else 'updated'} the comment of pull request {pull_request}")
-    return console.OK
+    # Asked last of all: runs of one pull request wait for each other, so that a newer commit's
+    # comment is never replaced by an older's.
+    newest = github.head(reviewed.pull_request)
+    if newest != reviewed.head:
+        return Posted("outdated", newest or "")
+    is_new = github.put_comment(reviewed.pull_request, MARKER, text(file, reviewed))
+    return Posted("wrote" if is_new else "updated")
 
 
-def text(file: Path, head: str, run: str) -> str:
-    """The comment as it is posted: what the review found, or that there is nothing, of which commit, and where the log is."""
+def text(file: Path, reviewed: Reviewed) -> str:
+    """The comment as it is posted: what was found, if anything, of which commit, and the log."""
     try:
-        found = file.read_text(errors="replace").removeprefix(MARKER).strip()
+        body = file.read_text(errors="replace").removeprefix(MARKER).strip()
     except OSError:
-        found = ""
-    if not found or len(found) > ROOM:  # cut it could leave code open
-        found = _NOTHING
-    about = say("This is about the commit {}.", head)
-    where = f" [Log of the review]({run})" if run else ""
-    return f"{MARKER}\n{found}\n\n{about}{where}\n"[:LIMIT]
+        body = ""
+    # Too long a text is not cut: that could leave code open.
+    if not body or len(body) > ROOM:
+        body = _NOTHING
+    about = say("This is about the commit {}.", reviewed.head)
+    where = f" [Log of the review]({reviewed.log})" if reviewed.log else ""
+    return f"{MARKER}\n{body}\n\n{about}{where}\n"[:LIMIT]

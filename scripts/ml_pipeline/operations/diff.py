@@ -1,23 +1,21 @@
-"""`ml-pipeline diff`: what merging the working tree would do, before it is merged."""
+"""What merging the working tree would do, before it is merged."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from ml_pipeline.adapters.git.comparison import Comparison, with_working_tree
 from ml_pipeline.adapters.git.revisions import Revisions
 from ml_pipeline.adapters.kustomize import Overlays
-from ml_pipeline.commands import console
-from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import own_place
+from ml_pipeline.operations import Talk, silent
 from ml_pipeline.rules.kustomize.kustomizations import changed_units
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.review.closed_world import own_places, stray_fault, strays
-from ml_pipeline.rules.review.comment import comment, shown
 from ml_pipeline.rules.review.consequences import (
     Consequence,
     consequences,
@@ -25,63 +23,20 @@ from ml_pipeline.rules.review.consequences import (
     kept_objects,
     stale,
 )
-from ml_pipeline.rules.review.diff import ABSENT, ObjectChange, object_changes, without_hash
+from ml_pipeline.rules.review.diff import ObjectChange, object_changes, without_hash
 from ml_pipeline.rules.review.plain_files import plain_faults
 
-_SIGNS = {
-    "create": ("+", "green"),
-    "change": ("~", "yellow"),
-    "replace": ("~", "yellow"),
-    "delete": ("-", "red"),
-}
 
+@dataclass(frozen=True)
+class Difference:
+    """What a merge does, the largest first, and every object that it changes."""
 
-def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
-    """Consequences and objects of merging the working tree into a base; 1 if there are any."""
-    revisions = Revisions(repo)
-    compared = with_working_tree(revisions, revisions.fork_point(base))
-    faults = list(plain_faults(compared.after, compared.changed & set(compared.after)))
-    if faults:
-        raise InvalidDocumentsError(faults)
-    after = Snapshot(compared.after)
-    told = told_of(base, Snapshot(compared.before), after, compared.changed)
-    for name in stale(after, compared.changed):
-        console.talk(
-            f"{name} is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered"
-        )
-    for path in strays(compared.changed & set(compared.after)):
-        console.talk(f"{stray_fault(path)}")
-    with builds_of(compared) as builds:
-        told = in_order([*told, *own_consequences(compared, builds)])
-        changes = changed_objects(compared, builds)
-    console.answer(
-        as_data(told, changes),
-        comment(told, changes) if output == "markdown" else text(told, changes),
-        output,
-    )
-    return console.FINDINGS if told or changes else console.OK
+    consequences: tuple[Consequence, ...] = ()
+    objects: tuple[ObjectChange, ...] = ()
 
-
-def told_of(
-    base: str, before: Snapshot, after: Snapshot, changed: Iterable[str]
-) -> list[Consequence]:
-    """The consequences; documents of the base may be older than what this version reads."""
-    try:
-        return consequences(before, after, changed)
-    except InvalidDocumentsError as error:
-        fault = error.faults[0]
-        if _is_broken(before, fault.path):
-            raise PipelineError(
-                f"{base} cannot be compared with, it holds: {fault}; or name another --base"
-            ) from error
-        raise
-
-
-def _is_broken(snapshot: Snapshot, path: str) -> bool:
-    try:
-        return path in snapshot.files and snapshot.document(path) is None
-    except InvalidDocumentsError:
-        return True
+    def __bool__(self) -> bool:
+        """Whether anything changes."""
+        return bool(self.consequences or self.objects)
 
 
 @dataclass(frozen=True)
@@ -92,6 +47,49 @@ class Builds:
     after: Overlays
 
 
+def diff(repo: Path, base: str = "origin/main", *, talk: Talk = silent) -> Difference:
+    """Consequences and objects of merging the working tree into a base.
+
+    Raises:
+        PipelineError: the base is not there, or cannot be compared with.
+        InvalidDocumentsError: a document that changes is not valid, or a folder does not build.
+    """
+    revisions = Revisions(repo)
+    compared = with_working_tree(revisions, revisions.fork_point(base))
+    touched = compared.changed & set(compared.after)
+    faults = list(plain_faults(compared.after, touched))
+    if faults:
+        raise InvalidDocumentsError(faults)
+    after = Snapshot(compared.after)
+    merged = consequences_of(base, Snapshot(compared.before), after, compared.changed)
+    # Said before anything is built: where a build fails, this may be why.
+    _tell_what_is_not_rendered(after, compared.changed, touched, talk)
+    with builds_of(compared) as builds:
+        kept = own_consequences(compared, builds)
+        objects = changed_objects(compared, builds)
+    return Difference(tuple(in_order([*merged, *kept])), tuple(objects))
+
+
+def consequences_of(
+    base: str, before: Snapshot, after: Snapshot, changed: Iterable[str]
+) -> list[Consequence]:
+    """The consequences; documents of the base may be older than what this version reads.
+
+    Raises:
+        PipelineError: the base holds a document that is not valid, and that matters here.
+        InvalidDocumentsError: the other side does.
+    """
+    try:
+        return consequences(before, after, changed)
+    except InvalidDocumentsError as error:
+        fault = error.faults[0]
+        if not _is_broken(before, fault.path):
+            raise
+        raise PipelineError(
+            f"{base} cannot be compared with, it holds: {fault}; or name another --base"
+        ) from error
+
+
 @contextmanager
 def builds_of(compared: Comparison) -> Iterator[Builds]:
     """Both sides, each folder built once however many look at it."""
@@ -100,72 +98,63 @@ def builds_of(compared: Comparison) -> Iterator[Builds]:
 
 
 def changed_objects(compared: Comparison, builds: Builds) -> list[ObjectChange]:
-    """What becomes of each object; what is built for Jobs of one experiment, or of data, is looked at together."""
-    changes: list[ObjectChange] = []
+    """What becomes of each object."""
     old_units, new_units = changed_units(compared.before, compared.after, compared.changed)
-    for _, together in groupby(sorted(old_units | new_units, key=_stem), key=_stem):
-        units = list(together)
-        old = [o for unit in units if unit in old_units for o in builds.before.objects(unit)]
-        new = [o for unit in units if unit in new_units for o in builds.after.objects(unit)]
+    changes: list[ObjectChange] = []
+    # A Job whose template changes comes in another folder: only beside the folder that goes, of
+    # the same experiment or data, is it seen as one Job that is replaced.
+    for _, group in groupby(sorted(old_units | new_units, key=_stem), key=_stem):
+        units = list(group)
+        old = _objects(builds.before, old_units, units)
+        new = _objects(builds.after, new_units, units)
         changes += object_changes(old, new)
     return sorted(changes, key=lambda change: (change.kind, change.namespace, change.name))
+
+
+def own_consequences(compared: Comparison, builds: Builds) -> list[Consequence]:
+    """What a merge does with the objects that people keep in places of their own."""
+    if not any(map(own_place, compared.changed)):
+        return []
+    before = {place: builds.before.objects(place) for place in own_places(compared.before)}
+    after = {place: builds.after.objects(place) for place in own_places(compared.after)}
+    kept: list[Consequence] = []
+    for place in sorted({*before, *after}):
+        kept += kept_objects(place, before.get(place, []), after.get(place, []))
+    return kept
+
+
+def _tell_what_is_not_rendered(
+    after: Snapshot, changed: Iterable[str], touched: Iterable[str], talk: Talk
+) -> None:
+    for name in stale(after, changed):
+        talk(
+            f"{name} is not rendered as it is now; "
+            "run `ml-pipeline render`, this compares what is rendered"
+        )
+    for path in strays(touched):
+        talk(str(stray_fault(path)))
+
+
+def _is_broken(snapshot: Snapshot, path: str) -> bool:
+    """Whether a document is there and is not valid."""
+    if path not in snapshot.files:
+        return False
+    try:
+        snapshot.document(path)
+    except InvalidDocumentsError:
+        return True
+    return False
+
+
+def _objects(overlays: Overlays, there: set[str], units: Iterable[str]) -> list[Object]:
+    """The objects of those units that are there on one side."""
+    built: list[Object] = []
+    for unit in units:
+        if unit in there:
+            built += overlays.objects(unit)
+    return built
 
 
 def _stem(unit: str) -> str:
     """What is built without the id of the run and the hash of the Job that its name ends with."""
     return without_hash(without_hash(unit))
-
-
-def own_consequences(compared: Comparison, builds: Builds) -> list[Consequence]:
-    """What a merge does with the objects that people keep in places of their own, by kind and rights."""
-    if not any(map(own_place, compared.changed)):
-        return []
-    before = {place: builds.before.objects(place) for place in own_places(compared.before)}
-    after = {place: builds.after.objects(place) for place in own_places(compared.after)}
-    return [
-        consequence
-        for place in sorted({*before, *after})
-        for consequence in kept_objects(place, before.get(place, []), after.get(place, []))
-    ]
-
-
-def text(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> str:
-    """For a terminal: what happens, then every object with its fields; coloured and cut to its width where it is one."""
-    if not told and not changes:
-        return "nothing changes"
-    lines = [line(c.text) for c in told]
-    if told and changes:
-        lines.append("")
-    for change in changes:
-        sign, colour = _SIGNS[change.action]
-        lines.append(console.painted(line(f"{sign} {change.title}"), colour))
-        lines += [console.fitted(f"    {line(field)}") for field in shown(change)]
-    return "\n".join(lines)
-
-
-def as_data(told: Sequence[Consequence], changes: Sequence[ObjectChange]) -> dict[str, Any]:
-    """The same, for --output json."""
-    return {
-        "consequences": [asdict(c) for c in told],
-        "objects": [_object(change) for change in changes],
-    }
-
-
-def _object(change: ObjectChange) -> dict[str, Any]:
-    fields = [
-        {
-            "key": f.key,
-            **{n: v for n, v in (("before", f.before), ("after", f.after)) if v is not ABSENT},
-        }
-        for f in change.fields
-    ]
-    head = {
-        "action": change.action,
-        "kind": change.kind,
-        "namespace": change.namespace,
-        "name": change.name,
-    }
-    more = (
-        {"was": change.was} if change.was else {"content": change.content} if change.content else {}
-    )
-    return {**head, **more, "fields": fields}

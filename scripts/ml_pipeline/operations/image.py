@@ -1,14 +1,16 @@
-"""`ml-pipeline image`: the content digest that stands for an image in the embedded environment."""
+"""The content digest that stands for an image in the embedded environment."""
 
 from pathlib import Path
 
 from ml_pipeline.adapters.git.code import digest_at
 from ml_pipeline.adapters.git.repository import Repository
-from ml_pipeline.commands import console
 
 
-def image(repo: Path, name: str, *, revision: str = "HEAD") -> int:
-    """Print the digest of `trainer`, `serving` or `scripts` at a revision."""
+def image_digest(repo: Path, name: str, *, revision: str = "HEAD") -> str:
+    """The digest of `trainer`, `serving` or `scripts` at a revision.
+
+    Raises:
+        PipelineError: there is no such revision, or no such folder in it.
+    """
     repository = Repository(repo)
-    console.result(digest_at(repository, repository.revision(revision), name))
-    return console.OK
+    return digest_at(repository, repository.revision(revision), name)

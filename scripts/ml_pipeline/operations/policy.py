@@ -1,109 +1,142 @@
-"""`ml-pipeline policy`: what the API server would refuse, before the merge."""
+"""What the API server would refuse, before the merge."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.adapters.kustomize import Overlays
-from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files, Snapshot
-from ml_pipeline.layout import own_place, promotion_path
-from ml_pipeline.rules.kustomize.kustomizations import has_kustomization, units
+from ml_pipeline.documents.source import Source
+from ml_pipeline.layout import (
+    entry_of,
+    environment_path,
+    experiment_path,
+    own_place,
+    owner_of,
+    part_of,
+    promotion_path,
+)
+from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization, units
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.render.platform import applier
 from ml_pipeline.rules.review.closed_world import own_faults, own_places
 from ml_pipeline.rules.review.faults import checked
-from ml_pipeline.rules.review.policies import Denial, policies_of
+from ml_pipeline.rules.review.policies import Denial, Policies, policies_of
+
+_JUDGED = ("training", "serving")
 
 
-def policy(repo: Path, *, output: str = "text") -> int:
-    """Evaluate the policies of base/platform/policies on everything that is rendered; 1 if an object would be refused."""
+@dataclass(frozen=True)
+class Judgement:
+    """What would be refused, in the order of places, and how many objects were looked at."""
+
+    faults: tuple[Fault, ...]
+    objects: int
+
+
+def policy(repo: Path) -> Judgement:
+    """Evaluate the policies of base/platform/policies on everything that is rendered.
+
+    Raises:
+        PipelineError: a policy cannot be evaluated here.
+        InvalidDocumentsError: a document is not valid, or a folder does not build.
+    """
     snapshot = checked(open_tree(repo))
     with Overlays(snapshot.files) as overlays:
-        faults, objects = policy_faults(snapshot, overlays)
-    lines = [console.coloured(str(fault), "red") for fault in faults]
-    text = "\n".join(lines) or f"{objects} objects pass every policy"
-    console.answer({"objects": objects, "faults": [str(fault) for fault in faults]}, text, output)
-    return console.FINDINGS if faults else console.OK
+        return policy_faults(snapshot, overlays)
 
 
 def policy_faults(
-    snapshot: Snapshot, overlays: Overlays, asked: Collection[str] | None = None
-) -> tuple[list[Fault], int]:
-    """What the API server would refuse of what Flux builds, what may not stand in people's own places, and how many objects
-    were looked at; with `asked`, of those builds alone.
+    snapshot: Snapshot, overlays: Overlays, within: Collection[str] | None = None
+) -> Judgement:
+    """What would be refused of what Flux builds, and what may not stand in people's own places.
+
+    With `within`, of those builds alone.
 
     Raises:
         PipelineError: a policy cannot be evaluated here.
         InvalidDocumentsError: a folder does not build.
     """
-    faults: list[Fault] = []
-    objects = 0
-    judged = _judged(snapshot.files, asked)
-    concerned = {unit.split("/")[1] for unit in judged}
+    builds = _judged(snapshot.files, within)
+    concerned = {owner_of(unit) for unit in builds}
+    # Where everything is looked at, so are policies that judge nothing yet: one that cannot be
+    # evaluated has to be found.
     policies = {
         name: policies_of(snapshot, environment)
         for name, environment in snapshot.environments.items()
-        if asked is None or name in concerned
+        if within is None or name in concerned
     }
-    for unit in judged:
-        name = unit.split("/")[1]
-        built = overlays.objects(unit) if name in policies else []
-        objects += len(built)
+    faults: list[Fault] = []
+    count = 0
+    for unit in builds:
+        name = owner_of(unit)
+        # An environment without a document has no policies; that it lacks one is said elsewhere.
+        objects = overlays.objects(unit) if name in policies else []
+        count += len(objects)
         if own_place(f"{unit}/"):
-            faults += own_faults(snapshot.environments[name], unit, built)
-        faults += [
-            _fault(snapshot, unit, thing, denial)
-            for thing in built
-            for denial in policies[name].denials(thing, _applier(snapshot, unit))
-        ]
-    return sorted(faults), objects
+            faults += own_faults(snapshot.environments[name], unit, objects)
+        for manifest in objects:
+            faults += _refused(snapshot, unit, policies[name], manifest)
+    return Judgement(tuple(sorted(faults)), count)
 
 
-def _judged(files: Files, asked: Collection[str] | None) -> list[str]:
-    """Everything that Flux builds of training and serving, and what people keep in places of their own."""
-    if asked is not None:
-        return sorted(unit for unit in asked if _is_judged(files, unit))
-    inside = (path for path in files if path.split("/", 3)[2:3] in (["training"], ["serving"]))
-    return sorted({*units(files, inside), *own_places(files)})
+def _judged(files: Files, within: Collection[str] | None) -> list[str]:
+    """What Flux builds of training and serving, and what people keep in places of their own."""
+    if within is not None:
+        return sorted(unit for unit in within if _is_judged(files, unit))
+    rendered = (path for path in files if part_of(path) in _JUDGED)
+    return sorted({*units(files, rendered), *own_places(files)})
 
 
 def _is_judged(files: Files, unit: str) -> bool:
-    if unit.split("/")[2] in ("training", "serving"):
+    if part_of(unit) in _JUDGED:
         return True
+    # With a slash at its end the unit is asked about as a folder that files lie in.
     return own_place(f"{unit}/") == unit and has_kustomization(files, unit)
 
 
-def _applier(snapshot: Snapshot, unit: str) -> str:
-    _, name, part, *_ = unit.split("/")
-    return applier(snapshot.environments[name], part)
+def _refused(
+    snapshot: Snapshot, unit: str, policies: Policies, manifest: Object
+) -> Iterator[Fault]:
+    account = applier(snapshot.environments[owner_of(unit)], part_of(unit))
+    for denial in policies.denials(manifest, account):
+        yield _fault(snapshot, unit, manifest, denial)
 
 
-def _fault(snapshot: Snapshot, unit: str, thing: Object, denial: Denial) -> Fault:
-    """Where a person can repair it: the document that the object is rendered from, at the key that the message names."""
-    environment, part, name = (*unit.split("/")[1:], "")[:3]
-    experiment = (thing["metadata"].get("labels") or {}).get(LABEL_EXPERIMENT, name)
-    path = (
-        promotion_path(environment, name)
-        if part == "serving"
-        else f"experiments/{experiment}/experiment.yaml"
-    )
-    if "environment.yaml" in denial.message:
-        path = f"environments/{environment}/environment.yaml"
+def _fault(snapshot: Snapshot, unit: str, manifest: Object, denial: Denial) -> Fault:
+    """Where a person can repair it, at the key that the message names."""
+    name = f"{manifest['kind']} {manifest['metadata']['name']}"
+    text = f"{name}: {denial.message} (policy {denial.policy})"
+    path = _document(unit, manifest, denial)
     source = snapshot.source(path)
-    words = [word.strip(".,;:'") for word in denial.message.split()]
-    key = next(
-        (word for word in reversed(words) if source and tuple(word.split(".")) in source.lines), ""
-    )
-    text = f"{thing['kind']} {thing['metadata']['name']}: {denial.message} (policy {denial.policy})"
-    return (
-        source.fault(key, text)
-        if source and key
-        else Fault(path if source else _place(snapshot.files, unit), 1, "", text)
-    )
+    if source is None:
+        return Fault(_place(snapshot.files, unit), 1, "", text)
+    key = _named_key(source, denial.message)
+    return source.fault(key, text) if key else Fault(path, 1, "", text)
+
+
+def _document(unit: str, manifest: Object, denial: Denial) -> str:
+    """The document that an object is rendered from, or whose facts the policy is about."""
+    environment = owner_of(unit)
+    if "environment.yaml" in denial.message:
+        return environment_path(environment)
+    if part_of(unit) == "serving":
+        return promotion_path(environment, entry_of(unit))
+    labels = manifest["metadata"].get("labels") or {}
+    return experiment_path(labels.get(LABEL_EXPERIMENT, entry_of(unit)))
+
+
+def _named_key(source: Source, message: str) -> str:
+    """The last word of a message that is a key of the document: its end says what to correct."""
+    words = [word.strip(".,;:'") for word in message.split()]
+    for word in reversed(words):
+        if tuple(word.split(".")) in source.lines:
+            return word
+    return ""
 
 
 def _place(files: Files, unit: str) -> str:
-    return unit if unit in files else f"{unit}/kustomization.yaml"
+    return unit if unit in files else f"{unit}/{NAMES[0]}"

@@ -1,31 +1,28 @@
-"""`ml-pipeline review`: the whole answer to a pull request, as a comment, as text, and as annotations on the changed lines."""
+"""The whole answer to a pull request: every check, what the merge does, every object it changes."""
 
 import gc
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from ml_pipeline.adapters.files import refuse_no_file, write_answer
 from ml_pipeline.adapters.git.comparison import Comparison, between, with_working_tree
 from ml_pipeline.adapters.git.revisions import Revisions
-from ml_pipeline.commands import console
-from ml_pipeline.documents.escape import line
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import experiments_of, is_automations, own_place
-from ml_pipeline.operations.cost import advice_lines, hints_for, left, this_month
+from ml_pipeline.operations import Talk, silent
+from ml_pipeline.operations.cost import advice_for, advice_lines, left, this_month
 from ml_pipeline.operations.diff import (
     Builds,
-    as_data,
+    Difference,
     builds_of,
     changed_objects,
+    consequences_of,
     own_consequences,
-    told_of,
 )
-from ml_pipeline.operations.diff import text as diff_text
 from ml_pipeline.operations.policy import policy_faults
 from ml_pipeline.rules.kustomize.kustomizations import changed_units
 from ml_pipeline.rules.money.budgets import Month, months, over_budget
@@ -34,120 +31,131 @@ from ml_pipeline.rules.money.waiting import Waiting
 from ml_pipeline.rules.render.drift import drift_within
 from ml_pipeline.rules.render.reach import Reach, reach_of
 from ml_pipeline.rules.review.closed_world import place_faults
-from ml_pipeline.rules.review.comment import Check, comment
+from ml_pipeline.rules.review.comment import Check
 from ml_pipeline.rules.review.consequences import Consequence, gates, in_order
 from ml_pipeline.rules.review.diff import ObjectChange
 from ml_pipeline.rules.review.faults import check_all
 from ml_pipeline.rules.review.two_pens import hand_written
 
-_PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
+PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
+"""How a finding begins that names a line of a file."""
 _STALE = "is stale; run `ml-pipeline render` and commit what it writes"
-Answer = tuple[Iterable[Fault | str], str]
 
 
 @dataclass(frozen=True)
 class Merge:
-    """What is looked at before it is done: a head, or without one the working tree, merged into a base."""
+    """What is looked at before it is done: a head, or without one the working tree, and a base."""
 
     base: str = "origin/main"
     head: str | None = None
 
 
+@dataclass(frozen=True)
+class Review:
+    """What was checked, and what the merge does.
+
+    `notes` are lines on gates and budgets, `hints` on what would be cheaper.
+    """
+
+    checks: tuple[Check, ...]
+    difference: Difference
+    notes: tuple[str, ...]
+    hints: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every check does."""
+        return all(check.holds for check in self.checks)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a check ended in a bug of ours."""
+        return any(check.crashed for check in self.checks)
+
+
+def review(repo: Path, merge: Merge, *, talk: Talk = silent) -> Review:
+    """Check everything that a merge would change.
+
+    With a head both sides are read from git's objects alone, and the working tree may hold
+    whatever it does.
+    """
+    answer = _Answer(talk)
+    with _without_collector():
+        _look(answer, repo, merge)
+    return answer.whole()
+
+
 @dataclass
-class _Review:
+class _Attempt:
+    """A check while it is made: its findings, and a note on what holds; `holds` at its end."""
+
+    findings: Iterable[Fault | str] = ()
+    note: str = ""
+    holds: bool = False
+
+
+class _Answer:
     """What is found out, check by check; one that fails takes nothing from the others."""
 
-    checks: list[Check] = field(default_factory=list)
-    told: Sequence[Consequence] = ()
-    changes: Sequence[ObjectChange] = ()
-    notes: Sequence[str] = ()
-    hints: Sequence[str] = ()
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._checks: list[Check] = []
+        self.consequences: list[Consequence] = []
+        self.objects: list[ObjectChange] = []
+        self.notes: list[str] = []
+        self.hints: list[str] = []
 
-    def run(self, name: str, look: Callable[[], Answer]) -> bool:
-        """Run one check, which gives its findings and a note on what holds; whether it holds."""
+    def whole(self) -> Review:
+        """All of it."""
+        difference = Difference(tuple(self.consequences), tuple(self.objects))
+        return Review(tuple(self._checks), difference, tuple(self.notes), tuple(self.hints))
+
+    @contextmanager
+    def check(self, name: str) -> Iterator[_Attempt]:
+        """One check; whatever goes wrong inside the block is its finding, and ends the block."""
+        attempt = _Attempt()
         try:
-            findings, note = look()
-            check = Check(name, tuple(map(str, findings)), note)
+            yield attempt
+            # Still inside the try: findings may be found only when they are asked for.
+            check = Check(name, tuple(map(str, attempt.findings)), attempt.note)
         except InvalidDocumentsError as error:
-            known = {finding for check in self.checks for finding in check.findings}
-            new = tuple(finding for finding in map(str, error.faults) if finding not in known)
+            new = self._not_said_yet(error)
             if not new:
-                return False  # said already
+                # No check that holds either: `attempt.holds` stays false, and what follows waits.
+                return
             check = Check(name, new)
         except PipelineError as error:
-            text = str(error).replace("\n", " ")
-            check = Check(name, (text,)) if _PLACE.match(text) else Check(name, no_answer=text)
-        except Exception as error:  # noqa: BLE001  a check that crashes must not take the comment with it
-            console.talk(
-                f"this is a bug in the check of {name}; please report it with these lines:\n{traceback.format_exc()}"
-            )
-            check = Check(name, no_answer=f"{type(error).__name__}: {error}", crashed=True)
-        self.checks.append(check)
-        return check.holds
+            check = _refused(name, error)
+        except Exception as error:  # noqa: BLE001  a bug must not take the comment with it
+            self._talk(_report(name))
+            no_answer = f"{type(error).__name__}: {error}"
+            check = Check(name, no_answer=no_answer, crashed=True)
+        self._checks.append(check)
+        attempt.holds = check.holds
+
+    def _not_said_yet(self, error: InvalidDocumentsError) -> tuple[str, ...]:
+        """Several checks read the same document: what is wrong with it is said once."""
+        said = {finding for check in self._checks for finding in check.findings}
+        return tuple(finding for finding in map(str, error.faults) if finding not in said)
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """Both revisions, what their experiments wait for, and how far the change from one to the other reaches."""
-
-    before: Snapshot
-    after: Snapshot
-    past: Waiting
-    waiting: Waiting
-    reach: Reach
-
-    @classmethod
-    def of(cls, compared: Comparison) -> "_Sides":
-        """Nothing is read yet."""
-        after = Snapshot(compared.after)
-        before = after.beside(compared.before, compared.changed)
-        reach, waiting = reach_of(compared.changed, code=compared.code_differs), Waiting(after)
-        past = Waiting(before)
-        if not reach.everything:
-            past = Waiting(before, waiting, experiments_of(compared.changed))
-        return cls(before, after, past, waiting, reach)
+def _refused(name: str, error: PipelineError) -> Check:
+    """An error at a line of a file is a finding to mend; any other is why there is no answer."""
+    text = str(error).replace("\n", " ")
+    return Check(name, (text,)) if PLACE.match(text) else Check(name, no_answer=text)
 
 
-def review(
-    repo: Path,
-    merge: Merge,
-    *,
-    comment_file: Path | None = None,
-    annotations: bool = False,
-    output: str = "text",
-) -> int:
-    """Check everything that a merge would change; 1 with findings, 3 where a check crashed.
-
-    With a head both sides are read from git's objects alone, and the working tree may hold whatever it does.
-
-    Raises:
-        PipelineError: `comment_file` is something else than a file.
-    """
-    if comment_file:
-        refuse_no_file(comment_file)  # what takes minutes to find out should not be lost then
-    found = _Review()
-    with _without_collector():
-        _look(found, repo, merge)
-    markdown = comment(
-        found.told, found.changes, found.checks, notes=found.notes, hints=found.hints
-    )
-    if comment_file:
-        write_answer(comment_file, markdown.encode())
-    if annotations:
-        _annotate(found.checks)
-    data = {
-        "checks": [asdict(check) for check in found.checks],
-        **as_data(found.told, found.changes),
-    }
-    console.answer(data, markdown if output == "markdown" else _text(found), output)
-    if any(check.crashed for check in found.checks):
-        return console.BUG
-    return console.OK if all(check.holds for check in found.checks) else console.FINDINGS
+def _report(name: str) -> str:
+    lines = traceback.format_exc()
+    return f"this is a bug in the check of {name}; please report it with these lines:\n{lines}"
 
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """What a review reads stays until its end: to look again and again for garbage among it takes a tenth of the time."""
+    """What a review reads stays until its end.
+
+    To look again and again for garbage among it takes a tenth of the time.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -157,137 +165,164 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _look(found: _Review, repo: Path, merge: Merge) -> None:
-    """Run every check that can be run; without valid documents there is nothing to render, to judge, or to pay."""
-    base, head = merge.base, merge.head
-    sides: list[tuple[Revisions, Comparison]] = []
+@dataclass(frozen=True)
+class _Sides:
+    """Both revisions, what their experiments wait for, and how far the change reaches."""
 
-    def revisions() -> Answer:
-        known = Revisions(repo, alone=head is not None)
-        if head is None:
-            compared = with_working_tree(known, known.fork_point(base))
-        else:
-            compared = between(known, known.fork_point(base, head), known.revision(head))
-        sides.append((known, compared))
-        return (), ""
+    base: str
+    revisions: Revisions
+    compared: Comparison
+    before: Snapshot
+    after: Snapshot
+    past: Waiting
+    waiting: Waiting
+    reach: Reach
 
-    if not found.run("revisions", revisions):
+    @classmethod
+    def of(cls, base: str, revisions: Revisions, compared: Comparison) -> "_Sides":
+        """Nothing is read yet."""
+        after = Snapshot(compared.after)
+        before = after.beside(compared.before, compared.changed)
+        reach = reach_of(compared.changed, code=compared.code_differs)
+        waiting = Waiting(after)
+        past = Waiting(before)
+        if not reach.everything:
+            # The experiments that do not differ wait for the same on both sides: asked once.
+            past = Waiting(before, waiting, experiments_of(compared.changed))
+        return cls(base, revisions, compared, before, after, past, waiting, reach)
+
+
+def _look(answer: _Answer, repo: Path, merge: Merge) -> None:
+    """Make every check that can be made; without both revisions there is nothing to look at."""
+    with answer.check("revisions") as attempt:
+        # A head is somebody else's: nothing is fetched for it, and none of its objects replaced.
+        revisions = Revisions(repo, alone=merge.head is not None)
+        compared = _compared(revisions, merge)
+    if not attempt.holds:
         return
-    ((known, compared),) = sides
     with builds_of(compared) as builds:
-        _compare(found, base, known, compared, builds)
+        sides = _Sides.of(merge.base, revisions, compared)
+        _check(answer, sides, builds)
+        _compare(answer, sides, builds)
 
 
-def _compare(
-    found: _Review, base: str, known: Revisions, compared: Comparison, builds: Builds
-) -> None:
-    both = _Sides.of(compared)
-    before, after = both.before, both.after
-    found.run("places", lambda: (place_faults(compared.after), ""))
-    found.run("automation's files", lambda: _hand_written(known, base, compared))
-    if found.run("documents", lambda: _documents(both)):
-        found.run("rendered files", lambda: _stale(both))
-        found.run("policies", lambda: _policies(both, compared, builds))
-        found.run("budgets", lambda: _budgets(found, both))
-
-    def consequences() -> Answer:
-        found.told = told_of(base, before, after, compared.changed)
-        found.notes = [*gates(after, compared.changed), *found.notes]
-        return (), ""
-
-    def objects() -> Answer:
-        found.changes = changed_objects(compared, builds)
-        return (), ""
-
-    def own() -> Answer:
-        found.told = in_order([*found.told, *own_consequences(compared, builds)])
-        return (), ""
-
-    found.run("consequences", consequences)
-    found.run("people's own places", own)
-    found.run("objects", objects)
+def _compared(revisions: Revisions, merge: Merge) -> Comparison:
+    if merge.head is None:
+        return with_working_tree(revisions, revisions.fork_point(merge.base))
+    fork = revisions.fork_point(merge.base, merge.head)
+    return between(revisions, fork, revisions.revision(merge.head))
 
 
-def _hand_written(known: Revisions, base: str, compared: Comparison) -> Answer:
-    written = [path for path in compared.changed if is_automations(path) and path in compared.after]
-    contents = {path: compared.after[path] for path in written}
-    restored = known.restored(known.revision(base), contents)
-    return hand_written(compared.before, compared.after, written, restored), ""
+def _check(answer: _Answer, sides: _Sides, builds: Builds) -> None:
+    """Whether the merge may be done.
+
+    Without valid documents there is nothing to render, to judge, or to pay.
+    """
+    with answer.check("places") as attempt:
+        attempt.findings = place_faults(sides.compared.after)
+    with answer.check("automation's files") as attempt:
+        attempt.findings = _hand_written(sides)
+    with answer.check("documents") as documents:
+        check_all(sides.after, sides.reach.documents(sides.after))
+        documents.note = _counted(sides.after)
+    if not documents.holds:
+        return
+    with answer.check("rendered files") as attempt:
+        attempt.findings = _stale(sides)
+        attempt.note = "current"
+    with answer.check("policies") as attempt:
+        attempt.findings = _policies(sides, builds)
+        attempt.note = "kept"
+    with answer.check("budgets") as attempt:
+        attempt.findings = _budgets(answer, sides)
+        attempt.note = "kept"
 
 
-def _documents(both: _Sides) -> Answer:
-    after = both.after
-    check_all(after, both.reach.documents(after))
+def _compare(answer: _Answer, sides: _Sides, builds: Builds) -> None:
+    """What the merge does; of what a check has found wrong above, as much as can be told."""
+    changed = sides.compared.changed
+    with answer.check("consequences"):
+        answer.consequences = consequences_of(sides.base, sides.before, sides.after, changed)
+        # In front of what the budgets have noted above: the reader decides by the gates.
+        answer.notes = [*gates(sides.after, changed), *answer.notes]
+    with answer.check("people's own places"):
+        kept = own_consequences(sides.compared, builds)
+        answer.consequences = in_order([*answer.consequences, *kept])
+    with answer.check("objects"):
+        answer.objects = changed_objects(sides.compared, builds)
+
+
+def _hand_written(sides: _Sides) -> Iterable[Fault]:
+    """Files of automation that the change writes, but for those that it puts back as they were."""
+    before, after = sides.compared.before, sides.compared.after
+    written = [path for path in sides.compared.changed if is_automations(path) and path in after]
+    # A person's revert puts such files back: by their contents, which the base has had before.
+    contents = {path: after[path] for path in written}
+    base = sides.revisions.revision(sides.base)
+    return hand_written(before, after, written, sides.revisions.restored(base, contents))
+
+
+def _counted(snapshot: Snapshot) -> str:
     counts = {
-        "experiments": len(after.experiments),
-        "promotions": len(after.promotions),
-        "environments": len(after.environments),
+        "experiment": len(snapshot.experiments),
+        "promotion": len(snapshot.promotions),
+        "environment": len(snapshot.environments),
     }
-    return (), ", ".join(
-        f"{count} {kind.removesuffix('s') if count == 1 else kind}"
-        for kind, count in counts.items()
+    return ", ".join(
+        f"{count} {kind}" if count == 1 else f"{count} {kind}s" for kind, count in counts.items()
     )
 
 
-def _stale(both: _Sides) -> Answer:
-    changes = drift_within(both.after, both.reach, both.waiting, both.past)
-    return [f"{path}:1: {_STALE}" for path in sorted({*changes.write, *changes.delete})], "current"
+def _stale(sides: _Sides) -> list[str]:
+    changes = drift_within(sides.after, sides.reach, sides.waiting, sides.past)
+    return [f"{path}:1: {_STALE}" for path in sorted({*changes.write, *changes.delete})]
 
 
-def _policies(both: _Sides, compared: Comparison, builds: Builds) -> Answer:
-    if both.reach.everything:
-        return policy_faults(both.after, builds.after)[0], "kept"
+def _policies(sides: _Sides, builds: Builds) -> Iterable[Fault]:
+    if sides.reach.everything:
+        return policy_faults(sides.after, builds.after).faults
+    # A build follows from its files, its environment and base/: the others are judged as before.
+    compared = sides.compared
     _, built = changed_units(compared.before, compared.after, compared.changed)
-    own = {place for path in compared.changed if (place := own_place(path))}
-    return policy_faults(both.after, builds.after, built | own)[0], "kept"
+    own = {place for place in map(own_place, compared.changed) if place}
+    return policy_faults(sides.after, builds.after, built | own).faults
 
 
-def _budgets(found: _Review, both: _Sides) -> Answer:
-    """Faults of budgets; what is left of those that are touched, and advice on what is new, go into the comment."""
-    history, month = History(both.after), this_month()
-    new = months(both.after, history, month, both.waiting)
-    old = _months_before(both, history, month)
-    found.notes = [
-        left(now)
-        for name, now in new.items()
-        if name not in old or now.expected != old[name].expected
-    ]
-    asked = {
-        name
-        for name, now in new.items()
-        for name in now.waiting.keys() - (old[name].waiting.keys() if name in old else set())
-    }
-    found.hints = advice_lines(hints_for(both.after, history, sorted(asked)))
-    return over_budget(both.after, old, new), "kept"
+def _budgets(answer: _Answer, sides: _Sides) -> list[Fault]:
+    """Faults of budgets.
+
+    What is left of those that are touched, and advice on what is new, go into the answer.
+    """
+    history, month = History(sides.after), this_month()
+    new = months(sides.after, history, month, sides.waiting)
+    old = _months_before(sides, history, month)
+    answer.notes = [left(now) for name, now in new.items() if _is_touched(old.get(name), now)]
+    answer.hints = advice_lines(advice_for(sides.after, history, sorted(_new_runs(old, new))))
+    return over_budget(sides.after, old, new)
 
 
-def _months_before(both: _Sides, history: History, month: str) -> Mapping[str, Month]:
-    """Budgets of the base; none where it holds a document that cannot be read, which this change may be about to repair."""
-    known = History(both.before) if both.reach.everything else history
+def _is_touched(old: Month | None, now: Month) -> bool:
+    return old is None or now.expected != old.expected
+
+
+def _new_runs(old: Mapping[str, Month], new: Mapping[str, Month]) -> set[str]:
+    """Experiments that wait for something now and did not before."""
+    names: set[str] = set()
+    for environment, now in new.items():
+        before = old.get(environment)
+        names |= now.waiting.keys() - (before.waiting.keys() if before else set())
+    return names
+
+
+def _months_before(sides: _Sides, history: History, month: str) -> Mapping[str, Month]:
+    """Budgets of the base.
+
+    There are none where it holds a document that cannot be read, which this change may be about
+    to repair.
+    """
+    # Where no receipt differs, one history tells of both sides, and is read once.
+    known = History(sides.before) if sides.reach.everything else history
     try:
-        return months(both.before, known, month, both.past)
+        return months(sides.before, known, month, sides.past)
     except InvalidDocumentsError:
         return {}
-
-
-def _text(found: _Review) -> str:
-    findings = [finding for check in found.checks for finding in check.all_findings]
-    lines = [console.coloured(line(finding), "red") for finding in findings]
-    known = found.told or found.changes
-    if lines:
-        lines.append("")
-    if lines and not known:
-        lines.append("what it changes is not known until that is mended")
-    else:
-        lines.append(diff_text(found.told, found.changes))
-    return "\n".join([*lines, *map(line, found.notes), *map(line, found.hints)])
-
-
-def _annotate(checks: Iterable[Check]) -> None:
-    """Show each finding beside the line that it names."""
-    for check in checks:
-        for finding in check.all_findings:
-            place = _PLACE.match(finding)
-            where = {"file": place["path"], "line": int(place["line"])} if place else {}
-            message = finding[place.end() :] if place else finding
-            console.annotate(message, **where, title=check.name)

@@ -1,10 +1,10 @@
-"""`ml-pipeline validate`: every fault of every document, one line each."""
+"""Every fault of every document, or of some files and what they refer to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.adapters.git.working_tree import open_tree
-from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.rules.review.closed_world import place_faults, stray_fault, strays
@@ -12,51 +12,74 @@ from ml_pipeline.rules.review.faults import check, checked
 from ml_pipeline.rules.review.plain_files import plain_faults
 
 
-def validate(repo: Path, files: Sequence[Path] = (), *, output: str = "text") -> int:
-    """Check the working tree, or only some files of it: those and what they refer to are read then."""
+@dataclass(frozen=True)
+class Counts:
+    """How many documents of each kind a valid tree holds."""
+
+    experiments: int
+    runs: int
+    data: int
+    promotions: int
+    environments: int
+
+
+def validate(repo: Path) -> Counts:
+    """Check the working tree.
+
+    Raises:
+        InvalidDocumentsError: with every fault.
+    """
     tree = open_tree(repo)
-    if files:
-        return _validate_some(tree, [_inside(repo, file) for file in files], output)
     snapshot = checked(tree)
     faults = list(place_faults(tree))
     if faults:
         raise InvalidDocumentsError(faults)
-    counts = {
-        "experiments": len(snapshot.experiments),
-        "runs": len(snapshot.runs),
-        "data": len(snapshot.data),
-        "promotions": len(snapshot.promotions),
-        "environments": len(snapshot.environments),
-    }
-    console.answer(
-        counts, "valid: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), output
+    return Counts(
+        experiments=len(snapshot.experiments),
+        runs=len(snapshot.runs),
+        data=len(snapshot.data),
+        promotions=len(snapshot.promotions),
+        environments=len(snapshot.environments),
     )
-    return console.OK
 
 
-def _validate_some(tree: Files, paths: list[str], output: str) -> int:
+def validate_files(repo: Path, files: Iterable[Path]) -> list[str]:
+    """Check some files of the working tree, which are read with what they refer to; their paths.
+
+    Raises:
+        InvalidDocumentsError: with every fault of these.
+        PipelineError: one is not in the tree.
+    """
+    tree = open_tree(repo)
+    paths = [_inside(repo, file) for file in files]
+    there = [path for path in paths if path in tree]
     snapshot = Snapshot(tree)
-    faults = list(plain_faults(tree, [path for path in paths if path in tree]))
+    faults = list(plain_faults(tree, there))
     for path in paths:
-        if path not in tree:
-            raise PipelineError(
-                f"{path}: is no file below experiments/, environments/ or base/; correct the path"
-            )
-        if path in strays([path]):
-            faults.append(stray_fault(path))
+        _refuse_missing(tree, path)
+        faults += map(stray_fault, strays([path]))
+        # One file that cannot be read keeps none of the others from being looked at.
         try:
             faults += check(snapshot, [path])
         except InvalidDocumentsError as error:
             faults += error.faults
     if faults:
         raise InvalidDocumentsError(faults)
-    console.answer({"files": paths}, "valid: " + ", ".join(paths), output)
-    return console.OK
+    return paths
 
 
 def _inside(repo: Path, file: Path) -> str:
     """The path of a file in the repository."""
+    # Only the folder is resolved: a link at the file itself is a fault, not what it leads to.
+    place = file.parent.resolve() / file.name
     try:
-        return (file.parent.resolve() / file.name).relative_to(repo.resolve()).as_posix()
+        return place.relative_to(repo.resolve()).as_posix()
     except ValueError as error:
         raise PipelineError(f"{file}: is not in {repo}; correct the path") from error
+
+
+def _refuse_missing(tree: Files, path: str) -> None:
+    if path not in tree:
+        raise PipelineError(
+            f"{path}: is no file below experiments/, environments/ or base/; correct the path"
+        )

@@ -1,6 +1,6 @@
 import pytest
 from ml_pipeline.cli import main
-from ml_pipeline.operations.comment import text
+from ml_pipeline.operations.comment import Reviewed, text
 from ml_pipeline.rules.review.comment import LIMIT, MARKER, ROOM
 
 from tests.unit.adapters.test_github import api, stand_in  # noqa: F401  fixtures
@@ -80,7 +80,7 @@ def test_token_that_is_not_set_is_named(post, monkeypatch, capsys):
 @pytest.mark.parametrize("content", [b"x" * (ROOM + 1), b"\xff\xfe", b"", f"{MARKER}".encode()])
 def test_whatever_the_file_holds_the_comment_fits_and_is_whole(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
-    said = text(tmp_path / "f", "a" * 40, "https://x/1")
+    said = text(tmp_path / "f", Reviewed(7, "a" * 40, "https://x/1"))
     assert len(said) <= LIMIT
     assert said.startswith(f"{MARKER}\n")
     assert said.endswith("[Log of the review](https://x/1)\n")
@@ -89,7 +89,7 @@ def test_whatever_the_file_holds_the_comment_fits_and_is_whole(tmp_path, content
 
 def test_comment_of_the_largest_review_fits_with_what_it_belongs_to(tmp_path):
     (tmp_path / "f").write_text(f"{MARKER}\n{'x' * (ROOM - len(MARKER) - 1)}")
-    said = text(tmp_path / "f", "a" * 64, f"https://x/{'1' * 500}")
+    said = text(tmp_path / "f", Reviewed(7, "a" * 64, f"https://x/{'1' * 500}"))
     assert "x" * 60_000 in said
     assert said.endswith("11)\n")
     assert len(said) <= LIMIT

@@ -2,6 +2,8 @@ import json
 
 import pytest
 from ml_pipeline.cli import main
+from ml_pipeline.operations.cost import accuracy
+from ml_pipeline.operations.cost import cost as costs_of
 
 from tests.conftest import git
 from tests.support.simulate import settle
@@ -80,3 +82,12 @@ def test_month_is_this_one_unless_it_is_set(team, capsys, monkeypatch):
     cost(team)
     assert "local in 20" in capsys.readouterr().out
     assert git(team, "status", "--short") == ""
+
+
+def test_operations_return_records_and_print_nothing(team, capsys):
+    costs = costs_of(team)
+    assert [month.environment for month in costs.months] == ["local", "production", "staging"]
+    assert list(costs.months[0].waiting) == ["waiting"]
+    assert costs.suffice
+    assert accuracy(team).estimates == ()
+    assert capsys.readouterr() == ("", "")

@@ -2,6 +2,7 @@ import json
 
 import pytest
 from ml_pipeline.cli import main
+from ml_pipeline.operations import diff as operation
 
 from tests.conftest import git
 
@@ -160,3 +161,14 @@ def test_run_that_another_experiment_has_rendered_is_not_stale(team, capsys):
     capsys.readouterr()
     diff(team)
     assert capsys.readouterr() == ("zebra/ddd4bf48a3 goes on as it is\n", "")
+
+
+def test_operation_returns_the_difference_and_talks_to_whom_it_is_given(team, capsys):
+    path = team / "experiments/waiting/experiment.yaml"
+    path.write_text(path.read_text().replace("memory: 2Gi", "memory: 3Gi"))
+    said: list[str] = []
+    difference = operation.diff(team, talk=said.append)
+    assert [c.kind for c in difference.consequences] == ["nothing"]
+    assert difference.objects == ()
+    assert [line.partition(";")[0] for line in said] == ["waiting is not rendered as it is now"]
+    assert capsys.readouterr() == ("", "")

@@ -3,7 +3,7 @@ import json
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.operations.policy import policy_faults
+from ml_pipeline.operations.policy import Judgement, policy_faults
 
 from tests.support.many import rendered
 
@@ -19,11 +19,11 @@ def judged(files):
 
 
 def said(files) -> list[str]:
-    return [str(fault) for fault in judged(rendered(files))[0]]
+    return [str(fault) for fault in judged(rendered(files)).faults]
 
 
 def test_what_is_rendered_passes(files):
-    assert judged(rendered(files)) == ([], 7)
+    assert judged(rendered(files)) == Judgement((), 7)
 
 
 def test_finding_stands_at_the_key_that_repairs_it(files):
@@ -52,7 +52,7 @@ def test_finding_of_what_no_document_says_names_the_experiment(files):
 def test_served_model_is_found_in_its_promotion(files):
     path = "environments/local/serving/digits/promotion/seldondeployment.yaml"
     files = edited(rendered(files), path, "traffic: 90", "traffic: 80")
-    (fault,) = (str(fault) for fault in judged(files)[0])
+    (fault,) = (str(fault) for fault in judged(files).faults)
     assert fault.startswith("environments/local/promotions/digits.yaml:")
     assert (
         "SeldonDeployment digits: the weights of the predictors do not sum to 100; correct rollout.steps"

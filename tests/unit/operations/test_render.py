@@ -1,4 +1,5 @@
 from ml_pipeline.cli import main
+from ml_pipeline.operations.render import plan
 
 from tests.conftest import git
 
@@ -63,3 +64,11 @@ def test_invalid_documents_render_nothing(team):
     (team / "experiments/waiting/experiment.yaml").write_text("kind: Experiment\n")
     assert render(team) == 2
     assert git(team, "status", "--porcelain") == "M experiments/waiting/experiment.yaml"
+
+
+def test_plan_names_what_is_stale_and_writes_nothing(team, capsys):
+    rendering = plan(team)
+    assert any("waiting-ddd4bf48a3" in path for path in rendering.changes.write)
+    assert rendering.strays == ()
+    assert git(team, "status", "--porcelain") == ""
+    assert capsys.readouterr() == ("", "")

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from ml_pipeline.cli import main
+from ml_pipeline.operations import review as operation
 from ml_pipeline.rules.review.comment import MARKER
 
 from tests.conftest import git
@@ -292,3 +293,13 @@ def test_json_has_checks_consequences_and_objects(team, capsys):
         "objects",
     ]
     assert (data["consequences"], data["objects"]) == ([], [])
+
+
+def test_operation_returns_the_review_and_talks_to_whom_it_is_given(team, capsys, monkeypatch):
+    monkeypatch.setattr(operation, "policy_faults", lambda *_: 1 / 0)
+    said: list[str] = []
+    capsys.readouterr()
+    answer = operation.review(team, operation.Merge(), talk=said.append)
+    assert (answer.holds, answer.crashed, len(said)) == (False, True, 1)
+    assert not answer.difference
+    assert capsys.readouterr() == ("", "")

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from ml_pipeline.cli import main
+from ml_pipeline.operations.validate import Counts, validate, validate_files
 
 from tests.conftest import FIXTURES, REPOSITORY
 
@@ -116,3 +117,10 @@ def test_file_that_is_none_of_the_documents_is_named(team, capsys, file):
 def test_relative_path_is_that_of_the_shell(team, capsys, monkeypatch):
     monkeypatch.chdir(team / "experiments/waiting")
     assert main(["validate", "--repo", "../..", "experiment.yaml"]) == 0
+
+
+def test_operations_return_what_they_found_and_print_nothing(team, capsys):
+    path = "experiments/waiting/experiment.yaml"
+    assert validate(team) == Counts(experiments=5, runs=4, data=1, promotions=1, environments=3)
+    assert validate_files(team, [team / path]) == [path]
+    assert capsys.readouterr() == ("", "")
