@@ -14,7 +14,7 @@ from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.environments.embedded.observe import find_state
+from ml_pipeline.environments.embedded.observe import find_state, running
 from ml_pipeline.environments.embedded.privacy import make_private, private_files
 from ml_pipeline.environments.embedded.state import MARKER, State
 from ml_pipeline.environments.embedded.store import lacking
@@ -91,18 +91,6 @@ def _stop(supervisor: int) -> None:
     end = time.monotonic() + STOP_SECONDS
     while processes.is_alive(supervisor) and time.monotonic() < end:
         time.sleep(0.05)
-
-
-def running(state: State) -> int | None:
-    """Process id of the environment, None if it is not up."""
-    known = state.read("supervisor")
-    if (
-        known
-        and known["pid"] in processes.with_variable(MARKER, str(state.root))
-        and processes.is_alive(known["pid"])
-    ):
-        return int(known["pid"])
-    return None
 
 
 def sweep(state: State) -> None:

@@ -1,0 +1,139 @@
+"""What the embedded environment shows to people: its revision, Jobs and models."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.embedded.observe import running, served
+from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.environments.embedded.store import lacking
+from ml_pipeline.environments.records import (
+    EmbeddedShown,
+    JobStatus,
+    ModelStatus,
+    PredictorStatus,
+    SeenRevision,
+)
+from ml_pipeline.rules.automation.branch import Branch
+from ml_pipeline.rules.diagnosis.pods import data_users, of_experiments
+from ml_pipeline.rules.render.overlays import LABEL_DATA
+
+
+def look(state: State, branch: Branch, environment: str, selector: str) -> EmbeddedShown:
+    """Jobs and models whose labels match; what served before it went down is no longer there."""
+    up = running(state) is not None
+    wanted = _labels(selector)
+    jobs = [job for job in _jobs(state, up=up) if _matches(job.labels, wanted)]
+    traffic = served(state)
+    models = [_model(record, up=up) for record in traffic.values()]
+    return EmbeddedShown(
+        jobs=tuple(_with_data_users(jobs, branch.whole)),
+        models=tuple(model for model in models if _matches(model.labels, wanted)),
+        traffic=traffic if up else None,
+        up=up,
+        revision=_revision(state.read("revision") or {}),
+        missing=tuple(_missing(state, branch.whole, environment)),
+    )
+
+
+def url_of(state: State, model: str) -> str | None:
+    """Where a model answers; None where nothing serves it, or the environment is down."""
+    if running(state) is None:
+        return None
+    record = state.read(f"serving/{model}")
+    return str(record["url"]) if record else None
+
+
+def _labels(selector: str) -> dict[str, str]:
+    """What `key=value,key=value` asks for."""
+    pairs = [pair.partition("=") for pair in selector.split(",") if "=" in pair]
+    return {key: value for key, _, value in pairs}
+
+
+def _matches(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _jobs(state: State, *, up: bool) -> Iterator[JobStatus]:
+    for name in state.names("jobs"):
+        record = state.read(f"jobs/{name}")
+        if record is not None:  # it may just have been dropped
+            yield _job(record, up=up)
+
+
+def _job(record: Mapping[str, Any], *, up: bool) -> JobStatus:
+    job = JobStatus(
+        name=record["name"],
+        labels=record["manifest"]["metadata"]["labels"],
+        phase=record["phase"],
+        attempt=record["attempt"],
+        seconds=_seconds(record),
+        message=record.get("message", ""),
+    )
+    if job.phase != "Running" or up:
+        return job
+    # Nobody knows how long it ran: what ended it wrote nothing down.
+    return replace(job, phase="Stopped", seconds=0.0, message="goes on with `ml-pipeline up`")
+
+
+def _seconds(record: Mapping[str, Any]) -> float:
+    """From the first start of a Job to its end, or to now; 0 while it has not started."""
+    if "started" not in record:
+        return 0.0
+    end = record.get("finished", time.time())
+    return float(round(end - record["started"], 1))
+
+
+def _with_data_users(jobs: list[JobStatus], snapshot: Snapshot) -> list[JobStatus]:
+    """Data Jobs with the experiments that wait for them: their names say nothing of these."""
+    if not any(LABEL_DATA in job.labels for job in jobs):
+        return jobs
+    named = []
+    for job in jobs:
+        try:
+            users = data_users(snapshot, job.labels.get(LABEL_DATA, ""))
+        except InvalidDocumentsError:
+            return jobs
+        named.append(replace(job, message=of_experiments(job.message, users)))
+    return named
+
+
+def _model(record: Mapping[str, Any], *, up: bool) -> ModelStatus:
+    model = ModelStatus(
+        model=record["model"],
+        labels=record["labels"],
+        rollout=record.get("rollout"),
+        state=record["state"],
+        url=record["url"],
+        predictors=tuple(PredictorStatus(**row) for row in record["predictors"]),
+        routed=record.get("routed"),
+        evidence=record.get("evidence"),
+    )
+    return model if up else _stopped(model)
+
+
+def _stopped(model: ModelStatus) -> ModelStatus:
+    """What served before the environment went down: nothing of it answers."""
+    predictors = (replace(one, ready=False, message="down") for one in model.predictors)
+    return replace(model, state="Down", predictors=tuple(predictors))
+
+
+def _revision(record: Mapping[str, Any]) -> SeenRevision:
+    return SeenRevision(
+        applied=record.get("applied"),
+        seen=record.get("seen"),
+        at=record.get("at"),
+        seconds=record.get("seconds"),
+        error=record.get("error"),
+    )
+
+
+def _missing(state: State, snapshot: Snapshot, environment: str) -> list[str]:
+    """What receipts name and this machine lacks; nothing where documents cannot be read."""
+    try:
+        return lacking(state, snapshot, environment)
+    except PipelineError:
+        return []
