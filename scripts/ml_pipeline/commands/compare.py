@@ -32,7 +32,7 @@ def run(options: Options) -> int:
 
     patterns = tuple(options.runs)
     runs = compare(options.repo, patterns, sort=options.sort, reverse=options.reverse)
-    console.answer([_data(run) for run in runs], _table(runs), options.output)
+    console.answer(list(map(_data, runs)), _table(runs), options.output)
     return console.OK
 
 
@@ -54,10 +54,14 @@ def _lines_of(run: "Run") -> dict[str, str]:
     """A run for people, by the name of each line."""
     decided = run.decided_by.model_dump()
     parameters = decided.pop("parameters")
-    lines = {f"{_DECIDED_BY} {key}": str(value)[:_LONGEST] for key, value in decided.items()}
-    lines |= {f"{_DECIDED_BY} {key}": str(value) for key, value in parameters.items()}
+    lines = {}
+    for key, value in decided.items():
+        lines[f"{_DECIDED_BY} {key}"] = str(value)[:_LONGEST]
+    for key, value in parameters.items():
+        lines[f"{_DECIDED_BY} {key}"] = str(value)
     lines["outcome"] = run.outcome
-    lines |= {name: f"{value:g}" for name, value in run.metrics.items()}
+    for name, number in run.metrics.items():
+        lines[name] = f"{number:g}"
     for gate in run.gates:
         lines[f"gate {gate.name}"] = "passed" if gate.passed else "failed"
     lines["duration_s"] = f"{run.duration_s:g}"

@@ -17,7 +17,7 @@ def run(options: Options) -> int:
 
     changes = history(options.repo, options.model, environment=options.env)
     rows = [("WHEN", "COMMIT", "BY", "SERVES", "WHY"), *map(_row, changes)]
-    console.answer([_data(change) for change in changes], console.table(rows), options.output)
+    console.answer(list(map(_data, changes)), console.table(rows), options.output)
     return console.OK
 
 

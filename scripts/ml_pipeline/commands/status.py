@@ -51,7 +51,7 @@ def run(options: Options) -> int:
 def _show(status: "Status", output: str) -> int:
     from ml_pipeline.environments.records import ClusterShown, EmbeddedShown
 
-    held = [str(entry) for entry in status.held]
+    held = list(map(str, status.held))
     if isinstance(status.shown, EmbeddedShown):
         data = _embedded_data(status, status.shown)
         lines = [*held, *_embedded_lines(status, status.shown)]
@@ -59,11 +59,11 @@ def _show(status: "Status", output: str) -> int:
     elif isinstance(status.shown, ClusterShown):
         data = _cluster_data(status, status.shown)
         lines = [*held, *_cluster_lines(status, status.shown)]
-        failed = [job for job in status.shown.jobs if job.phase == "Failed"]
-        is_found = bool(status.shown.findings or failed)
+        phases = {job.phase for job in status.shown.jobs}
+        is_found = bool(status.shown.findings) or "Failed" in phases
     else:
         data, lines, is_found = {"held": _rows(status.held)}, held, True
-    aborted = [rollout for rollout in status.rollouts if rollout.outcome == "aborted"]
+    aborted = "aborted" in {rollout.outcome for rollout in status.rollouts}
     console.answer(data, "\n".join([*lines, *_tables(status)]), output)
     return console.FINDINGS if held or status.unknown or aborted or is_found else console.OK
 
@@ -97,8 +97,8 @@ def _tables(status: "Status") -> list[str]:
     """Jobs, models and rollouts."""
     if status.shown is None:
         return []
-    jobs = [_job_row(job) for job in status.shown.jobs]
-    texts = [console.table([_HEAD, *jobs]) if jobs else status.no_jobs]
+    jobs = map(_job_row, status.shown.jobs)
+    texts = [status.no_jobs or console.table([_HEAD, *jobs])]
     for model in status.shown.models:
         texts += _model_texts(model)
     return [*texts, *map(str, status.rollouts)]
@@ -119,7 +119,7 @@ def _embedded_data(status: "Status", shown: "EmbeddedShown") -> dict[str, Any]:
         "held": _rows(status.held),
         "revision": _known(shown.revision),
         "jobs": _rows(shown.jobs),
-        "models": [_known(model) for model in shown.models],
+        "models": list(map(_known, shown.models)),
         "rollouts": _rows(status.rollouts),
         "missing": shown.missing,
     }
@@ -132,7 +132,7 @@ def _cluster_data(status: "Status", shown: "ClusterShown") -> dict[str, Any]:
         "applied": shown.applied,
         "findings": shown.findings,
         "jobs": _rows(shown.jobs),
-        "models": [_known(model) for model in shown.models],
+        "models": list(map(_known, shown.models)),
         "rollouts": _rows(status.rollouts),
     }
 

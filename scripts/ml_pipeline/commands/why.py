@@ -18,7 +18,7 @@ def run(options: Options) -> int:
 
     chains = why(options.repo, options.model, environment=options.env)
     tables = (console.table(list(_links(chain))) for chain in chains)
-    console.answer([_data(chain) for chain in chains], "\n\n".join(tables), options.output)
+    console.answer(list(map(_data, chains)), "\n\n".join(tables), options.output)
     return console.OK
 
 

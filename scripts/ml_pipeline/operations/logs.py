@@ -43,7 +43,7 @@ def _branch_of(repo: Path, runtime: Runtime) -> "_Branch":
     try:
         repository = Repository(runtime.git.origin)
     except PipelineError:
-        return _Branch(None)
+        return _Branch(None)  # what has printed has a log, whatever became of the repository
     return _Branch(repository, repository.branch)
 
 

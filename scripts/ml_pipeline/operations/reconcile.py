@@ -93,7 +93,7 @@ class Reconciler:
     servers: tuple[Path, ...] = ()
     """Repositories of this machine that a kill may leave locked."""
     heartbeat: Heartbeat | None = None
-    told: tuple[Held, ...] = ()
+    held: tuple[Held, ...] = ()
     """What is held, as it was said last."""
 
     @cached_property
@@ -103,13 +103,13 @@ class Reconciler:
 
     def tell(self, held: tuple[Held, ...], talk: Talk) -> None:
         """Leave what is held where people look for it, and say what is new."""
-        if held == self.told:
-            return
+        if held == self.held:
+            return  # twice a second nothing has changed, and nothing is written
         for entry in held:
-            if entry not in self.told:
+            if entry not in self.held:
                 talk(str(entry))
         self.runtime.keep_holds(held)
-        self.told = held
+        self.held = held
 
     def beat(self) -> None:
         """Say that a pass has ended, and what troubles it.
@@ -117,7 +117,7 @@ class Reconciler:
         What is held because of a file is told by the file's own review, and is no trouble.
         """
         if self.heartbeat:
-            troubles = [str(entry) for entry in self.told if not is_of_a_file(entry.what)]
+            troubles = [str(entry) for entry in self.held if not is_of_a_file(entry.what)]
             self.heartbeat.beat(troubles)
 
 
@@ -142,9 +142,9 @@ def open_reconciler(
     origin, automation = runtime.git.origin, runtime.git.automation
     repository = Repository(automation, branch=Repository(origin).head_branch())
     # Since when something is held survives a new start: it stands in the state folder.
-    told = runtime.holds() or ()
+    held = runtime.holds() or ()
     servers = (origin, automation)
-    return Reconciler(environment, repository, runtime, registry, servers, told=told)
+    return Reconciler(environment, repository, runtime, registry, servers, held=held)
 
 
 def open_unattended(environment: str, how: Unattended, *, cluster: Cluster = ANY) -> Reconciler:
@@ -180,6 +180,7 @@ def one_pass(reconciler: Reconciler, *, dry_run: bool = False, talk: Talk = sile
         if not plan.steps:
             _bring_registry(reconciler, branch, revision, talk)
             return Pass((), held)
+        # Each step is a commit of its own, so that one of them can be reverted; pushed as one.
         commits = [(step.changes, step.message) for step in plan.steps]
         head = repository.commit_all(revision, commits, AUTOMATION)
         try:
@@ -201,6 +202,7 @@ def _observed(reconciler: Reconciler, branch: Branch, revision: str) -> Observed
             f"known are {', '.join(branch.whole.environments)}"
         )
     if branch.is_held(environment):
+        # Where it is, and in which namespaces, cannot be read: it is not even looked at.
         return Observed(environment)
     observed = reconciler.runtime.observe(branch.snapshot, branch.awaited(environment))
     if not observed.results:
@@ -223,7 +225,7 @@ def _old_code(reconciler: Reconciler, branch: Branch, revision: str) -> list[Hol
         return []
     there = package_at(reconciler.repository, revision)
     if not there or there == package_here(there):
-        return []
+        return []  # a repository that only uses the package says nothing of its code
     return [Hold("code", _OTHER_CODE)]
 
 
@@ -232,7 +234,7 @@ def _held(reconciler: Reconciler, holds: Iterable[Hold], revision: str = "") -> 
     holds = tuple(holds)
     has_files = any(is_of_a_file(hold.what) for hold in holds)
     changes = reconciler.reading.changes(revision) if has_files and revision else {}
-    return held_since(holds, changes, {entry.what: entry.since for entry in reconciler.told})
+    return held_since(holds, changes, {entry.what: entry.since for entry in reconciler.held})
 
 
 def _bring_registry(reconciler: Reconciler, branch: Branch, revision: str, talk: Talk) -> None:
@@ -241,7 +243,7 @@ def _bring_registry(reconciler: Reconciler, branch: Branch, revision: str, talk:
     Not to half of it, where a document cannot be read.
     """
     if branch.faults:
-        return
+        return  # aliases of what cannot be read would be taken away
     for line in reconciler.registry.follow(revision, branch.snapshot):
         talk(line)
 
@@ -287,6 +289,7 @@ def keep_reconciling(reconciler: Reconciler, talk: Talk = silent) -> str:
             trouble = Hold("reconcile", one_line(str(error).splitlines()[0]))
             reconciler.tell(_held(reconciler, [trouble]), talk)
         except Exception as error:
+            # Told before it ends: whoever starts it again and again would see nothing.
             reconciler.tell(_held(reconciler, [_bug(error)]), talk)
             reconciler.beat()
             raise

@@ -48,7 +48,7 @@ class Follower:
     _revision: str = ""
     _server: Registry | None = None
     _not_before: float = 0.0
-    _told: str = field(default="", repr=False)
+    _trouble: str = field(default="", repr=False)
 
     def follow(self, revision: str, snapshot: Snapshot) -> list[str]:
         """Bring MLflow to a revision; what was written, one line each.
@@ -61,20 +61,23 @@ class Follower:
         try:
             lines = self._at(snapshot).bring(mirror(snapshot, self.environment))
         except PipelineError as error:
+            # A pass comes twice a second, and a silent server takes seconds to be silent.
             self._not_before = time.monotonic() + RETRY_SECONDS
             return self._once(str(error).splitlines()[0])
-        self._revision, self._told = revision, ""
+        # Only now: a revision that was written in part is written again.
+        self._revision, self._trouble = revision, ""
         return [f"MLflow: {line}" for line in lines]
 
     def _at(self, snapshot: Snapshot) -> Registry:
         """The registry at its present address."""
         address = self.runtime.mlflow(snapshot.environments[self.environment])
+        # The embedded MLflow has another port after each start.
         if self._server is None or self._server.uri != address.uri:
             self._server = Registry(address.uri, address.login)
         return self._server
 
     def _once(self, line: str) -> list[str]:
-        if line == self._told:
+        if line == self._trouble:
             return []
-        self._told = line
+        self._trouble = line
         return [line]

@@ -54,6 +54,7 @@ def status(
     read = Status(environment, workspace.repository.branch, workspace.revision, ())
     held = runtime.holds()
     if held is None:
+        # A reconciler in a pod leaves nothing here: what it would hold is found anew.
         held = held_on_branch(workspace.repository, workspace.revision, branch, environment)
         if branch.is_held(environment):
             return replace(read, held=held)
@@ -77,6 +78,7 @@ def _runtime(repo: Path, environment: str, cluster: Cluster) -> Runtime:
 def _workspace(repo: Path, environment: str, runtime: Runtime) -> Workspace:
     """The branch that the environment follows."""
     if runtime.git:
+        # What the environment follows counts, not what this checkout has fetched of it.
         repository = Repository(runtime.git.origin)
         return Workspace(repository, "HEAD", Snapshot(repository.read("HEAD")))
     workspace = open_branch(repo, ORIGIN, environment=environment)

@@ -98,7 +98,7 @@ class EmbeddedLogs:
             return not self.state.pod(self.asked.name).exists()
         if not have_ended(self.state, jobs):
             return False
-        # The Job of an experiment's data is followed by that of its run, which may not be there yet.
+        # The Job of the data is followed by that of the run, which may not be there yet.
         return not (self.asked.prepares(jobs) and self.experiments.awaits(self.asked.name))
 
     def _instead(self) -> str:

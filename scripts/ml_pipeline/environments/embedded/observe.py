@@ -124,7 +124,7 @@ def _identity(record: dict[str, Any]) -> str:
 
 
 def _seen(state: State, record: dict[str, Any]) -> SeenJob:
-    """A Job as the rule of words takes it. The supervisor makes one whose record is removed again."""
+    """A Job as the rule of words takes it. The supervisor makes one anew whose record is gone."""
     name = record["name"]
     command = f"rm {state.root.name}/jobs/{name}.json"
     again = f"remove its record with `{command}`: the next one says again what has finished"

@@ -26,12 +26,13 @@ def look(state: State, branch: Branch, environment: str, selector: str) -> Embed
     """Jobs and models whose labels match; what served before it went down is no longer there."""
     up = running(state) is not None
     wanted = _labels(selector)
-    jobs = [job for job in _jobs(state, up=up) if _matches(job.labels, wanted)]
+    jobs = [job for job in _jobs(state, up=up) if _matches(job, wanted)]
+    # Read once: a step that is taken meanwhile would show two states of one model.
     traffic = served(state)
     models = [_model(record, up=up) for record in traffic.values()]
     return EmbeddedShown(
         jobs=tuple(_with_data_users(jobs, branch.whole)),
-        models=tuple(model for model in models if _matches(model.labels, wanted)),
+        models=tuple(model for model in models if _matches(model, wanted)),
         traffic=traffic if up else None,
         up=up,
         revision=_revision(state.read("revision") or {}),
@@ -49,12 +50,16 @@ def url_of(state: State, model: str) -> str | None:
 
 def _labels(selector: str) -> dict[str, str]:
     """What `key=value,key=value` asks for."""
-    pairs = [pair.partition("=") for pair in selector.split(",") if "=" in pair]
-    return {key: value for key, _, value in pairs}
+    wanted = {}
+    for pair in selector.split(","):
+        key, is_one, value = pair.partition("=")
+        if is_one:
+            wanted[key] = value
+    return wanted
 
 
-def _matches(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in wanted.items())
+def _matches(row: JobStatus | ModelStatus, wanted: Mapping[str, str]) -> bool:
+    return wanted.items() <= row.labels.items()
 
 
 def _jobs(state: State, *, up: bool) -> Iterator[JobStatus]:

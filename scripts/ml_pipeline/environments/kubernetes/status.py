@@ -64,10 +64,11 @@ class _Jobs:
 
 @dataclass(frozen=True)
 class _Models:
-    """SeldonDeployments that a selector leaves; why there are none where the API has no such kind."""
+    """SeldonDeployments that a selector leaves, or why there can be none."""
 
     deployments: Sequence[Object]
     not_served: str = ""
+    """What the API server says where it does not know the kind."""
 
 
 def look(observer: Observer, branch: Branch, selector: str, traffic: Traffic) -> ClusterShown:
@@ -93,6 +94,7 @@ def look(observer: Observer, branch: Branch, selector: str, traffic: Traffic) ->
     if awaited and models.not_served:
         held = (Hold("cluster", models.not_served),)
     if awaited:
+        # MLflow is asked last: where the cluster refuses, nobody waits for it.
         held += observer.vouched(environment, jobs.of_pipeline, awaited).held
     return ClusterShown(
         jobs=tuple(_job(view, snapshot) for view in jobs.shown),
