@@ -27,6 +27,27 @@ def add_arguments(arguments: Arguments) -> None:
         ),
     )
     cluster(arguments)
+    _unattended_arguments(arguments)
+    passes = arguments.add_mutually_exclusive_group()
+    passes.add_argument(
+        "--once",
+        dest="passes",
+        action="store_const",
+        const="once",
+        default="endless",
+        help="one pass",
+    )
+    passes.add_argument(
+        "--dry-run",
+        dest="passes",
+        action="store_const",
+        const="plan",
+        help="one pass that only prints the plan",
+    )
+
+
+def _unattended_arguments(arguments: Arguments) -> None:
+    """How a Deployment runs it."""
     arguments.add_argument(
         "--clone",
         metavar="URL",
@@ -54,22 +75,6 @@ def add_arguments(arguments: Arguments) -> None:
         default=Path("/work"),
         metavar="DIR",
         help="for --clone: where clone and heartbeat are kept (default: /work)",
-    )
-    passes = arguments.add_mutually_exclusive_group()
-    passes.add_argument(
-        "--once",
-        dest="passes",
-        action="store_const",
-        const="once",
-        default="endless",
-        help="one pass",
-    )
-    passes.add_argument(
-        "--dry-run",
-        dest="passes",
-        action="store_const",
-        const="plan",
-        help="one pass that only prints the plan",
     )
 
 
