@@ -9,7 +9,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.environments.embedded.observe import Observer
 from ml_pipeline.environments.embedded.state import State
-from ml_pipeline.operations.reconcile import one_pass, open_eyes
+from ml_pipeline.operations.reconcile import one_pass, open_reconciler
 from ml_pipeline.operations.up import open_origin
 
 from tests.conftest import git
@@ -30,13 +30,13 @@ def test_waiting_results_are_settled(count, tmp_path, monkeypatch, say):
     open_origin(tmp_path, state)
     state.write("endpoints", {"mlflow": 9})
     monkeypatch.setattr(Observer, "look", spoken(trained))
-    eyes = open_eyes(tmp_path, "local")
+    reconciler = open_reconciler(tmp_path, "local")
     begun = time.perf_counter()
-    steps, held = one_pass(eyes, "local")
+    steps, held = one_pass(reconciler)
     settled = time.perf_counter()
-    assert one_pass(eyes, "local") == ((), ())
+    assert one_pass(reconciler) == ((), ())
     again = time.perf_counter()
-    one_pass(eyes, "local")
+    one_pass(reconciler)
     idle = time.perf_counter()
     assert (len(steps), held) == (count + 1, ())
     say(

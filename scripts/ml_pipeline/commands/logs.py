@@ -1,5 +1,8 @@
 """`ml-pipeline logs`."""
 
+import sys
+
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import cluster, cluster_of, count, env
 
@@ -22,13 +25,13 @@ def run(options: Options) -> int:
     from ml_pipeline.operations.logs import logs
     from ml_pipeline.rules.diagnosis.logs import Asked
 
-    return logs(
-        options.repo,
-        Asked(options.name, options.only),
-        options.env,
-        cluster=cluster_of(options),
-        follow=options.follow,
-    )
+    asked = Asked(options.name, options.only)
+    reached = cluster_of(options)
+    for text in logs(options.repo, asked, options.env, cluster=reached, follow=options.follow):
+        # As it was printed: the log is somebody else's answer, not lines of ours.
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    return console.OK
 
 
 COMMAND = Command(

@@ -1,5 +1,6 @@
 """`ml-pipeline registry`."""
 
+from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import env, remote
 
@@ -13,9 +14,16 @@ def add_arguments(arguments: Arguments) -> None:
 
 
 def run(options: Options) -> int:
-    from ml_pipeline.operations.registry import registry
+    from ml_pipeline.operations.registry import rebuild, verify
 
-    return registry(options.repo, options.env, options.action, remote=options.remote)
+    is_verify = options.action == "verify"
+    act = verify if is_verify else rebuild
+    lines = act(options.repo, options.env, remote=options.remote)
+    for line in lines:
+        console.result(line)
+    if not lines:
+        console.result("MLflow says what git says")
+    return console.FINDINGS if lines and is_verify else console.OK
 
 
 COMMAND = Command(

@@ -1,19 +1,19 @@
-"""`ml-pipeline reconcile`: one idempotent pass from what has happened to what git says, or one pass after another."""
+"""One idempotent pass from what has happened to what git says, or one pass after another.
 
-import signal
-import sys
+A pass goes one way: the branch is read, the environment is looked at, `rules/automation` makes the
+plan of both, and its commits are pushed.
+"""
+
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 from ml_pipeline.adapters.git.access import GitAccess
 from ml_pipeline.adapters.git.code import PACKAGE, package_at, package_here
 from ml_pipeline.adapters.git.facts import read_facts
-from ml_pipeline.adapters.git.history import Commit
 from ml_pipeline.adapters.git.reading import Reading
 from ml_pipeline.adapters.git.repository import (
     AUTOMATION,
@@ -23,40 +23,52 @@ from ml_pipeline.adapters.git.repository import (
 )
 from ml_pipeline.adapters.heartbeat import Heartbeat
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
-from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Step
 from ml_pipeline.documents.faults import ConflictError, PipelineError
 from ml_pipeline.documents.fields import one_line
-from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.environments.embedded import observe as local_observe
-from ml_pipeline.environments.embedded.state import State
-from ml_pipeline.environments.kubernetes import observe as cluster_observe
-from ml_pipeline.layout import SHORT
+from ml_pipeline.environments.interface import Runtime
+from ml_pipeline.environments.records import Held
+from ml_pipeline.layout import SHORT, file_of
+from ml_pipeline.operations import Talk, silent
+from ml_pipeline.operations.holds import held_since, is_of_a_file
 from ml_pipeline.operations.registry import Follower
+from ml_pipeline.operations.runtime import Folders, open_runtime
 from ml_pipeline.rules.automation.branch import Branch, is_of_a_job, short_of
 from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.plan import make_plan
-from ml_pipeline.rules.rollout.steps import progress
+from ml_pipeline.rules.rollout.steps import Progress, progress
 
 PASS_SECONDS = 0.5
 FORGE_SECONDS = 10.0  # between two passes where each of them asks a git server of many
-HELD = "held"  # the state file in which `status` finds what is held
 _ATTEMPTS = 10
-_TO_THE_MINUTE = 16
-_TERMINATED = 143
-Passes = Literal["endless", "once", "plan"]
-Look = Callable[[Snapshot, set[str]], Observed]
+_LONGEST = 200  # characters of a bug
+_CODE_HAS_CHANGED = (
+    f"ended: {PACKAGE} has changed on the branch; the code that is installed now is to be started"
+)
+_OTHER_CODE = (
+    f"this process runs other code than {PACKAGE} on the branch, which may know what is refused "
+    "here; update the checkout or the image, then start it anew "
+    "(`ml-pipeline down && ml-pipeline up`)"
+)
+
+
+class Pass(NamedTuple):
+    """What one pass has committed, or would commit, and what it leaves alone."""
+
+    steps: tuple[Step, ...]
+    held: tuple[Held, ...]
 
 
 @dataclass(frozen=True)
 class Unattended:
-    """How it runs where nobody looks, in a cluster: in a clone of its own, with credentials that are mounted. `work` is a
-    folder that may be lost at any time."""
+    """How it runs where nobody looks, in a cluster: in a clone of its own."""
 
     url: str
     branch: str
     credentials: Path
+    """The folder at which a Secret is mounted."""
     work: Path
+    """A folder that may be lost at any time."""
 
     def clone(self) -> Repository:
         """The clone, made where it is not there yet; nothing is fetched."""
@@ -69,300 +81,226 @@ class Unattended:
         return Heartbeat(self.work / "heartbeat")
 
 
-@dataclass(frozen=True)
-class Held:
-    """Something that is left alone, why, and since when."""
-
-    what: str
-    reason: str
-    since: str
-
-    def __str__(self) -> str:
-        """One line."""
-        return f"held since {self.since}: {self.reason}"
-
-
 @dataclass
-class Eyes:
-    """Where automation commits, how it looks at the environment, and the git servers of this machine that a kill may leave
-    locked. `state` is that of an embedded environment, whose `status` reads there what is held."""
+class Reconciler:
+    """Automation of one environment, with what it remembers from one pass to the next."""
 
+    environment: str
     repository: Repository
-    look: Look
+    """Where it commits."""
+    runtime: Runtime
+    registry: Follower
     servers: tuple[Path, ...] = ()
-    state: State | None = None
-    registry: Follower | None = None
-    told: tuple[Held, ...] = ()
+    """Repositories of this machine that a kill may leave locked."""
     heartbeat: Heartbeat | None = None
+    held: tuple[Held, ...] = ()
+    """What is held, as it was said last."""
 
     @cached_property
     def reading(self) -> Reading:
         """What is known of the branch from the passes before."""
         return Reading(self.repository)
 
-    def tell(self, held: tuple[Held, ...]) -> None:
-        """Leave what is held where `status` finds it, and say what is new."""
-        if held == self.told:
-            return
+    def tell(self, held: tuple[Held, ...], talk: Talk) -> None:
+        """Leave what is held where people look for it, and say what is new."""
+        if held == self.held:
+            return  # twice a second nothing has changed, and nothing is written
         for entry in held:
-            if entry not in self.told:
-                console.talk(str(entry))
-        if self.state and held:
-            self.state.write(HELD, [asdict(entry) for entry in held])
-        elif self.state:
-            self.state.drop(HELD)
-        self.told = held
+            if entry not in self.held:
+                talk(str(entry))
+        self.runtime.keep_holds(held)
+        self.held = held
 
     def beat(self) -> None:
-        """Say that a pass has ended. What is held because of a file is told by the file's own review, and is no trouble."""
+        """Say that a pass has ended, and what troubles it.
+
+        What is held because of a file is told by the file's own review, and is no trouble.
+        """
         if self.heartbeat:
-            self.heartbeat.beat([str(entry) for entry in self.told if "/" not in entry.what])
+            troubles = [str(entry) for entry in self.held if not is_of_a_file(entry.what)]
+            self.heartbeat.beat(troubles)
 
 
-def reconcile(
-    repo: Path,
-    environment: str,
-    *,
-    state: Path | None = None,
-    cluster: Cluster = ANY,
-    passes: Passes = "endless",
-) -> int:
-    """Commit and push what automation has to say: again and again, `once`, or only print the `plan`.
+# --- which environment, and where its commits are made ---
 
-    The endless one ends when the code on the branch has changed: whoever keeps it running starts the code that is
-    installed then.
+
+def open_reconciler(
+    repo: Path, environment: str, *, state: Path | None = None, cluster: Cluster = ANY
+) -> Reconciler:
+    """Of a checkout: in the embedded environment's own repository, or in the one at hand.
+
+    `state` is the state folder of an embedded environment, or of the bridge that serves and
+    measures the models of a cluster.
     """
-    eyes = open_eyes(repo, environment, state, cluster)
-    if passes == "endless":
-        return _endless(eyes, environment)
-    return _once(eyes, environment, passes)
-
-
-def _once(eyes: Eyes, environment: str, passes: Passes) -> int:
-    steps, held = one_pass(eyes, environment, dry_run=passes == "plan")
-    for step in steps:
-        console.result(f"{step.subject}: {step.reason}")
-    for entry in held:
-        console.talk(str(entry))
-    for line in _rollouts(eyes, environment):
-        console.result(line)
-    if not steps:
-        console.result("nothing to do")
-    return console.FINDINGS if held or (passes == "plan" and steps) else console.OK
-
-
-def reconcile_unattended(
-    environment: str, how: Unattended, *, cluster: Cluster = ANY, passes: Passes = "endless"
-) -> int:
-    """As `reconcile`, in a clone of its own. What is not there yet, such as a key, a server or the environment, may come:
-    each pass says what it lacks, and the next one tries again. It does not end when the code on the branch changes, as it
-    runs what its image holds."""
-    repository = how.clone()
-    eyes = Eyes(
-        repository,
-        cluster_observe.Observer(cluster, environment, dict).look,
-        (repository.path,),
-        registry=Follower(environment),
-        heartbeat=how.heartbeat,
-    )
-    if passes != "endless":
-        return _once(eyes, environment, passes)
-    # The first process of a container gets no signal that it does not ask for.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    how.heartbeat.start()
-    return _endless(eyes, environment)
-
-
-def open_eyes(
-    repo: Path, environment: str, state: Path | None = None, cluster: Cluster = ANY
-) -> Eyes:
-    """The embedded environment's own repository and state, or the repository at hand and a cluster; of the latter,
-    `state` is the folder of the bridge that serves and measures its models."""
     facts = read_facts(Repository(repo), environment)
-    if facts.runtime == "embedded":
-        where = State(state) if state else local_observe.find_state(repo)
-        branch = Repository(where.origin).head_branch()
-        here = local_observe.Observer(where, environment)
-        return Eyes(
-            Repository(where.automation, branch=branch),
-            lambda _, awaited: here.look(awaited),
-            (where.origin, where.automation),
-            where,
-            Follower(environment, where),
-            read_held(where),
-        )
-
-    def traffic() -> cluster_observe.Traffic:
-        return local_observe.served(State(state)) if state else {}
-
-    observer = cluster_observe.Observer(cluster, environment, traffic)
-    repository = Repository(repo, branch=facts.branch)
-    return Eyes(repository, observer.look, registry=Follower(environment))
+    folders = Folders(state, bridge=state)
+    runtime = open_runtime(repo, environment, facts.runtime, cluster=cluster, folders=folders)
+    registry = Follower(environment, runtime)
+    if runtime.git is None:
+        repository = Repository(repo, branch=facts.branch)
+        return Reconciler(environment, repository, runtime, registry)
+    origin, automation = runtime.git.origin, runtime.git.automation
+    repository = Repository(automation, branch=Repository(origin).head_branch())
+    # Since when something is held survives a new start: it stands in the state folder.
+    held = runtime.holds() or ()
+    servers = (origin, automation)
+    return Reconciler(environment, repository, runtime, registry, servers, held=held)
 
 
-def one_pass(
-    eyes: Eyes, environment: str, *, dry_run: bool = False
-) -> tuple[tuple[Step, ...], tuple[Held, ...]]:
+def open_unattended(environment: str, how: Unattended, *, cluster: Cluster = ANY) -> Reconciler:
+    """In a clone of its own, with credentials that are mounted.
+
+    What is not there yet, such as a key, a server or the environment, may come: each pass says
+    what it lacks, and the next one tries again.
+    """
+    repository = how.clone()
+    runtime = open_runtime(repository.path, environment, "kubernetes", cluster=cluster)
+    registry = Follower(environment, runtime)
+    servers = (repository.path,)
+    return Reconciler(environment, repository, runtime, registry, servers, how.heartbeat)
+
+
+# --- one pass, in the order in which it goes ---
+
+
+def one_pass(reconciler: Reconciler, *, dry_run: bool = False, talk: Talk = silent) -> Pass:
     """Plan on the newest revision and push; when the branch has moved meanwhile, plan again.
 
     Raises:
         PipelineError: the branch moved every time.
     """
-    repository = eyes.repository
+    repository, reading = reconciler.repository, reconciler.reading
     for _ in range(_ATTEMPTS):
         revision = repository.fetch()
-        branch = eyes.reading.at(revision)
-        made = make_plan(branch, _observed(eyes, environment, branch, revision))
-        held = _since(eyes, (*made.held, *_old_code(eyes, branch, revision)), revision)
-        if not dry_run and not made.steps:
-            _tell_mlflow(eyes, revision, branch)
-        if dry_run or not made.steps:
-            return made.steps, held
-        commits = [(step.changes, step.message) for step in made.steps]
+        branch = reading.at(revision)
+        plan = make_plan(branch, _observed(reconciler, branch, revision))
+        held = _held(reconciler, (*plan.held, *_old_code(reconciler, branch, revision)), revision)
+        if dry_run:
+            return Pass(plan.steps, held)
+        if not plan.steps:
+            _bring_registry(reconciler, branch, revision, talk)
+            return Pass((), held)
+        # Each step is a commit of its own, so that one of them can be reverted; pushed as one.
+        commits = [(step.changes, step.message) for step in plan.steps]
         head = repository.commit_all(revision, commits, AUTOMATION)
         try:
+            # Compare and swap: refused where somebody has pushed since `revision` was read.
             repository.push(head, revision)
         except ConflictError:
             continue
-        eyes.reading.keep(head, made.branch)
-        return made.steps, held
+        reading.keep(head, plan.branch)
+        return Pass(plan.steps, held)
     raise PipelineError(f"the branch moved {_ATTEMPTS} times in a row; the next pass tries again")
 
 
-def read_held(state: State) -> tuple[Held, ...]:
-    """What the reconciler of an embedded environment holds."""
-    return tuple(Held(**row) for row in state.read(HELD) or ())
+def _observed(reconciler: Reconciler, branch: Branch, revision: str) -> Observed:
+    """What the environment shows, with what git knows of the results that it has."""
+    environment = reconciler.environment
+    if environment not in branch.whole.environments:
+        raise PipelineError(
+            f"environment {environment!r} is not on the branch; "
+            f"known are {', '.join(branch.whole.environments)}"
+        )
+    if branch.is_held(environment):
+        # Where it is, and in which namespaces, cannot be read: it is not even looked at.
+        return Observed(environment)
+    observed = reconciler.runtime.observe(branch.snapshot, branch.awaited(environment))
+    if not observed.results:
+        # The walk through the history is long: a pass without results does without it.
+        return observed
+    changes = reconciler.reading.changes(revision)
+    commits = {path: commit.sha for path, commit in changes.items()}
+    wanted = {identity[:SHORT] for identity in observed.results}
+    asked = {}
+    for path in branch.whole.files:
+        is_job = file_of(path) == "job.yaml" and is_of_a_job(path, environment)
+        if is_job and short_of(path) in wanted and path in changes:
+            asked[short_of(path)] = changes[path].when
+    return replace(observed, commits=commits, asked=asked)
 
 
-def held_on(branch: Branch, environment: str, changes: dict[str, Commit]) -> tuple[Held, ...]:
-    """What is left alone because of files on the branch."""
-    _, unrendered = branch.drift(environment)
-    holds = (*branch.holds(environment), *unrendered)
-    return tuple(Held(h.what, h.reason, _committed(changes.get(h.what))) for h in holds)
+def _old_code(reconciler: Reconciler, branch: Branch, revision: str) -> list[Hold]:
+    """What may be a fault for this code alone: it is not that of the branch."""
+    if not branch.faults:
+        return []
+    there = package_at(reconciler.repository, revision)
+    if not there or there == package_here(there):
+        return []  # a repository that only uses the package says nothing of its code
+    return [Hold("code", _OTHER_CODE)]
 
 
-def unsettled(cluster: Cluster, branch: Branch, environment: str) -> tuple[Held, ...]:
-    """Finished Jobs of a cluster whose result is not taken, as a pass of reconciling would find them now."""
-    awaited = branch.awaited(environment)
-    if not awaited:
-        return ()
-    seen = cluster_observe.Observer(cluster, environment, dict).look(branch.snapshot, awaited)
-    now = _to_the_minute(datetime.now(UTC))
-    return tuple(Held(h.what, h.reason, h.since or now) for h in seen.held)
+def _held(reconciler: Reconciler, holds: Iterable[Hold], revision: str = "") -> tuple[Held, ...]:
+    """What is left alone, each with the time since when it is."""
+    holds = tuple(holds)
+    has_files = any(is_of_a_file(hold.what) for hold in holds)
+    changes = reconciler.reading.changes(revision) if has_files and revision else {}
+    return held_since(holds, changes, {entry.what: entry.since for entry in reconciler.held})
 
 
-def _endless(eyes: Eyes, environment: str) -> int:
+def _bring_registry(reconciler: Reconciler, branch: Branch, revision: str, talk: Talk) -> None:
+    """Bring the registry to what is merged, after everything that decides something.
+
+    Not to half of it, where a document cannot be read.
+    """
+    if branch.faults:
+        return  # aliases of what cannot be read would be taken away
+    for line in reconciler.registry.follow(revision, branch.snapshot):
+        talk(line)
+
+
+def rollouts_after(reconciler: Reconciler) -> list[Progress]:
+    """How each rollout stands after a pass; none where the environment's facts are faulty."""
+    branch = reconciler.reading.at(reconciler.repository.fetch())
+    if branch.is_held(reconciler.environment):
+        return []
+    observed = reconciler.runtime.observe(branch.snapshot, set())
+    return list(progress(branch.snapshot, reconciler.environment, observed.serving))
+
+
+# --- one pass after another ---
+
+
+def keep_reconciling(reconciler: Reconciler, talk: Talk = silent) -> str:
+    """Pass after pass, until the code on the branch has changed; says that this is why it ends.
+
+    Whoever keeps it running starts the code that is installed then. What runs what its image
+    holds goes on.
+    """
+    if reconciler.heartbeat:
+        reconciler.heartbeat.start()
     code: dict[str, str] | None = None
     revision = ""
     while True:
         try:
-            steps, held = one_pass(eyes, environment)
-            for step in steps:
-                console.talk(step.subject)
-            eyes.tell(held)
-            if revision != eyes.reading.revision:
-                there = package_at(eyes.repository, eyes.reading.revision)
-                if code is not None and there != code and eyes.heartbeat is None:
-                    console.talk(
-                        f"ended: {PACKAGE} has changed on the branch; the code that is installed now is to be started"
-                    )
-                    return console.FINDINGS
-                revision, code = eyes.reading.revision, there
+            done = one_pass(reconciler, talk=talk)
+            for step in done.steps:
+                talk(step.subject)
+            reconciler.tell(done.held, talk)
+            if revision != reconciler.reading.revision:
+                there = package_at(reconciler.repository, reconciler.reading.revision)
+                if code is not None and there != code and reconciler.heartbeat is None:
+                    return _CODE_HAS_CHANGED
+                # Not before git has answered: the next pass would not ask again.
+                revision, code = reconciler.reading.revision, there
         except (PipelineError, OSError) as error:
-            for server in eyes.servers:
+            # A git process that was killed leaves its lock, and every later one would fail.
+            for server in reconciler.servers:
                 clear_stale_locks(server)
-            eyes.tell(_since(eyes, [_trouble(error)], ""))
+            trouble = Hold("reconcile", one_line(str(error).splitlines()[0]))
+            reconciler.tell(_held(reconciler, [trouble]), talk)
         except Exception as error:
-            text = f"a bug ends every pass ({one_line(f'{type(error).__name__}: {error}', 200)})"
-            text += "; report it with the lines of `ml-pipeline logs reconcile`"
-            eyes.tell(_since(eyes, [Hold("reconcile", text)], ""))
-            eyes.beat()
+            # Told before it ends: whoever starts it again and again would see nothing.
+            reconciler.tell(_held(reconciler, [_bug(error)]), talk)
+            reconciler.beat()
             raise
-        eyes.beat()
-        time.sleep(FORGE_SECONDS if eyes.heartbeat else PASS_SECONDS)
+        reconciler.beat()
+        time.sleep(FORGE_SECONDS if reconciler.heartbeat else PASS_SECONDS)
 
 
-def _trouble(error: Exception) -> Hold:
-    return Hold("reconcile", one_line(str(error).splitlines()[0]))
-
-
-def _rollouts(eyes: Eyes, environment: str) -> list[str]:
-    """How each rollout stands after the pass, and what it waits for; of those that are held the reason is said already."""
-    branch = eyes.reading.at(eyes.repository.fetch())
-    if branch.is_held(environment):
-        return []
-    seen = eyes.look(branch.snapshot, set()).serving
-    return [str(rollout) for rollout in progress(branch.snapshot, environment, seen)]
-
-
-def _tell_mlflow(eyes: Eyes, revision: str, branch: Branch) -> None:
-    """Bring the registry to what is merged, after everything that decides something; not to half of it, where a document
-    cannot be read."""
-    if eyes.registry and not branch.faults:
-        for line in eyes.registry.follow(revision, branch.snapshot):
-            console.talk(line)
-
-
-def _observed(eyes: Eyes, environment: str, branch: Branch, revision: str) -> Observed:
-    if environment not in branch.whole.environments:
-        raise PipelineError(
-            f"environment {environment!r} is not on the branch; known are {', '.join(branch.whole.environments)}"
-        )
-    if branch.is_held(environment):
-        return Observed(environment)
-    observed = eyes.look(branch.snapshot, branch.awaited(environment))
-    if not observed.results:
-        return observed
-    changes = eyes.reading.changes(revision)
-    wanted = {identity[:SHORT] for identity in observed.results}
-    asked = {
-        short_of(path): changes[path].when
-        for path in branch.whole.files
-        if path.endswith("/job.yaml")
-        and is_of_a_job(path, environment)
-        and short_of(path) in wanted
-        and path in changes
-    }
-    commits = {path: commit.sha for path, commit in changes.items()}
-    return replace(observed, commits=commits, asked=asked)
-
-
-def _since(eyes: Eyes, holds: Iterable[Hold], revision: str) -> tuple[Held, ...]:
-    """Since when each of them is held: as it says itself, since the commit of a file, or since it was first seen."""
-    holds = tuple(holds)
-    files = [hold for hold in holds if "/" in hold.what]
-    changes = eyes.reading.changes(revision) if files and revision else {}
-    known = {entry.what: entry.since for entry in eyes.told}
-    now = _to_the_minute(datetime.now(UTC))
-    found = []
-    for hold in holds:
-        since = hold.since
-        if not since and hold.what in changes:
-            since = _committed(changes[hold.what])
-        found.append(Held(hold.what, hold.reason, since or known.get(hold.what, now)))
-    return tuple(found)
-
-
-def _committed(commit: Commit | None) -> str:
-    if commit is None:
-        return "an unknown commit"
-    when = _to_the_minute(datetime.fromisoformat(commit.when).astimezone(UTC))
-    return f"{when}, {commit.sha[:10]} by {one_line(commit.author, 60)}"
-
-
-def _to_the_minute(when: datetime) -> str:
-    return when.isoformat(" ")[:_TO_THE_MINUTE]
-
-
-def _old_code(eyes: Eyes, branch: Branch, revision: str) -> list[Hold]:
-    """What may be a fault for this code alone: it is not that of the branch."""
-    if not branch.faults:
-        return []
-    there = package_at(eyes.repository, revision)
-    if not there or there == package_here(there):
-        return []
-    text = (
-        f"this process runs other code than {PACKAGE} on the branch, which may know what is refused here; "
-        "update the checkout or the image, then start it anew (`ml-pipeline down && ml-pipeline up`)"
+def _bug(error: Exception) -> Hold:
+    known = one_line(f"{type(error).__name__}: {error}", _LONGEST)
+    return Hold(
+        "reconcile",
+        f"a bug ends every pass ({known}); "
+        "report it with the lines of `ml-pipeline logs reconcile`",
     )
-    return [Hold("code", text)]

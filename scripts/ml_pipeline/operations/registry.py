@@ -1,6 +1,7 @@
-"""`ml-pipeline registry rebuild|verify`: MLflow's registry from git, and whether it says what git says.
+"""MLflow's registry from git, and whether it says what git says.
 
-`reconcile` does the same after each change of the branch. Nothing here is read to decide what serves.
+`reconcile` does the same after each change of the branch. Nothing here is read to decide what
+serves.
 """
 
 import time
@@ -8,85 +9,75 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_pipeline.adapters.mlflow.registry import Registry
-from ml_pipeline.adapters.mlflow.server import NOBODY, Login
-from ml_pipeline.commands import console
-from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.environments.embedded import observe as local_observe
-from ml_pipeline.environments.embedded.state import State
-from ml_pipeline.environments.kubernetes import observe as cluster_observe
+from ml_pipeline.environments.interface import Runtime
+from ml_pipeline.operations.runtime import open_runtime
 from ml_pipeline.operations.workspace import open_workspace
-from ml_pipeline.rules.automation.mirror import mirror
+from ml_pipeline.rules.automation.mirror import Mirror, mirror
 
 RETRY_SECONDS = 30.0
 
 
-def registry(repo: Path, environment: str, action: str, *, remote: str | None = None) -> int:
-    """Bring the registry to what the branch says (`rebuild`), or only compare (`verify`)."""
+def rebuild(repo: Path, environment: str, *, remote: str | None = None) -> list[str]:
+    """Bring the registry to what the branch says; what was written, one line each."""
+    server, wanted = _sides(repo, environment, remote)
+    return server.bring(wanted)
+
+
+def verify(repo: Path, environment: str, *, remote: str | None = None) -> list[str]:
+    """Where the registry says something else than the branch, one line each."""
+    server, wanted = _sides(repo, environment, remote)
+    return server.differences(wanted)
+
+
+def _sides(repo: Path, environment: str, remote: str | None) -> tuple[Registry, Mirror]:
+    """MLflow's registry, and what it shall say."""
     workspace = open_workspace(repo, remote, environment=environment)
     facts = workspace.environment(environment)
-    state = local_observe.find_state(repo) if facts.runtime == "embedded" else None
-    server = Registry(tracking_uri(facts, state), login(facts, state))
-    wanted = mirror(workspace.snapshot, environment)
-    lines = server.bring(wanted) if action == "rebuild" else server.differences(wanted)
-    for line in lines:
-        console.result(line)
-    if not lines:
-        console.result("MLflow says what git says")
-    return console.FINDINGS if lines and action == "verify" else console.OK
+    address = open_runtime(repo, environment, facts.runtime).mlflow(facts)
+    return Registry(address.uri, address.login), mirror(workspace.snapshot, environment)
 
 
 @dataclass
 class Follower:
-    """Keeps the registry at what the branch says, from one pass of `reconcile` to the next. `state` is that of an embedded
-    environment."""
+    """Keeps the registry at what the branch says, from one pass of `reconcile` to the next."""
 
     environment: str
-    state: State | None = None
+    runtime: Runtime
     _revision: str = ""
     _server: Registry | None = None
     _not_before: float = 0.0
-    _told: str = field(default="", repr=False)
+    _trouble: str = field(default="", repr=False)
 
     def follow(self, revision: str, snapshot: Snapshot) -> list[str]:
-        """Bring MLflow to a revision; what was written, one line each. An MLflow that does not answer is asked again
-        later, and named once: it keeps nothing else from being done."""
+        """Bring MLflow to a revision; what was written, one line each.
+
+        An MLflow that does not answer is asked again later, and named once: it keeps nothing else
+        from being done.
+        """
         if revision == self._revision or time.monotonic() < self._not_before:
             return []
         try:
             lines = self._at(snapshot).bring(mirror(snapshot, self.environment))
         except PipelineError as error:
+            # A pass comes twice a second, and a silent server takes seconds to be silent.
             self._not_before = time.monotonic() + RETRY_SECONDS
             return self._once(str(error).splitlines()[0])
-        self._revision, self._told = revision, ""
+        # Only now: a revision that was written in part is written again.
+        self._revision, self._trouble = revision, ""
         return [f"MLflow: {line}" for line in lines]
 
     def _at(self, snapshot: Snapshot) -> Registry:
-        facts = snapshot.environments[self.environment]
-        uri = tracking_uri(facts, self.state)
-        if self._server is None or self._server.uri != uri:
-            self._server = Registry(uri, login(facts, self.state))
+        """The registry at its present address."""
+        address = self.runtime.mlflow(snapshot.environments[self.environment])
+        # The embedded MLflow has another port after each start.
+        if self._server is None or self._server.uri != address.uri:
+            self._server = Registry(address.uri, address.login)
         return self._server
 
     def _once(self, line: str) -> list[str]:
-        if line == self._told:
+        if line == self._trouble:
             return []
-        self._told = line
+        self._trouble = line
         return [line]
-
-
-def tracking_uri(facts: Environment, state: State | None) -> str:
-    """Address of an environment's MLflow from here.
-
-    Raises:
-        UnavailableError: the embedded environment is not up.
-    """
-    if state is None:
-        return cluster_observe.tracking_uri(facts)
-    return local_observe.tracking_uri(state)
-
-
-def login(facts: Environment, state: State | None) -> Login:
-    """How MLflow is asked; nobody logs in to that of an embedded environment."""
-    return cluster_observe.login(facts) if state is None else NOBODY

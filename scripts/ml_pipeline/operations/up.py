@@ -14,7 +14,7 @@ from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.health import mlflow_answers
-from ml_pipeline.environments.embedded.observe import find_state
+from ml_pipeline.environments.embedded.observe import find_state, running
 from ml_pipeline.environments.embedded.privacy import make_private, private_files
 from ml_pipeline.environments.embedded.state import MARKER, State
 from ml_pipeline.environments.embedded.store import lacking
@@ -124,17 +124,6 @@ def _stop(supervisor: int) -> None:
     end = time.monotonic() + STOP_SECONDS
     while processes.is_alive(supervisor) and time.monotonic() < end:
         time.sleep(0.05)
-
-
-def running(state: State) -> int | None:
-    """Process id of the environment, None if it is not up."""
-    known = state.read("supervisor")
-    if known is None:
-        return None
-    pid = int(known["pid"])
-    # A number alone proves nothing: it may be another process's by now. The mark does.
-    is_ours = pid in processes.with_variable(MARKER, str(state.root))
-    return pid if is_ours and processes.is_alive(pid) else None
 
 
 def sweep(state: State) -> None:

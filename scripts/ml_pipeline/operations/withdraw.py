@@ -14,10 +14,9 @@ from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
-from ml_pipeline.environments.embedded.observe import find_state
 from ml_pipeline.layout import ENVIRONMENTS, owner_of, promotion_of, run_of, run_path, stem_of
 from ml_pipeline.operations import Talk, silent
-from ml_pipeline.operations.registry import login, tracking_uri
+from ml_pipeline.operations.runtime import open_runtime
 from ml_pipeline.operations.workspace import open_branch
 from ml_pipeline.rules.automation.branch import name_of
 
@@ -185,8 +184,8 @@ def _forget(repo: Path, snapshot: Snapshot, environment: str, run_id: str, talk:
         UnavailableError: MLflow does not answer; nothing is changed then.
     """
     facts = snapshot.environments[environment]
-    state = find_state(repo) if facts.runtime == "embedded" else None
-    tracking = Tracking(tracking_uri(facts, state), login(facts, state))
+    address = open_runtime(repo, environment, facts.runtime).mlflow(facts)
+    tracking = Tracking(address.uri, address.login)
     try:
         tracking.delete(run_id)
     except RefusedError:

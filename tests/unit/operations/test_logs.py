@@ -1,8 +1,8 @@
 import pytest
 from ml_pipeline.adapters.kubernetes import JOBS, PODS
 from ml_pipeline.cli import main
+from ml_pipeline.environments.embedded import logs as embedded_logs
 from ml_pipeline.environments.embedded.state import State
-from ml_pipeline.operations import logs as verb
 from ml_pipeline.rules.identity.hashes import data_identity
 
 from tests.conftest import git
@@ -101,7 +101,7 @@ def ticks(state, monkeypatch):
                 raise KeyboardInterrupt
             left.pop(0)()
 
-        monkeypatch.setattr(verb.time, "sleep", sleep)
+        monkeypatch.setattr(embedded_logs.time, "sleep", sleep)
 
     return between
 

@@ -6,9 +6,10 @@ from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.observe import Observer
+from ml_pipeline.environments.embedded.runtime import EmbeddedRuntime
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.operations import reconcile
-from ml_pipeline.operations.reconcile import one_pass, open_eyes, read_held
+from ml_pipeline.operations.reconcile import one_pass, open_reconciler
 from ml_pipeline.operations.up import open_origin
 from ml_pipeline.rules.automation.observed import Hold, Observed
 
@@ -89,7 +90,7 @@ def test_branch_that_moves_meanwhile_is_read_again(team, state, monkeypatch):
         push(self, revision, expected)
 
     monkeypatch.setattr(Repository, "push", late)
-    one_pass(open_eyes(team, "local"), "local")
+    one_pass(open_reconciler(team, "local"))
     subjects = git(state.origin, "log", "-2", "--format=%s", "main").splitlines()
     assert subjects == ["Record run waiting/ddd4bf48a3", "A person was faster"]
 
@@ -186,7 +187,7 @@ def test_branch_of_a_cluster_s_environment_is_reconciled(team):
     path = team / "environments/staging/environment.yaml"
     path.write_text(f"{path.read_text()}branch: release\n")
     git(team, "commit", "--quiet", "--all", "--message", "Reconcile release")
-    assert open_eyes(team, "staging").repository.branch == "release"
+    assert open_reconciler(team, "staging").repository.branch == "release"
 
 
 class Stopped(Exception):
@@ -240,7 +241,7 @@ def test_silence_is_held_since_it_began(team, state, monkeypatch):
     again = Observed("local", held=(Hold("MLflow", "does not answer (2)"),))
     monkeypatch.setattr(Observer, "look", lambda *_: again)
     main(["reconcile", "--repo", str(team)])
-    assert [str(entry) for entry in read_held(state)] == [
+    assert [str(entry) for entry in EmbeddedRuntime(state, "local").holds()] == [
         "held since 2026-01-01 00:00: does not answer (2)"
     ]
 
@@ -295,7 +296,7 @@ def test_one_pass_of_many_results_walks_the_history_once(team, state, monkeypatc
     monkeypatch.setattr(
         Repository, "last_changes", lambda self, *a: walks.append(a) or walk(self, *a)
     )
-    eyes = open_eyes(team, "local")
-    one_pass(eyes, "local")
-    one_pass(eyes, "local")
+    reconciler = open_reconciler(team, "local")
+    one_pass(reconciler)
+    one_pass(reconciler)
     assert len(walks) == 1

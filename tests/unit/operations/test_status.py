@@ -16,10 +16,10 @@ from ml_pipeline.adapters.kubernetes import (
 from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.environments.embedded import status as embedded_status
 from ml_pipeline.environments.embedded.records import serving_of
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.layout import SHORT
-from ml_pipeline.operations import status as status_verb
 from ml_pipeline.operations.up import open_origin
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
@@ -82,7 +82,7 @@ def commit(state: State, changes: Changes) -> None:
 @pytest.fixture
 def up(state, monkeypatch) -> State:
     """The same while its supervisor runs."""
-    monkeypatch.setattr(status_verb, "running", lambda _: 1)
+    monkeypatch.setattr(embedded_status, "running", lambda _: 1)
     return state
 
 

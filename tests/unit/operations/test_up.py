@@ -3,8 +3,9 @@ import subprocess
 import pytest
 from ml_pipeline.adapters import processes
 from ml_pipeline.cli import main
+from ml_pipeline.environments.embedded.observe import running
 from ml_pipeline.environments.embedded.state import MARKER, State
-from ml_pipeline.operations.up import open_origin, running, sweep
+from ml_pipeline.operations.up import open_origin, sweep
 
 from tests.conftest import git
 

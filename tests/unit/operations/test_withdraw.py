@@ -5,7 +5,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.observe import Observer
 from ml_pipeline.environments.embedded.state import State
-from ml_pipeline.operations.reconcile import one_pass, open_eyes
+from ml_pipeline.operations.reconcile import one_pass, open_reconciler
 from ml_pipeline.operations.up import open_origin
 
 from tests.conftest import git
@@ -72,7 +72,7 @@ def test_experiment_takes_the_overlay_of_its_run_along(rendered_team, state, cap
 
 def test_failed_run_trains_again(rendered_team, state):
     withdraw(rendered_team, "broken/970e519fc8")
-    steps, _ = one_pass(open_eyes(rendered_team, "local"), "local")
+    steps, _ = one_pass(open_reconciler(rendered_team, "local"))
     written = {path.split("/")[3][:17] for step in steps for path in step.changes.write}
     assert written == {"broken-970e519fc8"}
 
@@ -81,7 +81,7 @@ def nonsense(team, state, monkeypatch) -> str:
     """Have a run settle as failed for what it left in MLflow, and give its path."""
     with monkeypatch.context() as patch:
         patch.setattr(Observer, "look", spoken(lambda _: []))
-        one_pass(open_eyes(team, "local"), "local")
+        one_pass(open_reconciler(team, "local"))
     return "experiments/waiting/runs/ddd4bf48a3.yaml"
 
 

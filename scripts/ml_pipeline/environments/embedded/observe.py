@@ -1,17 +1,24 @@
-"""What the embedded environment shows to `reconcile` and `status`: its state files and its MLflow, read only."""
+"""What the embedded environment shows to `reconcile`: its state files and MLflow, read only."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.environments.embedded import records
-from ml_pipeline.environments.embedded.state import State, read_json
+from ml_pipeline.environments.embedded.state import MARKER, State, read_json
 from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.words import PodEnd, SeenJob, hear, vouch
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_RUN
 from ml_pipeline.rules.rollout.evidence import ServingStatus
+
+
+def state_of(repo: Path) -> State:
+    """The state folder that an embedded environment of a checkout has, or would have."""
+    return State(repo.resolve() / ".ml-pipeline")
 
 
 def find_state(repo: Path) -> State:
@@ -20,7 +27,7 @@ def find_state(repo: Path) -> State:
     Raises:
         PipelineError: it was never started.
     """
-    state = State(repo.resolve() / ".ml-pipeline")
+    state = state_of(repo)
     if not state.origin.exists():
         raise PipelineError(
             f"no embedded environment in {state.root}; start it with `ml-pipeline up`"
@@ -28,28 +35,41 @@ def find_state(repo: Path) -> State:
     return state
 
 
+def running(state: State) -> int | None:
+    """Process id of the environment, None if it is not up."""
+    supervisor = state.read("supervisor")
+    if not supervisor:
+        return None
+    # After a kill another process may have the id: only one with our mark is the supervisor.
+    marked = processes.with_variable(MARKER, str(state.root))
+    if supervisor["pid"] in marked and processes.is_alive(supervisor["pid"]):
+        return int(supervisor["pid"])
+    return None
+
+
 class Observer:
-    """Looks at the embedded environment, and remembers between two looks what MLflow has said for good."""
+    """Looks at the embedded environment, and remembers what MLflow has said for good."""
 
     def __init__(self, state: State, environment: str) -> None:
         self.state, self.environment = state, environment
         self._tracking: Tracking | None = None
 
     def look(self, awaited: set[str]) -> Observed:
-        """Results of awaited identities, failed Jobs, serving; what cannot be read is held and named."""
+        """Results of awaited identities, failed Jobs, serving; what cannot be read is held."""
         heard = hear(seen_jobs(self.state), awaited)
         try:
-            found = self._mlflow().look(heard.words) if heard.said else Look({})
+            # Where no pod has spoken there is nothing to ask, and MLflow may still be starting.
+            answer = self._mlflow().look(heard.words) if heard.said else Look({})
         except UnavailableError as error:
-            found = Look({}, held=(Hold("MLflow", str(error)),))
-        vouched = vouch(heard, found.results, found.refused)
+            answer = Look({}, held=(Hold("MLflow", str(error)),))
+        vouched = vouch(heard, answer.results, answer.refused)
         return Observed(
             self.environment,
             vouched.results,
             failed_jobs(self.state),
             served(self.state),
             unknown=vouched.unknown,
-            held=(*found.held, *vouched.held),
+            held=(*answer.held, *vouched.held),
         )
 
     def _mlflow(self) -> Tracking:
@@ -76,18 +96,24 @@ def tracking_uri(state: State) -> str:
 
 def seen_jobs(state: State) -> list[SeenJob]:
     """Jobs with the pods of theirs that have ended, for the rule of words."""
-    records = (state.read(f"jobs/{name}") for name in state.names("jobs"))
-    return [_seen(state, record) for record in records if record and _identity(record)]
+    return [_seen(state, record) for record in _records(state)]
 
 
 def failed_jobs(state: State) -> dict[str, str]:
     """Reasons of failed Jobs by the short identity of what they were to do."""
     failed = {}
-    for name in state.names("jobs"):
-        record = state.read(f"jobs/{name}")
-        if record and record["phase"] == "Failed" and _identity(record):
+    for record in _records(state):
+        if record["phase"] == "Failed":
             failed[_identity(record)] = f"{record['reason']}: {record['message']}"
     return failed
+
+
+def _records(state: State) -> Iterator[dict[str, Any]]:
+    """Jobs that say what they make."""
+    for name in state.names("jobs"):
+        record = state.read(f"jobs/{name}")
+        if record and _identity(record):
+            yield record
 
 
 def _identity(record: dict[str, Any]) -> str:
@@ -96,27 +122,25 @@ def _identity(record: dict[str, Any]) -> str:
 
 
 def _seen(state: State, record: dict[str, Any]) -> SeenJob:
-    """A Job as the rule of words takes it. The supervisor makes one whose record is removed again."""
+    """A Job as the rule of words takes it. The supervisor makes one anew whose record is gone."""
     name = record["name"]
-    again = f"remove its record with `rm {state.root.name}/jobs/{name}.json`: the next one says again what has finished"
-    tries = range(1, record.get("attempt", 0) + 1)
-    pods = (read_json(state.pod(f"{name}-{number}") / "status.json") for number in tries)
-    return SeenJob(
-        name,
-        _identity(record),
-        record["phase"] == "Complete",
-        _since(record),
-        again,
-        tuple(
-            PodEnd(pod["exit_code"], pod.get("message", ""))
-            for pod in pods
-            if pod and pod["phase"] == "Ended"
-        ),
-    )
+    command = f"rm {state.root.name}/jobs/{name}.json"
+    again = f"remove its record with `{command}`: the next one says again what has finished"
+    complete = record["phase"] == "Complete"
+    pods = tuple(_pod_ends(state, record))
+    return SeenJob(name, _identity(record), complete, _ended(record), again, pods)
 
 
-def _since(record: dict[str, Any]) -> str:
-    """When a Job ended, empty where it has not."""
+def _pod_ends(state: State, record: dict[str, Any]) -> Iterator[PodEnd]:
+    """How the pods of a Job have ended, those that are there, newest last."""
+    for number in range(1, record.get("attempt", 0) + 1):
+        pod = read_json(state.pod(f"{record['name']}-{number}") / "status.json")
+        if pod and pod["phase"] == "Ended":
+            yield PodEnd(pod["exit_code"], pod.get("message", ""))
+
+
+def _ended(record: dict[str, Any]) -> str:
+    """When a Job ended, as an API server would write it; empty where it has not."""
     if record["phase"] not in ("Complete", "Failed"):
         return ""
     return datetime.fromtimestamp(record.get("finished", 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

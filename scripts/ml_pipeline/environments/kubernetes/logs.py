@@ -1,37 +1,42 @@
-"""The log of a run on a cluster: of its pods, one after the other, by the names that people give it."""
+"""The log of a run on a cluster: of its pods in turn, by the names that people give it."""
 
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from ml_pipeline.adapters.kubernetes import JOBS, PODS, Cluster, NotServedError
+from ml_pipeline.adapters.kubernetes import JOBS, PODS, Cluster, Kind, NotServedError
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
+from ml_pipeline.environments.kubernetes.observe import SELECTOR
 from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
 from ml_pipeline.rules.diagnosis.pods import JOB_NAME, views
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 
 FOLLOW_SECONDS = 0.5
+# Which process of a distributed run a pod is; Kubernetes labels pods of an Indexed Job so.
 _INDEX = "batch.kubernetes.io/job-completion-index"
 _IDENTITY = re.compile(r"[0-9a-f]{10}")
+# What the API server takes as the value of a label; it refuses a selector with anything else.
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """The Jobs that are meant, as far as they are still there, and the pods of all that are meant, oldest first."""
+    """What is meant by a name, oldest first."""
 
-    traces: list[JobTrace] = field(default_factory=list)
-    jobs: list[Object] = field(default_factory=list)
-    pods: list[Object] = field(default_factory=list)
+    traces: Sequence[JobTrace]
+    jobs: Sequence[Object]
+    """Of the traces those that are still there."""
+    pods: Sequence[Object]
 
     @property
     def has_ended(self) -> bool:
         """Whether none of the Jobs starts a pod any more."""
-        return all(v.phase in ("Complete", "Failed") for v in views(self.jobs, self.pods, ()))
+        seen = views(self.jobs, self.pods, ())
+        return all(view.phase in ("Complete", "Failed") for view in seen)
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class JobLogs:
     def read(self, *, follow: bool, awaits: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
         """Logs of all pods, oldest first; with `follow`, until the Jobs have ended.
 
-        `awaits` says of an experiment whose data has been prepared whether its run is still to come.
+        `awaits` says of an experiment whose data has been prepared whether its run is still to
+        come.
 
         Raises:
             PipelineError: there is no such pod.
@@ -62,47 +68,60 @@ class JobLogs:
                 name = pod["metadata"]["name"]
                 if name not in printed and _has_started(pod):
                     printed.add(name)
+                    # With `follow` this lasts as long as the pod.
                     yield from self._log(name, follow=follow)
-            if not follow or (
-                seen.has_ended and not (self.asked.prepares(seen.traces) and awaits())
-            ):
+            if not follow or self._is_over(seen, awaits):
                 return
             time.sleep(FOLLOW_SECONDS)
 
+    def _is_over(self, seen: _Seen, awaits: Callable[[], bool]) -> bool:
+        """Whether nothing more is to come, which a run does after the data that it waits for."""
+        return seen.has_ended and not (self.asked.prepares(seen.traces) and awaits())
+
     def _look(self) -> _Seen:
-        jobs, pods = self._objects()
-        traces = {_job_of(pod): _trace(_job_of(pod), pod) for pod in pods}
-        traces |= {job["metadata"]["name"]: _trace(job["metadata"]["name"], job) for job in jobs}
+        jobs, pods = self._jobs_and_pods()
+        traces: dict[str, JobTrace] = {}
+        for pod in pods:
+            traces[_job_of(pod)] = _trace(_job_of(pod), pod)
+        # A Job that is still there knows better than its pods when it began.
+        for name, job in jobs.items():
+            traces[name] = _trace(name, job)
         meant = chosen(traces.values(), self.asked)
         names = {trace.name for trace in meant}
         return _Seen(
             meant,
-            [job for job in jobs if job["metadata"]["name"] in names],
+            [job for name, job in jobs.items() if name in names],
             [pod for pod in pods if _job_of(pod) in names],
         )
 
-    def _objects(self) -> tuple[list[Object], list[Object]]:
-        """Jobs and pods that may be meant, each once; the API server is asked for these alone, there may be thousands."""
+    def _jobs_and_pods(self) -> tuple[dict[str, Object], list[Object]]:
+        """Jobs by name and pods that may be meant, the oldest pod first.
+
+        The API server is asked for these alone: there may be thousands.
+        """
         jobs: dict[str, Object] = {}
         pods: dict[str, Object] = {}
         for selector in self._selectors():
-            for kind, found in ((JOBS, jobs), (PODS, pods)):
-                objects = self.cluster.objects(kind, self.namespace, selector)
-                found |= {thing["metadata"]["name"]: thing for thing in objects}
+            jobs |= self._named(JOBS, selector)
+            pods |= self._named(PODS, selector)
+        # A Job has no label of its own name: it is found by that of its pods.
         for name in {_job_of(pod) for pod in pods.values()} - {*jobs, ""}:
             jobs |= self._job(name)
-        return list(jobs.values()), sorted(
-            pods.values(), key=lambda pod: str(pod["metadata"]["creationTimestamp"])
-        )
+        return jobs, sorted(pods.values(), key=_created)
+
+    def _named(self, kind: Kind, selector: str) -> dict[str, Object]:
+        objects = self.cluster.objects(kind, self.namespace, selector)
+        return {manifest["metadata"]["name"]: manifest for manifest in objects}
 
     def _job(self, name: str) -> dict[str, Object]:
-        """A Job whose pod was found by the Job's name; a Job has no label of its own name."""
+        """The Job of that name, if it is still there."""
         try:
             return {name: self.cluster.get(f"{JOBS.within(self.namespace)}/{name}")}
         except NotServedError:
             return {}
 
     def _selectors(self) -> Iterator[str]:
+        """Labels of what a name may mean: a run or data, an experiment or a Job."""
         name, short = self.asked.name, self.asked.name.rpartition("/")[2]
         if "/" in name or _IDENTITY.fullmatch(name):
             if _LABEL.fullmatch(short):
@@ -114,15 +133,18 @@ class JobLogs:
             yield f"{LABEL_DATA}={self.asked.data}"
 
     def _tries(self, pods: Iterable[Object]) -> list[Object]:
-        """The pods of the try that is meant; a try of a distributed run has one pod for each process."""
+        """The pods of the try that is meant.
+
+        A try of a distributed run has one pod for each process.
+        """
         tries: Counter[str] = Counter()
-        found = []
+        meant = []
         for pod in pods:
             index = pod["metadata"].get("labels", {}).get(_INDEX, "")
             tries[index] += 1
             if self.asked.only in (None, tries[index]):
-                found.append(pod)
-        return found
+                meant.append(pod)
+        return meant
 
     def _log(self, pod: str, *, follow: bool) -> Iterator[bytes]:
         try:
@@ -131,20 +153,23 @@ class JobLogs:
             return
 
     def _nothing(self) -> str:
-        jobs = self.cluster.objects(JOBS, self.namespace, "pipeline=ml-training")
-        there = [_trace(job["metadata"]["name"], job) for job in jobs]
-        instead = to_type_instead(self.asked, there)
+        jobs = self._named(JOBS, SELECTOR)
+        instead = to_type_instead(self.asked, [_trace(name, job) for name, job in jobs.items()])
         return (
             f"no pod of {self.asked.name!r} is there; its log went with it when it was settled, "
             f"metrics and plots are in MLflow; {instead}"
         )
 
 
-def _trace(name: str, thing: Object) -> JobTrace:
-    about = thing["metadata"]
+def _trace(name: str, manifest: Object) -> JobTrace:
+    about = manifest["metadata"]
     created = str(about.get("creationTimestamp", "1970-01-01T00:00:00Z"))
     begun = datetime.fromisoformat(created.replace("Z", "+00:00")).timestamp()
     return JobTrace(name, about.get("labels", {}), begun)
+
+
+def _created(pod: Object) -> str:
+    return str(pod["metadata"]["creationTimestamp"])
 
 
 def _job_of(pod: Object) -> str:
@@ -152,6 +177,6 @@ def _job_of(pod: Object) -> str:
 
 
 def _has_started(pod: Object) -> bool:
-    return any(
-        "waiting" not in s.get("state", {}) for s in pod["status"].get("containerStatuses") or ()
-    )
+    """Whether a container of the pod runs or has run: before that it has no log."""
+    statuses = pod["status"].get("containerStatuses") or ()
+    return any("waiting" not in status.get("state", {}) for status in statuses)

@@ -1,8 +1,12 @@
-"""What a cluster shows to `reconcile`: failed Jobs, what pods have said, results in MLflow, SeldonDeployments. What cannot be
-read is held and named."""
+"""What a cluster shows to `reconcile`.
+
+That is failed Jobs, what pods have said, results in MLflow, SeldonDeployments. What cannot be read
+is held and named.
+"""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, SELDON_DEPLOYMENTS, Cluster
 from ml_pipeline.adapters.mlflow.server import Login
@@ -10,29 +14,35 @@ from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.records import Traffic
+from ml_pipeline.layout import environment_path
 from ml_pipeline.rules.automation.observed import Hold, Observed
-from ml_pipeline.rules.automation.words import SeenJob, hear, vouch
+from ml_pipeline.rules.automation.words import SeenJob, Vouched, hear, vouch
 from ml_pipeline.rules.diagnosis.pods import JobView, failure, pod_ends, views
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.serving import TARGET
 from ml_pipeline.rules.rollout.evidence import ServingStatus
 
-Traffic = Mapping[str, ServingStatus]
+_PIPELINE, _TRAINING = "pipeline", "ml-training"
+SELECTOR = f"{_PIPELINE}={_TRAINING}"
+"""Labels of every Job of data and runs, and of their pods."""
 
 
 def tracking_uri(environment: Environment) -> str:
-    """Address of MLflow from here: MLFLOW_TRACKING_URI where it differs from the one that pods use."""
+    """Address of MLflow from here: MLFLOW_TRACKING_URI where it differs from that of pods."""
     return os.environ.get("MLFLOW_TRACKING_URI", environment.tracking.uri)
 
 
 def login(environment: Environment) -> Login:
     """How this process logs in to MLflow: by its own environment variables."""
-    path = f"environments/{environment.name}/environment.yaml"
-    return Login.of(path, environment.tracking.secret)
+    return Login.of(environment_path(environment.name), environment.tracking.secret)
 
 
 class Observer:
-    """Looks at a cluster, and remembers between two looks what MLflow has said for good. `traffic` tells what was measured
-    of each model: routed weights and evidence."""
+    """Looks at a cluster, and remembers between two looks what MLflow has said for good.
+
+    `traffic` tells what was measured of each model: routed weights and evidence.
+    """
 
     def __init__(self, cluster: Cluster, name: str, traffic: Callable[[], Traffic]) -> None:
         self.cluster, self.name, self.traffic = cluster, name, traffic
@@ -45,21 +55,29 @@ class Observer:
         jobs: list[JobView] = []
         serving: dict[str, ServingStatus] = {}
         try:
-            jobs = _jobs(self.cluster, environment)
+            jobs = jobs_of(self.cluster, environment)
             serving = _serving(self.cluster, environment, self.traffic())
         except PipelineError as error:
+            # Jobs that were read before still count: each part stands by itself.
             held.append(Hold("cluster", str(error)))
-        heard = hear((_seen(view, environment) for view in jobs), awaited)
-        found = self._mlflow(environment).look(heard.words)
-        vouched = vouch(heard, found.results, found.refused)
+        vouched = self.vouched(environment, jobs, awaited)
         return Observed(
             self.name,
             vouched.results,
             _failed(jobs, snapshot),
             serving,
             unknown=vouched.unknown,
-            held=(*held, *found.held, *vouched.held),
+            held=(*held, *vouched.held),
         )
+
+    def vouched(
+        self, environment: Environment, jobs: Iterable[JobView], awaited: set[str]
+    ) -> Vouched:
+        """Results of awaited identities that pods have spoken of, and why others are not taken."""
+        heard = hear((_seen(view, environment) for view in jobs), awaited)
+        answer = self._mlflow(environment).look(heard.words)
+        vouched = vouch(heard, answer.results, answer.refused)
+        return replace(vouched, held=(*answer.held, *vouched.held))
 
     def _mlflow(self, environment: Environment) -> Tracking:
         """MLflow at its present address."""
@@ -69,21 +87,34 @@ class Observer:
         return self._tracking
 
 
-def _jobs(cluster: Cluster, environment: Environment) -> list[JobView]:
+def jobs_of(cluster: Cluster, environment: Environment) -> list[JobView]:
     """Jobs of data and runs, with their pods."""
     namespace = environment.namespaces.training
-    jobs = cluster.objects(JOBS, namespace, "pipeline=ml-training")
-    pods = cluster.objects(PODS, namespace, "pipeline=ml-training") if jobs else []
+    jobs = cluster.objects(JOBS, namespace, SELECTOR)
+    pods = cluster.objects(PODS, namespace, SELECTOR) if jobs else []
+    return _with_identity(jobs, pods)
+
+
+def jobs_among(jobs: Iterable[Object], pods: Iterable[Object]) -> list[JobView]:
+    """The same, picked from all Jobs and pods of the namespace, which were read before."""
+    return _with_identity(filter(_is_selected, jobs), filter(_is_selected, pods))
+
+
+def _is_selected(manifest: Object) -> bool:
+    return bool(manifest["metadata"].get("labels", {}).get(_PIPELINE) == _TRAINING)
+
+
+def _with_identity(jobs: Iterable[Object], pods: Iterable[Object]) -> list[JobView]:
     return [view for view in views(jobs, pods, ()) if view.identity]
 
 
-def _failed(jobs: list[JobView], snapshot: Snapshot) -> dict[str, str]:
+def _failed(jobs: Iterable[JobView], snapshot: Snapshot) -> dict[str, str]:
     """Reasons of failed Jobs by the short identity of what they were to do."""
     return {view.identity: failure(view, snapshot) for view in jobs if view.phase == "Failed"}
 
 
 def _seen(view: JobView, environment: Environment) -> SeenJob:
-    """A Job as the rule of words takes it. Flux makes one that was deleted again at its next look."""
+    """A Job as the rule of words takes it. Flux makes one that was deleted again soon."""
     command = f"kubectl -n {environment.namespaces.training} delete job {view.name}"
     again = f"delete the Job with `{command}`: the next one says again what has finished"
     complete = view.phase == "Complete"
@@ -94,11 +125,12 @@ def _serving(
     cluster: Cluster, environment: Environment, traffic: Traffic
 ) -> dict[str, ServingStatus]:
     """What serves and what was measured of it; a model that nobody measures is not judged."""
-    found: dict[str, ServingStatus] = {}
+    serving: dict[str, ServingStatus] = {}
     for deployment in cluster.objects(SELDON_DEPLOYMENTS, environment.namespaces.serving):
         name = deployment["metadata"]["name"]
-        measured = traffic.get(name)
         target = deployment["metadata"].get("annotations", {}).get(TARGET)
+        measured = traffic.get(name)
+        # What was measured of another target says nothing of what serves now.
         if measured and target == measured.rollout:
-            found[name] = measured
-    return found
+            serving[name] = measured
+    return serving

@@ -1,10 +1,9 @@
-"""What a cluster shows to people: revisions, Jobs and models of one environment, and what keeps each from going on."""
+"""What a cluster shows to people: revisions, Jobs and models, and what keeps each from going on."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ml_pipeline.adapters.kubernetes import (
     EVENTS,
@@ -18,177 +17,237 @@ from ml_pipeline.adapters.kubernetes import (
 )
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.kubernetes.observe import Observer, jobs_among, jobs_of
+from ml_pipeline.environments.records import ClusterShown, JobStatus, ModelStatus, Traffic
+from ml_pipeline.layout import environment_folder, file_of, owner_of, part_of
+from ml_pipeline.rules.automation.branch import Branch
+from ml_pipeline.rules.automation.observed import Hold
 from ml_pipeline.rules.diagnosis.flux_status import applied, flux_findings
-from ml_pipeline.rules.diagnosis.pods import JobView, note, views
+from ml_pipeline.rules.diagnosis.pods import JobView, conditions_of, note, views
 from ml_pipeline.rules.diagnosis.reconciler import SELECTOR, reconciler_findings
-from ml_pipeline.rules.kustomize.objects import Object as Manifest
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import PARTS, SOURCE, surplus
 from ml_pipeline.rules.render.serving import RUN
 from ml_pipeline.rules.render.training import job_name
+from ml_pipeline.rules.rollout.evidence import PredictorStatus
 
-Object = dict[str, Any]
+# Who may own fields of a Job's spec: Flux applies it, the Job controller and Kueue suspend it.
 _OWN_MANAGERS = ("kustomize-controller", "kube-controller-manager", "kueue")
+_NO_FLUX = "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
+_NO_SELDON = (
+    "SeldonDeployment is not installed; install Seldon Core, or its CRDs and `ml-pipeline bridge`"
+)
+_UNSEEN = "Unknown: no operator has seen it; install Seldon Core, or run `ml-pipeline bridge`"
 
 
-@dataclass
-class Shown:
-    """One look at an environment. `findings` are lines that name a cause and its repair."""
+@dataclass(frozen=True)
+class _Flux:
+    """Revisions that Flux has applied, by part, and what keeps it from the next."""
 
-    applied: dict[str, str] = field(default_factory=dict)
-    findings: list[str] = field(default_factory=list)
-    jobs: list[Object] = field(default_factory=list)
-    models: list[Object] = field(default_factory=list)
+    applied: dict[str, str]
+    findings: list[str]
 
 
-def look(
-    cluster: Cluster, snapshot: Snapshot, name: str, selector: str, *, is_whole: bool = True
-) -> Shown:
-    """Everything that `status` prints of an environment, read with the rights of whoever asks. Where documents are left out
-    of the snapshot it is not whole, and what is rendered from them is no finding."""
-    environment, shown = snapshot.environments[name], Shown()
-    names = environment.namespaces
-    no_flux = "the cluster has no Flux; install it with `flux install`, 2.9 or newer"
-    found = _served(shown, lambda: cluster.objects(KUSTOMIZATIONS, names.platform), no_flux)
-    if found is not None:
-        sources = [
-            s
-            for s in cluster.objects(GIT_REPOSITORIES, names.platform)
-            if s["metadata"]["name"] == SOURCE
-        ]
-        shown.applied = dict.fromkeys(PARTS, "") | applied(found)
-        shown.findings += flux_findings(sources[0] if sources else None, found, environment.cluster)
-        shown.findings += _surplus(environment, found)
-    if environment.reconcile:
-        pods = cluster.objects(PODS, names.platform, SELECTOR)
-        told = cluster.objects(EVENTS, names.platform)
-        shown.findings += reconciler_findings(pods, told, names.platform)
-    jobs = cluster.objects(JOBS, names.training, selector)
-    pods = cluster.objects(PODS, names.training) if jobs else []
-    events = cluster.objects(EVENTS, names.training) if jobs else []
-    seen = views(jobs, pods, events)
-    shown.jobs = [_job(view, snapshot) for view in seen]
+@dataclass(frozen=True)
+class _Jobs:
+    """Jobs that a selector leaves; all of data and runs, for what automation makes of them."""
+
+    shown: list[JobView]
+    of_pipeline: list[JobView]
+
+
+@dataclass(frozen=True)
+class _Models:
+    """SeldonDeployments that a selector leaves, or why there can be none."""
+
+    deployments: Sequence[Object]
+    not_served: str = ""
+    """What the API server says where it does not know the kind."""
+
+
+def look(observer: Observer, branch: Branch, selector: str, traffic: Traffic) -> ClusterShown:
+    """Everything that `status` prints of an environment, with the rights of whoever asks.
+
+    What automation would leave alone is told from the same look at Jobs and pods.
+    """
+    cluster, snapshot = observer.cluster, branch.snapshot
+    environment = snapshot.environments[observer.name]
+    awaited = branch.awaited(environment.name)
+    flux = _flux(cluster, environment)
+    findings = [*flux.findings, *_reconciler(cluster, environment)]
+    jobs = _jobs(cluster, environment, selector, is_awaited=bool(awaited))
     if not selector:
-        shown.findings += list(_missing(snapshot, name, {view.name for view in seen}))
-        if is_whole:
-            shown.findings += list(_stale(snapshot, name))
-    missing = "SeldonDeployment is not installed; install Seldon Core, or its CRDs and `ml-pipeline bridge`"
-    models = _served(
-        shown, lambda: cluster.objects(SELDON_DEPLOYMENTS, names.serving, selector), missing
+        findings += _missing(snapshot, environment, {view.name for view in jobs.shown})
+    if not selector and not branch.faults:
+        # With documents left out, what is rendered from them would look like an edit by hand.
+        findings += _stale(snapshot, environment)
+    models = _models(cluster, environment, selector)
+    if models.not_served:
+        findings.append(_NO_SELDON)
+    held: tuple[Hold, ...] = ()
+    if awaited and models.not_served:
+        held = (Hold("cluster", models.not_served),)
+    if awaited:
+        # MLflow is asked last: where the cluster refuses, nobody waits for it.
+        held += observer.vouched(environment, jobs.of_pipeline, awaited).held
+    return ClusterShown(
+        jobs=tuple(_job(view, snapshot) for view in jobs.shown),
+        models=tuple(map(_model, models.deployments)),
+        traffic=traffic,
+        held=held,
+        applied=flux.applied,
+        findings=tuple(findings),
     )
-    shown.models = [_model(thing) for thing in models or ()]
-    return shown
 
 
-def _served(
-    shown: Shown, read: Callable[[], list[Manifest]], missing: str
-) -> list[Manifest] | None:
-    """What `read` finds; None, and a finding, where the API server does not know the kind."""
+def _flux(cluster: Cluster, environment: Environment) -> _Flux:
+    namespace = environment.namespaces.platform
     try:
-        return read()
+        kustomizations = cluster.objects(KUSTOMIZATIONS, namespace)
     except NotServedError:
-        shown.findings.append(missing)
-        return None
+        return _Flux({}, [_NO_FLUX])
+    source = None
+    for repository in cluster.objects(GIT_REPOSITORIES, namespace):
+        if repository["metadata"]["name"] == SOURCE:
+            source = repository
+            break
+    findings = flux_findings(source, kustomizations, environment.cluster)
+    findings += _surplus(environment, kustomizations)
+    return _Flux(dict.fromkeys(PARTS, "") | applied(kustomizations), findings)
 
 
-def _job(view: JobView, snapshot: Snapshot) -> Object:
-    by_hand = [m["manager"] for m in view.job["metadata"].get("managedFields", ()) if _by_hand(m)]
-    text = note(view, snapshot)
-    if by_hand:
-        text = "; ".join(
-            filter(
-                None,
-                (
-                    text,
-                    f"was edited with {by_hand[0]}, git says otherwise; delete the Job and Flux makes git's",
-                ),
-            )
+def _surplus(environment: Environment, kustomizations: Iterable[Object]) -> Iterator[str]:
+    """Shards that the cluster still has after `training_shards` was lowered."""
+    for name in surplus(environment, [one["metadata"]["name"] for one in kustomizations]):
+        yield (
+            f"Kustomization {name} is of a shard that the environment has no longer; "
+            "run `ml-pipeline bootstrap --apply`"
         )
-    return {
-        "name": view.name,
-        "labels": view.labels,
-        "phase": view.phase,
-        "attempt": len(view.pods),
-        "seconds": _seconds(view),
-        "message": text,
-    }
 
 
-def _by_hand(entry: Object) -> bool:
-    """Whether somebody beside Flux and the controllers owns a field of the spec."""
-    return entry["manager"] not in _OWN_MANAGERS and "f:spec" in entry.get("fieldsV1", {})
+def _reconciler(cluster: Cluster, environment: Environment) -> list[str]:
+    """What keeps the Deployment `reconcile` from its work, where the environment has one."""
+    if not environment.reconcile:
+        return []
+    namespace = environment.namespaces.platform
+    pods = cluster.objects(PODS, namespace, SELECTOR)
+    events = cluster.objects(EVENTS, namespace)
+    return reconciler_findings(pods, events, namespace)
+
+
+def _jobs(cluster: Cluster, environment: Environment, selector: str, *, is_awaited: bool) -> _Jobs:
+    namespace = environment.namespaces.training
+    jobs = cluster.objects(JOBS, namespace, selector)
+    pods = cluster.objects(PODS, namespace) if jobs else []
+    events = cluster.objects(EVENTS, namespace) if jobs else []
+    shown = views(jobs, pods, events)
+    if not is_awaited:
+        return _Jobs(shown, [])
+    # A selector may leave out the Job whose result is awaited.
+    of_pipeline = jobs_of(cluster, environment) if selector else jobs_among(jobs, pods)
+    return _Jobs(shown, of_pipeline)
+
+
+def _models(cluster: Cluster, environment: Environment, selector: str) -> _Models:
+    namespace = environment.namespaces.serving
+    try:
+        return _Models(cluster.objects(SELDON_DEPLOYMENTS, namespace, selector))
+    except NotServedError as error:
+        return _Models([], str(error))
+
+
+def _job(view: JobView, snapshot: Snapshot) -> JobStatus:
+    notes = [note(view, snapshot), _by_hand(view)]
+    return JobStatus(
+        name=view.name,
+        labels=view.labels,
+        phase=view.phase,
+        attempt=len(view.pods),
+        seconds=_seconds(view),
+        message="; ".join(filter(None, notes)),
+    )
+
+
+def _by_hand(view: JobView) -> str:
+    """Who beside Flux and the controllers owns a field of the spec; empty where nobody does."""
+    for entry in view.job["metadata"].get("managedFields", ()):
+        manager = entry["manager"]
+        if manager not in _OWN_MANAGERS and "f:spec" in entry.get("fieldsV1", {}):
+            return (
+                f"was edited with {manager}, git says otherwise; "
+                "delete the Job and Flux makes git's"
+            )
+    return ""
 
 
 def _seconds(view: JobView) -> float:
-    """From the start of a Job to its end, or to now."""
+    """From the start of a Job to its end, or to now; 0 while it has not started."""
     status = view.job.get("status", {})
     started = _time(status.get("startTime"))
-    failed = next(
-        (
-            c.get("lastTransitionTime")
-            for c in status.get("conditions", ())
-            if c["type"] == "Failed"
-        ),
-        None,
-    )
+    if not started:
+        return 0.0
+    # Only a Job that has succeeded has a completionTime.
+    failed = conditions_of(view.job).get("Failed", {}).get("lastTransitionTime")
     end = _time(status.get("completionTime") or failed) or time.time()
-    return round(end - started, 1) if started else 0.0
+    return round(end - started, 1)
 
 
 def _time(text: str | None) -> float | None:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
 
 
-def _model(deployment: Manifest) -> Object:
+def _model(deployment: Object) -> ModelStatus:
     status = deployment.get("status", {})
-    there = status.get("deploymentStatus") or {}
+    return ModelStatus(
+        model=deployment["metadata"]["name"],
+        labels=deployment["metadata"].get("labels", {}),
+        rollout=None,
+        state=status.get("state", _UNSEEN),
+        url=status.get("address", {}).get("url", "no address yet"),
+        predictors=tuple(_predictors(deployment)),
+        message=status.get("description", ""),
+    )
+
+
+def _predictors(deployment: Object) -> Iterator[PredictorStatus]:
     name = deployment["metadata"]["name"]
-    predictors = []
+    there = deployment.get("status", {}).get("deploymentStatus") or {}
     for predictor in deployment["spec"]["predictors"]:
-        mine = [d for key, d in there.items() if key.startswith(f"{name}-{predictor['name']}-")]
-        ready = any(d.get("availableReplicas") for d in mine)
-        run = predictor.get("annotations", {}).get(RUN, predictor["name"])
-        row = {
-            "name": predictor["name"],
-            "run": run,
-            "weight": predictor.get("traffic", 0),
-            "ready": ready,
-        }
-        predictors.append({**row, "message": "ready" if ready else "not ready"})
-    return {
-        "model": name,
-        "labels": deployment["metadata"].get("labels", {}),
-        "state": status.get(
-            "state",
-            "Unknown: no operator has seen it; install Seldon Core, or run `ml-pipeline bridge`",
-        ),
-        "url": status.get("address", {}).get("url", "no address yet"),
-        "predictors": predictors,
-        "message": status.get("description", ""),
-    }
+        # The operator calls a predictor's Deployments <model>-<predictor>-<n>-<container>.
+        prefix = f"{name}-{predictor['name']}-"
+        mine = [one for key, one in there.items() if key.startswith(prefix)]
+        ready = any(one.get("availableReplicas") for one in mine)
+        yield PredictorStatus(
+            name=predictor["name"],
+            run=predictor.get("annotations", {}).get(RUN, predictor["name"]),
+            weight=predictor.get("traffic", 0),
+            ready=ready,
+            message="ready" if ready else "not ready",
+        )
 
 
-def _surplus(environment: Environment, kustomizations: list[Manifest]) -> Iterable[str]:
-    """Shards that the cluster still has after `training_shards` was lowered."""
-    for name in surplus(environment, [thing["metadata"]["name"] for thing in kustomizations]):
-        yield f"Kustomization {name} is of a shard that the environment has no longer; run `ml-pipeline bootstrap --apply`"
-
-
-def _missing(snapshot: Snapshot, name: str, there: set[str]) -> Iterable[str]:
+def _missing(snapshot: Snapshot, environment: Environment, there: set[str]) -> Iterator[str]:
     """Jobs that git asks for and the cluster does not have."""
     for path, raw in sorted(snapshot.files.items()):
-        parts = path.split("/")
-        if parts[:3] == ["environments", name, "training"] and parts[-1] == "kustomization.yaml":
-            job = job_name(raw)
-            if job not in there:
-                yield f"Job {job} is in git and not in the cluster; Flux makes it at its next look, at most 10 minutes from now"
+        is_training = part_of(path) == "training" and owner_of(path) == environment.name
+        if not is_training or file_of(path) != "kustomization.yaml":
+            continue
+        job = job_name(raw)
+        if job not in there:
+            yield (
+                f"Job {job} is in git and not in the cluster; "
+                "Flux makes it at its next look, at most 10 minutes from now"
+            )
 
 
-def _stale(snapshot: Snapshot, name: str) -> Iterable[str]:
-    """Rendered files on the branch that do not follow from its documents, such as an overlay edited by hand."""
+def _stale(snapshot: Snapshot, environment: Environment) -> Iterator[str]:
+    """Rendered files that do not follow from the documents, such as an overlay edited by hand."""
     changes = drift(snapshot)
-    mine = sorted(
-        p for p in {*changes.write, *changes.delete} if p.startswith(f"environments/{name}/")
-    )
+    folder = f"{environment_folder(environment.name)}/"
+    mine = sorted(path for path in {*changes.write, *changes.delete} if path.startswith(folder))
     if mine:
-        yield f"{mine[0]} does not follow from the documents ({len(mine)} such files); run `ml-pipeline render` and commit"
+        yield (
+            f"{mine[0]} does not follow from the documents ({len(mine)} such files); "
+            "run `ml-pipeline render` and commit"
+        )
