@@ -6,7 +6,7 @@ import re
 
 from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.changes import applied
-from ml_pipeline.documents.results import Finished, Word
+from ml_pipeline.documents.results import Finished, TerminationMessage
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.observe import Observer, failed_jobs, served
 from ml_pipeline.environments.embedded.serving import evidence_row
@@ -64,10 +64,10 @@ def finished(receipt, identity: str = "a" * 64) -> Finished:
     return Finished(word(raw, identity), raw, ("mlflow/1/models",))
 
 
-def word(receipt: bytes, identity: str = "a" * 64) -> Word:
+def word(receipt: bytes, identity: str = "a" * 64) -> TerminationMessage:
     """What a pod says of a receipt."""
     digest = hashlib.sha256(receipt).hexdigest()
-    return Word(identity=identity, mlflow_run="1" * 32, receipt_sha256=digest)
+    return TerminationMessage(identity=identity, mlflow_run="1" * 32, receipt_sha256=digest)
 
 
 def observed(files, environment="local", **more) -> Observed:

@@ -31,8 +31,9 @@ class Untrusted(BaseModel):
 RunId = Annotated[str, matching(r"[0-9a-f]{32}", "must be 32 hex digits, as MLflow names runs")]
 
 
-class Word(BaseModel):
-    """What a pod says of the run or data that it has finished: where its receipt is, and what bytes that has."""
+class TerminationMessage(BaseModel):
+    """What a pod says, last of all, of the run or data that it has finished: where its receipt is,
+    and what bytes that has."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -46,19 +47,19 @@ class Finished:
     """What a pod has said of its run, and what MLflow has of it: the bytes of the receipt, MAX_BYTES + 1 at most, and the
     folders below the artifact store in which MLflow keeps what that run has logged."""
 
-    word: Word
+    message: TerminationMessage
     receipt: bytes
     folders: tuple[str, ...] = ()
 
     @property
     def run_id(self) -> str:
         """The MLflow run."""
-        return self.word.mlflow_run
+        return self.message.mlflow_run
 
     @property
     def is_as_said(self) -> bool:
         """Whether these are the bytes that the pod has left."""
-        return hashlib.sha256(self.receipt).hexdigest() == self.word.receipt_sha256
+        return hashlib.sha256(self.receipt).hexdigest() == self.message.receipt_sha256
 
 
 def _printable(value: str) -> str:
@@ -135,7 +136,7 @@ class PreparationResult(Untrusted):
 Result = TypeVar("Result", TrainingResult, PreparationResult)
 
 
-def read_word(message: str) -> Word | str | None:
+def read_termination_message(message: str) -> TerminationMessage | str | None:
     """What a termination message says, below the line of the peak; what is wrong with it, in a few words; None where it
     says nothing of a result, as the reason of a failure does."""
     _, _, line = message.partition("\n")
@@ -145,7 +146,7 @@ def read_word(message: str) -> Word | str | None:
     if size > MESSAGE_BYTES:
         return f"has {size} bytes, {MESSAGE_BYTES} are kept of one"
     try:
-        return Word.model_validate_json(line)
+        return TerminationMessage.model_validate_json(line)
     except ValidationError as error:
         return _problem(error)
 

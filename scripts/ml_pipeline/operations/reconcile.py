@@ -213,7 +213,7 @@ def one_pass(
         revision = repository.fetch()
         branch = eyes.reading.at(revision)
         made = make_plan(branch, _observed(eyes, environment, branch, revision))
-        held = _since(eyes, (*made.held, *_old_code(eyes, branch, revision)), revision)
+        held = _since(eyes, (*made.holds, *_old_code(eyes, branch, revision)), revision)
         if not dry_run and not made.steps:
             _tell_mlflow(eyes, revision, branch)
         if dry_run or not made.steps:
@@ -248,7 +248,7 @@ def unsettled(cluster: Cluster, branch: Branch, environment: str) -> tuple[Held,
         return ()
     seen = cluster_observe.Observer(cluster, environment, dict).look(branch.snapshot, awaited)
     now = _to_the_minute(datetime.now(UTC))
-    return tuple(Held(h.what, h.reason, h.since or now) for h in seen.held)
+    return tuple(Held(h.what, h.reason, h.since or now) for h in seen.holds)
 
 
 def _endless(eyes: Eyes, environment: str) -> int:
@@ -315,7 +315,7 @@ def _observed(eyes: Eyes, environment: str, branch: Branch, revision: str) -> Ob
         return observed
     changes = eyes.reading.changes(revision)
     wanted = {identity[:SHORT] for identity in observed.results}
-    asked = {
+    requested = {
         short_of(path): changes[path].when
         for path in branch.whole.files
         if path.endswith("/job.yaml")
@@ -324,7 +324,7 @@ def _observed(eyes: Eyes, environment: str, branch: Branch, revision: str) -> Ob
         and path in changes
     }
     commits = {path: commit.sha for path, commit in changes.items()}
-    return replace(observed, commits=commits, asked=asked)
+    return replace(observed, commits=commits, requested=requested)
 
 
 def _since(eyes: Eyes, holds: Iterable[Hold], revision: str) -> tuple[Held, ...]:

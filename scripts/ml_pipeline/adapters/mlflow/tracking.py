@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.fields import one_line
-from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
+from ml_pipeline.documents.results import MAX_BYTES, Finished, TerminationMessage
 from ml_pipeline.rules.automation.observed import Hold
 from ml_pipeline.rules.render.overlays import LOGIN
 
@@ -135,9 +135,9 @@ class Tracking:
 
     def __init__(self, uri: str, login: Login | None = None) -> None:
         self.uri, self._login = uri, login or NOBODY
-        self._receipts: dict[Word, Finished] = {}
+        self._receipts: dict[TerminationMessage, Finished] = {}
 
-    def look(self, words: Mapping[str, Word]) -> Look:
+    def look(self, words: Mapping[str, TerminationMessage]) -> Look:
         """Results by identity, each from the MLflow run that a pod has named. Raises nothing: one that cannot be fetched
         does not hide the others, and a silent server ends the look."""
         said = set(words.values())
@@ -168,7 +168,7 @@ class Tracking:
         """
         self._post("runs/delete", {"run_id": run_id}, _Answer)
 
-    def _known(self, words: Mapping[str, Word]) -> dict[str, Finished]:
+    def _known(self, words: Mapping[str, TerminationMessage]) -> dict[str, Finished]:
         """What looks before have read."""
         return {i: self._receipts[word] for i, word in words.items() if word in self._receipts}
 
@@ -191,7 +191,7 @@ class Tracking:
                 found |= {run.info.run_id: run for run in answer.runs}
         return found
 
-    def _finished(self, word: Word, run: _Run | None = None) -> Finished:
+    def _finished(self, word: TerminationMessage, run: _Run | None = None) -> Finished:
         """What MLflow has of a run. It is asked once more as long as that is not what the pod has left."""
         if word in self._receipts:
             return self._receipts[word]

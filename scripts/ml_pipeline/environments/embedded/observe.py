@@ -7,8 +7,8 @@ from typing import Any
 from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.environments.embedded.state import State, read_json
-from ml_pipeline.rules.automation.observed import Hold, Observed
-from ml_pipeline.rules.automation.words import PodEnd, SeenJob, hear, vouch
+from ml_pipeline.rules.automation.observed import Hold, Observed, ObservedJob, PodEnd
+from ml_pipeline.rules.automation.termination import read_messages, verify
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_RUN
 
 
@@ -35,19 +35,19 @@ class Observer:
 
     def look(self, awaited: set[str]) -> Observed:
         """Results of awaited identities, failed Jobs, serving; what cannot be read is held and named."""
-        heard = hear(seen_jobs(self.state), awaited)
+        messages = read_messages(seen_jobs(self.state), awaited)
         try:
-            found = self._mlflow().look(heard.words) if heard.said else Look({})
+            found = self._mlflow().look(messages.by_identity) if messages.newest else Look({})
         except UnavailableError as error:
             found = Look({}, held=(Hold("MLflow", str(error)),))
-        vouched = vouch(heard, found.results, found.refused)
+        verified = verify(messages, found.results, found.refused)
         return Observed(
             self.environment,
-            vouched.results,
+            verified.results,
             failed_jobs(self.state),
             served(self.state),
-            unknown=vouched.unknown,
-            held=(*found.held, *vouched.held),
+            unknown=verified.unknown,
+            holds=(*found.held, *verified.holds),
         )
 
     def _mlflow(self) -> Tracking:
@@ -72,8 +72,8 @@ def tracking_uri(state: State) -> str:
     return f"http://127.0.0.1:{endpoints['mlflow']}"
 
 
-def seen_jobs(state: State) -> list[SeenJob]:
-    """Jobs with the pods of theirs that have ended, for the rule of words."""
+def seen_jobs(state: State) -> list[ObservedJob]:
+    """Jobs with the pods of theirs that have ended, as `rules/automation/termination.py` takes them."""
     records = (state.read(f"jobs/{name}") for name in state.names("jobs"))
     return [_seen(state, record) for record in records if record and _identity(record)]
 
@@ -93,13 +93,13 @@ def _identity(record: dict[str, Any]) -> str:
     return labels.get(LABEL_RUN) or labels.get(LABEL_DATA) or ""
 
 
-def _seen(state: State, record: dict[str, Any]) -> SeenJob:
-    """A Job as the rule of words takes it. The supervisor makes one whose record is removed again."""
+def _seen(state: State, record: dict[str, Any]) -> ObservedJob:
+    """A Job as `rules/automation/termination.py` takes it. The supervisor makes one whose record is removed again."""
     name = record["name"]
     again = f"remove its record with `rm {state.root.name}/jobs/{name}.json`: the next one says again what has finished"
     tries = range(1, record.get("attempt", 0) + 1)
     pods = (read_json(state.pod(f"{name}-{number}") / "status.json") for number in tries)
-    return SeenJob(
+    return ObservedJob(
         name,
         _identity(record),
         record["phase"] == "Complete",

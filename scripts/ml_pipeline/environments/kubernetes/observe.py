@@ -10,8 +10,8 @@ from ml_pipeline.adapters.mlflow.tracking import Login, Tracking
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.automation.observed import Hold, Observed
-from ml_pipeline.rules.automation.words import SeenJob, hear, vouch
+from ml_pipeline.rules.automation.observed import Hold, Observed, ObservedJob
+from ml_pipeline.rules.automation.termination import read_messages, verify
 from ml_pipeline.rules.diagnosis.pods import JobView, failure, pod_ends, views
 from ml_pipeline.rules.render.serving import TARGET
 
@@ -48,16 +48,16 @@ class Observer:
             serving = _serving(self.cluster, environment, self.traffic())
         except PipelineError as error:
             held.append(Hold("cluster", str(error)))
-        heard = hear((_seen(view, environment) for view in jobs), awaited)
-        found = self._mlflow(environment).look(heard.words)
-        vouched = vouch(heard, found.results, found.refused)
+        messages = read_messages((_seen(view, environment) for view in jobs), awaited)
+        found = self._mlflow(environment).look(messages.by_identity)
+        verified = verify(messages, found.results, found.refused)
         return Observed(
             self.name,
-            vouched.results,
+            verified.results,
             _failed(jobs, snapshot),
             serving,
-            unknown=vouched.unknown,
-            held=(*held, *found.held, *vouched.held),
+            unknown=verified.unknown,
+            holds=(*held, *found.held, *verified.holds),
         )
 
     def _mlflow(self, environment: Environment) -> Tracking:
@@ -81,12 +81,12 @@ def _failed(jobs: list[JobView], snapshot: Snapshot) -> dict[str, str]:
     return {view.identity: failure(view, snapshot) for view in jobs if view.phase == "Failed"}
 
 
-def _seen(view: JobView, environment: Environment) -> SeenJob:
-    """A Job as the rule of words takes it. Flux makes one that was deleted again at its next look."""
+def _seen(view: JobView, environment: Environment) -> ObservedJob:
+    """A Job as `rules/automation/termination.py` takes it. Flux makes one that was deleted again at its next look."""
     command = f"kubectl -n {environment.namespaces.training} delete job {view.name}"
     again = f"delete the Job with `{command}`: the next one says again what has finished"
     complete = view.phase == "Complete"
-    return SeenJob(view.name, view.identity, complete, view.ended, again, pod_ends(view))
+    return ObservedJob(view.name, view.identity, complete, view.ended, again, pod_ends(view))
 
 
 def _serving(

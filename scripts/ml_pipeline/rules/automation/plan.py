@@ -32,7 +32,7 @@ class Plan:
     """The commits to make now, in order, each on top of the one before; the branch that they leave; what is left alone."""
 
     steps: tuple[Step, ...]
-    held: tuple[Hold, ...]
+    holds: tuple[Hold, ...]
     branch: Branch
 
 
@@ -43,15 +43,15 @@ def plan(snapshot: Snapshot, observed: Observed) -> list[Step]:
 
 def make_plan(branch: Branch, observed: Observed) -> Plan:
     """The commits to make now, and what is left alone."""
-    held = (*branch.holds(observed.environment), *observed.held)
+    holds = (*branch.holds(observed.environment), *observed.holds)
     if branch.is_held(observed.environment):
-        return Plan((), held, branch)
+        return Plan((), holds, branch)
     draft = _Draft(branch.snapshot, observed)
     for identity, names in _groups(branch, observed.environment).items():
         draft.settle(branch, identity, names)
     branch = draft.onto(branch)
     leftover, unrendered = branch.drift(observed.environment)
-    draft.held += unrendered
+    draft.holds += unrendered
     if leftover:
         draft.take(
             Step(
@@ -62,7 +62,7 @@ def make_plan(branch: Branch, observed: Observed) -> Plan:
         )
     for step in _rollouts(draft):
         draft.take(step)
-    return Plan(tuple(draft.steps), (*held, *draft.held), draft.onto(branch))
+    return Plan(tuple(draft.steps), (*holds, *draft.holds), draft.onto(branch))
 
 
 @dataclass
@@ -72,7 +72,7 @@ class _Draft:
     snapshot: Snapshot
     observed: Observed
     steps: list[Step] = field(default_factory=list)
-    held: list[Hold] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
     landed: int = 0
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ class _Draft:
         faults = _faults_of(after, step.changes.write)
         if faults:
             text = f"{step.subject}: would write what is not valid, {faults[0]}; please report this"
-            self.held.append(Hold(faults[0].path, text))
+            self.holds.append(Hold(faults[0].path, text))
             return False
         self.steps.append(step)
         self.snapshot = after
@@ -162,7 +162,7 @@ def _rollouts(draft: _Draft) -> Iterator[Step]:
             text = (
                 f"its rollout is not moved: {one_line(str(error), 200)}; see `ml-pipeline status`"
             )
-            draft.held.append(Hold(f"model {model}", text))
+            draft.holds.append(Hold(f"model {model}", text))
             continue
         if step:
             yield step

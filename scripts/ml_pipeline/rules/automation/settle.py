@@ -1,7 +1,7 @@
 """From what has finished or failed to its receipt in git.
 
 What a Job left behind is text from outside: where it makes no sense, that is how the run has failed, and the receipt says so.
-Only what the Job's own pod vouches for comes here (`rules/automation/words.py`).
+Only what the Job's own pod vouches for comes here (`rules/automation/termination.py`).
 """
 
 from collections.abc import Callable
@@ -181,7 +181,7 @@ def _outcome(ended: _Ended, result: TrainingResult) -> dict[str, Any]:
         "signature": _signature(result.signature),
         "started": result.started,
         "duration_s": result.duration_s,
-        "queued_s": _waited(ended.observed.asked.get(ended.identity[:SHORT]), result.started),
+        "queued_s": _waited(ended.observed.requested.get(ended.identity[:SHORT]), result.started),
         "peak_memory_mb": result.peak_memory_mb,
         "held": Held(
             cpu=wanted.cpu, memory=wanted.memory, gpus=wanted.gpus, options=experiment.options

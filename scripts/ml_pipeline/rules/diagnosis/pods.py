@@ -8,7 +8,7 @@ from typing import Any
 from ml_pipeline.documents.fields import as_written, memory_bytes, one_line
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import SHORT
-from ml_pipeline.rules.automation.words import PodEnd
+from ml_pipeline.rules.automation.observed import PodEnd
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 

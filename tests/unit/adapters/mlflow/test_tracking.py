@@ -12,7 +12,7 @@ import pytest
 from ml_pipeline.adapters.mlflow import tracking as mlflow
 from ml_pipeline.adapters.mlflow.tracking import Login, Tracking
 from ml_pipeline.documents.faults import UnavailableError
-from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
+from ml_pipeline.documents.results import MAX_BYTES, Finished, TerminationMessage
 
 from tests.support.simulate import word
 
@@ -38,7 +38,7 @@ class Server:
     )  # by part of the address
     uri: str = ""
 
-    def add(self, number: int, receipt: bytes = b"{}") -> dict[str, Word]:
+    def add(self, number: int, receipt: bytes = b"{}") -> dict[str, TerminationMessage]:
         """A finished run, and the word of its pod by its identity."""
         self.receipts[run_of(number)] = receipt
         found = word(receipt, identity_of(number)).model_copy(update={"mlflow_run": run_of(number)})
