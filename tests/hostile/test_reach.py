@@ -15,7 +15,7 @@ from ml_pipeline.rules.review.faults import checked
 
 from tests.hostile.mutations import Mutant
 from tests.support.many import WAITING, rendered, valid_tree
-from tests.whole import everything, looking_at
+from tests.support.whole import everything, looking_at
 
 SEED = int(os.environ.get("SEED", "13"))
 FEW, MANY = 60, int(os.environ.get("MUTATIONS", "1000"))

@@ -1,4 +1,5 @@
-"""Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
+"""Stands in for an environment in unit tests: it finishes whatever is awaited. tests/support/environment.py
+holds the real one."""
 
 import hashlib
 import json
