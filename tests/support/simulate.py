@@ -15,7 +15,7 @@ from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.rollout.latency import Latency
 
 PREPARED = {
@@ -103,7 +103,7 @@ def settle(files, environment="local"):
 
 def serving_status(files, model="digits", environment="local", requests=1000, errors=0) -> dict:
     """A status file of the embedded environment that serves what is declared, all predictors alike."""
-    serving = state(load_snapshot(files), environment, model)
+    serving = serving_of(load_snapshot(files), environment, model)
     counted = Counters(requests - errors, errors, 0, Latency({5.0: requests - errors}))
     evidence = [evidence_row(r, w, counted) for r, w in serving.weights.items()]
     return {"rollout": serving.rollout, "routed": dict(serving.weights), "evidence": evidence}

@@ -28,7 +28,7 @@ from ml_pipeline.environments.kubernetes.logs import JobLogs
 from ml_pipeline.layout import SHORT
 from ml_pipeline.operations.workspace import ORIGIN, open_branch, runtime_of
 from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
-from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.render.overlays import LABEL_DATA
 
@@ -159,7 +159,7 @@ class _Branch:
         snapshot = self._snapshot("experiments")
         experiment = self._experiment(snapshot, name)
         try:
-            return bool(experiment and snapshot and pending(snapshot, experiment))
+            return bool(experiment and snapshot and awaited_identity(snapshot, experiment))
         except PipelineError:
             return False
 

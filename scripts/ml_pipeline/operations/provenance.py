@@ -16,7 +16,7 @@ from ml_pipeline.layout import promotion_path, rollout_path, rollouts_folder
 from ml_pipeline.operations.status import model_status
 from ml_pipeline.operations.workspace import Workspace, open_branch
 from ml_pipeline.rules.identity.runs import matching_runs, ordered, record_of
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 
 Facts = dict[str, Any]
 
@@ -138,14 +138,14 @@ class _Past:
     def _weights_path(self, files: dict[str, bytes]) -> str | None:
         """Where automation keeps the weights of what a promotion asks for; None where nothing is promoted."""
         try:
-            serving = state(Snapshot(files), self.environment, self.model)
+            serving = serving_of(Snapshot(files), self.environment, self.model)
         except PipelineError:
             return None
         return rollout_path(self.environment, self.model, serving.rollout) if serving else None
 
     def _change(self, commit: Commit, files: dict[str, bytes]) -> Change:
         try:
-            serving = state(Snapshot(files), self.environment, self.model)
+            serving = serving_of(Snapshot(files), self.environment, self.model)
         except (
             PipelineError
         ) as error:  # an older format, or an edit by hand: the others still count
@@ -154,7 +154,7 @@ class _Past:
 
 
 def _serving(workspace: Workspace, environment: str, model: str) -> Serving:
-    serving = state(workspace.snapshot, environment, model)
+    serving = serving_of(workspace.snapshot, environment, model)
     if serving is None:
         raise PipelineError(
             f"{model!r} is not promoted in {environment}; `ml-pipeline history {model}` shows the past"

@@ -10,7 +10,7 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.layout import promotion_path
 from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.proposals.rollback import (
     NOTHING,
     Promoted,
@@ -134,7 +134,7 @@ def _message(repository: Repository, revision: str, newest: Promoted, changes: C
 def _served(files: Files, environment: str, model: str) -> str:
     """What serves once the commit is there."""
     try:
-        serving = state(Snapshot(files), environment, model)
+        serving = serving_of(Snapshot(files), environment, model)
     except InvalidDocumentsError as error:
         return f"what serves then is not known: {error.faults[0]}"
     if serving is None:

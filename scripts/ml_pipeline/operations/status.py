@@ -21,7 +21,7 @@ from ml_pipeline.operations.up import missing_bytes, running
 from ml_pipeline.operations.workspace import open_branch, runtime_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.diagnosis.pods import data_users, of_experiments
-from ml_pipeline.rules.identity.settled import without_jobs
+from ml_pipeline.rules.identity.settled import why_no_jobs
 from ml_pipeline.rules.render.overlays import LABEL_DATA
 from ml_pipeline.rules.review.plain_files import READ
 from ml_pipeline.rules.rollout.steps import Progress, progress
@@ -211,7 +211,7 @@ def _stopped(model: dict[str, Any]) -> dict[str, Any]:
 
 def _no_jobs(branch: Branch, environment: str, selector: str) -> str:
     """Why there is no Job to show; the whole branch is read for that, so nobody asks where there is one."""
-    return f"no Jobs with {selector}" if selector else without_jobs(branch.snapshot, environment)
+    return f"no Jobs with {selector}" if selector else why_no_jobs(branch.snapshot, environment)
 
 
 def _matches(labels: dict[str, str], wanted: dict[str, str]) -> bool:

@@ -19,8 +19,8 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.layout import SHORT
 from ml_pipeline.operations.workspace import Workspace, open_workspace
-from ml_pipeline.rules.identity.awaited import asked_run
-from ml_pipeline.rules.identity.settled import settling, told
+from ml_pipeline.rules.identity.awaited import run_identity_of
+from ml_pipeline.rules.identity.settled import receipt_line, settling_receipt
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.faults import checked, known
 
@@ -112,7 +112,7 @@ def submit_draft(workspace: Workspace, draft: Draft, *, merge: bool) -> Submissi
     experiment = read_experiment(replace(draft.source, data=found.data))
     branch = workspace.repository.branch if merge else f"experiments/{experiment.name}"
     there = workspace.snapshot.experiments.get(experiment.name)
-    receipt = settling(workspace.snapshot, experiment)
+    receipt = settling_receipt(workspace.snapshot, experiment)
     if receipt is None:
         _check_code(workspace, experiment, draft.source)
     if receipt and there in (None, experiment):
@@ -123,7 +123,7 @@ def submit_draft(workspace: Workspace, draft: Draft, *, merge: bool) -> Submissi
     else:
         plan = _planned(workspace, draft.source, experiment, raw)
         revision, committed = _on_branch(workspace.repository, workspace.revision, branch, plan)
-    run = asked_run(workspace.snapshot, experiment)
+    run = run_identity_of(workspace.snapshot, experiment)
     lacking = workspace.lacks(experiment)
     return Submission(experiment, run, revision, branch, committed, receipt, lacking)
 
@@ -270,7 +270,7 @@ def _said(workspace: Workspace, submission: Submission) -> str:
     where = f"{submission.revision[:10]} on {submission.branch}"
     if submission.receipt:
         done = f"committed as {where}" if submission.committed else "nothing to commit"
-        why = submission.lacking or told(workspace.snapshot, submission.receipt)
+        why = submission.lacking or receipt_line(workspace.snapshot, submission.receipt)
         return f"{submission.name}: {done}; {why}"
     if submission.committed:
         return f"{submission.name}: committed as {where}"

@@ -11,7 +11,7 @@ from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 from ml_pipeline.rules.render.drift import drift
 
 from tests.conftest import git
@@ -61,7 +61,7 @@ def files_of(team) -> dict[str, bytes]:
 
 
 def serving(team) -> Serving | None:
-    return state(Snapshot(files_of(team)), "local", "digits")
+    return serving_of(Snapshot(files_of(team)), "local", "digits")
 
 
 def served(team) -> dict[str, int]:

@@ -18,9 +18,9 @@ from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.documents.source import Special
 from ml_pipeline.layout import SHORT, job_folder, promotion_path, rollouts_folder, verdict_path
 from ml_pipeline.rules.automation.observed import Hold
-from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity, rollout_id, run_identity, run_inputs
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.render.overlays import Bases
 from ml_pipeline.rules.render.training import training_overlays
 from ml_pipeline.rules.review.faults import check
@@ -67,7 +67,7 @@ class Branch:
             if path in found:
                 continue
             try:
-                state(self.whole, name, model)
+                serving_of(self.whole, name, model)
             except InvalidDocumentsError as error:
                 for fault in error.faults:
                     found.setdefault(fault.path, [fault])
@@ -98,7 +98,7 @@ class Branch:
         """What each experiment that is acted on waits for, by its name: the identity of its data or run."""
         found = {}
         for name, experiment in self.snapshot.experiments.items():
-            identity = pending(self.snapshot, experiment)
+            identity = awaited_identity(self.snapshot, experiment)
             if identity:
                 found[name] = identity
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.identity.served import stable_run, state
+from ml_pipeline.rules.identity.served import serving_of, stable_run
 from ml_pipeline.rules.render.platform import model_uri
 
 # MLflow's own names: the text on top of a run's page, and the commit that its table of runs shows.
@@ -89,7 +89,7 @@ def candidate_of(environment: str) -> str:
 def _aliases(snapshot: Snapshot, environment: str) -> Iterator[Alias]:
     """The environment's name for the run that holds the traffic, another one for a candidate beside it."""
     for name, model in snapshot.promotions:
-        serving = state(snapshot, name, model) if name == environment else None
+        serving = serving_of(snapshot, name, model) if name == environment else None
         if serving is None:
             continue
         stable = stable_run(serving)

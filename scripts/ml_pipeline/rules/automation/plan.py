@@ -20,7 +20,7 @@ from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.automation.branch import Branch, is_of_a_job, short_of
 from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.settle import Settled, settle
-from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.money.estimates import History
 from ml_pipeline.rules.render.serving import opened_rollouts
 from ml_pipeline.rules.review.faults import check
@@ -133,7 +133,7 @@ class _Draft:
         write: dict[str, bytes] = {}
         claimed = set()
         for name in names:
-            identity = pending(after, after.experiments[name])
+            identity = awaited_identity(after, after.experiments[name])
             if identity is None or identity in claimed or self.overlays.get(identity[:SHORT]):
                 continue
             claimed.add(identity)

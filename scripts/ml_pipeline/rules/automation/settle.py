@@ -33,7 +33,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.automation.observed import Observed
-from ml_pipeline.rules.identity.awaited import asked_inputs
+from ml_pipeline.rules.identity.awaited import run_inputs_of
 from ml_pipeline.rules.identity.hashes import data_identity, run_identity
 from ml_pipeline.rules.money.estimates import History, priced
 from ml_pipeline.rules.money.prices import run_cost
@@ -130,7 +130,7 @@ class _Ended:
 
 def _run_receipt(ended: _Ended, reason: str) -> Settled:
     experiment, observed = ended.experiment, ended.observed
-    inputs = asked_inputs(ended.snapshot, experiment)
+    inputs = run_inputs_of(ended.snapshot, experiment)
     assert inputs is not None
     assert run_identity(inputs) == ended.identity
     short = ended.identity[:SHORT]

@@ -6,7 +6,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.identity.hashes import data_identity, run_identity, run_inputs
 
 
-def asked_inputs(snapshot: Snapshot, experiment: Experiment) -> Identity | None:
+def run_inputs_of(snapshot: Snapshot, experiment: Experiment) -> Identity | None:
     """What decides the run that the experiment asks for; None until its data is prepared.
 
     The environment is no part of it, but for an experiment that has a receipt of just this run from an environment whose
@@ -19,18 +19,18 @@ def asked_inputs(snapshot: Snapshot, experiment: Experiment) -> Identity | None:
     inputs = run_inputs(experiment, data.data.sha256)
     receipts = snapshot.runs.every(run_identity(inputs))
     own = any(receipt.experiment == experiment.name for receipt in receipts)
-    if own and not any(reachable(snapshot, receipt, experiment) for receipt in receipts):
+    if own and not any(is_reachable(snapshot, receipt, experiment) for receipt in receipts):
         return run_inputs(experiment, data.data.sha256, environment=experiment.environment)
     return inputs
 
 
-def asked_run(snapshot: Snapshot, experiment: Experiment) -> str | None:
+def run_identity_of(snapshot: Snapshot, experiment: Experiment) -> str | None:
     """Identity of the run that the experiment asks for; None until its data is prepared."""
-    inputs = asked_inputs(snapshot, experiment)
+    inputs = run_inputs_of(snapshot, experiment)
     return run_identity(inputs) if inputs else None
 
 
-def reachable(snapshot: Snapshot, receipt: Run, experiment: Experiment) -> bool:
+def is_reachable(snapshot: Snapshot, receipt: Run, experiment: Experiment) -> bool:
     """Whether the bytes of a run can be served where an experiment trains: its own environment, or one that it promotes from."""
     here = snapshot.environments.get(experiment.environment)
     return receipt.environment in (experiment.environment, *(here.promotes_from if here else ()))
@@ -38,19 +38,19 @@ def reachable(snapshot: Snapshot, receipt: Run, experiment: Experiment) -> bool:
 
 def settled_by(snapshot: Snapshot, experiment: Experiment) -> Run | None:
     """The receipt that settles the run that the experiment asks for, None where it is still to be trained."""
-    run = asked_run(snapshot, experiment)
+    run = run_identity_of(snapshot, experiment)
     return _receipt(snapshot, experiment, run) if run else None
 
 
-def pending(snapshot: Snapshot, experiment: Experiment) -> str | None:
+def awaited_identity(snapshot: Snapshot, experiment: Experiment) -> str | None:
     """Identity of what the experiment waits for, data or run; None where it is settled."""
     data = data_identity(experiment)
     if data not in snapshot.data:
         return data
-    run = asked_run(snapshot, experiment)
+    run = run_identity_of(snapshot, experiment)
     return run if run and _receipt(snapshot, experiment, run) is None else None
 
 
 def _receipt(snapshot: Snapshot, experiment: Experiment, run: str) -> Run | None:
-    receipts = (r for r in snapshot.runs.every(run) if reachable(snapshot, r, experiment))
+    receipts = (r for r in snapshot.runs.every(run) if is_reachable(snapshot, r, experiment))
     return next(receipts, None)

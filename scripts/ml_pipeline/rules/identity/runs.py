@@ -11,7 +11,7 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import SHORT
-from ml_pipeline.rules.identity.awaited import asked_run, pending
+from ml_pipeline.rules.identity.awaited import awaited_identity, run_identity_of
 from ml_pipeline.rules.identity.hashes import data_identity
 
 PENDING, SUCCEEDED, FAILED = "pending", "succeeded", "failed"
@@ -223,9 +223,9 @@ class _Listing:
         data = self.snapshot.data.get(data_identity(experiment))
         if data and data.data is None:
             return "", FAILED, f"its data could not be prepared: {data.reason}"
-        if pending(self.snapshot, experiment) is None:
+        if awaited_identity(self.snapshot, experiment) is None:
             return "", "", ""
-        run = asked_run(self.snapshot, experiment)
+        run = run_identity_of(self.snapshot, experiment)
         if run is None:
             return "", PENDING, "waits for its data"
         return run[:SHORT], PENDING, "is to be trained"

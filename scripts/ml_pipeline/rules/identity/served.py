@@ -52,7 +52,7 @@ def first_step(promotion: Promotion) -> Weights:
     return {promotion.baseline: 100 - first, promotion.run: first}
 
 
-def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
+def serving_of(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
     """What a model serves, None where it is not promoted.
 
     Raises:

@@ -7,16 +7,16 @@ from ml_pipeline.rules.identity.awaited import settled_by
 from ml_pipeline.rules.identity.hashes import data_identity
 
 
-def settling(snapshot: Snapshot, experiment: Experiment) -> Run | DataVersion | None:
+def settling_receipt(snapshot: Snapshot, experiment: Experiment) -> Run | DataVersion | None:
     """The receipt after which nothing of an experiment is left to do: of its run, or of data that failed."""
     run = settled_by(snapshot, experiment)
     data = snapshot.data.get(data_identity(experiment))
     return run or (data if data and data.data is None else None)
 
 
-def told(snapshot: Snapshot, receipt: Run | DataVersion) -> str:
+def receipt_line(snapshot: Snapshot, receipt: Run | DataVersion) -> str:
     """One line about a receipt: how it ended, where it is, and how to try again where it failed."""
-    path = place(snapshot, receipt)
+    path = receipt_path(snapshot, receipt)
     if isinstance(receipt, Run) and receipt.outcome == "succeeded":
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in receipt.metrics.items())
         return f"trained already, {path} is its receipt ({metrics or 'no metrics'}); nothing runs"
@@ -25,19 +25,19 @@ def told(snapshot: Snapshot, receipt: Run | DataVersion) -> str:
     return f"{what}, {path} is the receipt: {reason}; to try again, `ml-pipeline withdraw {path}`"
 
 
-def place(snapshot: Snapshot, receipt: Run | DataVersion) -> str:
+def receipt_path(snapshot: Snapshot, receipt: Run | DataVersion) -> str:
     """Path of a receipt."""
     paths = snapshot.paths.get(type(receipt), [])
     return next(path for path in paths if path.endswith(f"/{receipt.id}.yaml"))
 
 
-def without_jobs(snapshot: Snapshot, environment: str) -> str:
+def why_no_jobs(snapshot: Snapshot, environment: str) -> str:
     """Why an environment has no Jobs: nobody asks for any, they are still to come, or everything is settled, and how."""
     asked = [e for e in snapshot.experiments.values() if e.environment == environment]
-    receipts = {e.name: settling(snapshot, e) for e in asked}
+    receipts = {e.name: settling_receipt(snapshot, e) for e in asked}
     waiting = [name for name, receipt in receipts.items() if receipt is None]
     failed = [
-        f"{name} {told(snapshot, receipt)}"
+        f"{name} {receipt_line(snapshot, receipt)}"
         for name, receipt in receipts.items()
         if receipt and not (isinstance(receipt, Run) and receipt.outcome == "succeeded")
     ]

@@ -9,7 +9,7 @@ from ml_pipeline.documents.fields import memory_bytes
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.money.estimates import ENOUGH, History, Price, priced
 from ml_pipeline.rules.money.prices import hourly, is_spot, money, month_cost, pool_for
 from ml_pipeline.rules.money.waiting import Waiting
@@ -171,7 +171,7 @@ def _smaller_memory(experiment: Experiment, peaks: list[float]) -> str | None:
 def _served(snapshot: Snapshot, environment: str) -> list[Served]:
     found = []
     for name, model in snapshot.promotions:
-        serving = state(snapshot, name, model) if name == environment else None
+        serving = serving_of(snapshot, name, model) if name == environment else None
         if serving:
             count = len(serving.weights)
             found.append(

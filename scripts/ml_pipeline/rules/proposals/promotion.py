@@ -12,7 +12,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.identity.hashes import rollout_id
-from ml_pipeline.rules.identity.served import Serving, first_step, has_trace, stable_run, state
+from ml_pipeline.rules.identity.served import Serving, first_step, has_trace, serving_of, stable_run
 from ml_pipeline.rules.render.serving import serving_overlay
 from ml_pipeline.rules.review.faults import checked
 
@@ -51,7 +51,7 @@ def promotion_changes(
     Raises:
         InvalidDocumentsError: the run may not serve there.
     """
-    serving = state(snapshot, asked.environment, asked.run.model)
+    serving = serving_of(snapshot, asked.environment, asked.run.model)
     if serving and serving.weights == {asked.reference: 100}:
         return Proposal(Changes({}), "", _serves(serving, asked.reference))
     if serving and serving.promotion.run == asked.reference and serving.standing == "runs":

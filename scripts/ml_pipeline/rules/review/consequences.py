@@ -23,9 +23,9 @@ from ml_pipeline.layout import (
     job_folders,
     promotion_path,
 )
-from ml_pipeline.rules.identity.awaited import asked_run, pending
+from ml_pipeline.rules.identity.awaited import awaited_identity, run_identity_of
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 from ml_pipeline.rules.kustomize.objects import NotCoveredError, Object, parse_objects
 from ml_pipeline.rules.money.estimates import History, Price, priced
 from ml_pipeline.rules.money.prices import duration, money
@@ -159,7 +159,7 @@ def _asked_again(after: Snapshot, removed: Iterable[str]) -> set[str]:
     return {
         name
         for name, experiment in after.experiments.items()
-        if (pending(after, experiment) or "")[:SHORT] in gone | gone_data
+        if (awaited_identity(after, experiment) or "")[:SHORT] in gone | gone_data
     }
 
 
@@ -169,7 +169,7 @@ def _taken_out(before: Snapshot, after: Snapshot, removed: Iterable[str]) -> Ite
         parts = path.split("/")
         if parts[2] != "verdicts" or len(parts) != 5:
             continue
-        serving = state(after, parts[1], parts[3])
+        serving = serving_of(after, parts[1], parts[3])
         if serving and parts[4] == f"{serving.rollout}.yaml":
             outcome = before.verdicts[parts[1], serving.rollout].outcome
             goes = "has ended all the same" if serving.ended else "goes on"
@@ -200,7 +200,7 @@ def _asked(old: _Side, new: _Side, names: list[str], restarted: set[str]) -> Ite
     """What becomes of the experiments that are new or changed."""
     for name in names:
         experiment = new.snapshot.experiments[name]
-        identity = pending(new.snapshot, experiment)
+        identity = awaited_identity(new.snapshot, experiment)
         short = (identity or "")[:SHORT]
         if identity is None:
             text = f"{_settled(new.snapshot, experiment)}: its receipt is reused, nothing runs"
@@ -221,7 +221,7 @@ def _asked(old: _Side, new: _Side, names: list[str], restarted: set[str]) -> Ite
 
 
 def _settled(snapshot: Snapshot, experiment: Experiment) -> str:
-    run = asked_run(snapshot, experiment)
+    run = run_identity_of(snapshot, experiment)
     return (
         f"{experiment.name}/{run[:SHORT]} is trained already"
         if run
@@ -252,7 +252,7 @@ def _traffic(before: Snapshot, after: Snapshot, paths: list[str]) -> Iterator[Co
         if len(p) > 3 and p[2] in ("promotions", "rollouts", "verdicts")
     }
     for environment, model in sorted(moved):
-        old, new = state(before, environment, model), state(after, environment, model)
+        old, new = serving_of(before, environment, model), serving_of(after, environment, model)
         if _weights(old) != _weights(new):
             text = (
                 f"{model} in {environment}: from {_share(old)} to {_share(new)}{_jumps(old, new)}"

@@ -10,7 +10,7 @@ from ml_pipeline.documents.receipts import Verdict
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.layout import verdict_path
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 from ml_pipeline.rules.render.serving import rollout_files
 from ml_pipeline.rules.rollout.decisions import decide, measured
 
@@ -60,7 +60,7 @@ class Progress:
 
 def rollout_step(snapshot: Snapshot, environment: str, model: str, status: Status) -> Step | None:
     """The step of a model's rollout that is due after what was seen of it; None where there is none."""
-    serving = state(snapshot, environment, model)
+    serving = serving_of(snapshot, environment, model)
     if serving is None or serving.ended:
         return None
     found = _next(snapshot, serving, status)
@@ -92,7 +92,7 @@ def progress(
 
 def _unfinished(snapshot: Snapshot, environment: str) -> Iterator[Serving]:
     for name, model in snapshot.promotions:
-        serving = state(snapshot, name, model) if name == environment else None
+        serving = serving_of(snapshot, name, model) if name == environment else None
         if serving and serving.standing != "serves":
             yield serving
 

@@ -5,7 +5,7 @@ from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 from ml_pipeline.rules.proposals.promotion import Asked, Proposal, promotion_changes
 from ml_pipeline.rules.render.drift import drift
 
@@ -35,7 +35,7 @@ def step(files, errors: int = 0) -> dict[str, bytes]:
 
 
 def serving(files) -> Serving:
-    return state(Snapshot(files), "local", "digits")
+    return serving_of(Snapshot(files), "local", "digits")
 
 
 @pytest.fixture

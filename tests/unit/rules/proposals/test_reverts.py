@@ -20,7 +20,7 @@ from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import digest_of
-from ml_pipeline.rules.identity.served import Serving, first_step, state
+from ml_pipeline.rules.identity.served import Serving, first_step, serving_of
 from ml_pipeline.rules.proposals.promotion import Asked, promotion_changes
 from ml_pipeline.rules.render.serving import serving_overlay
 
@@ -79,7 +79,7 @@ class History:
         return {p: (self.repo / p).read_bytes() for p in git(self.repo, "ls-files").splitlines()}
 
     def serving(self) -> Serving | None:
-        return state(Snapshot(self.files()), "local", "digits")
+        return serving_of(Snapshot(self.files()), "local", "digits")
 
     def commit(self, changes: Changes, message: str, author: str) -> str:
         write_changes(self.repo, changes)

@@ -2,7 +2,7 @@ import pytest
 import yaml
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.identity.served import first_step, patched, stable_run, state
+from ml_pipeline.rules.identity.served import first_step, patched, serving_of, stable_run
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.serving import (
     opened_rollouts,
@@ -44,7 +44,7 @@ def test_predictor_carries_the_digest_of_its_model(files):
 def test_automation_writes_no_file_of_a_person(snapshot):
     person = set(serving_overlays(snapshot)) | {"environments/local/promotions/digits.yaml"}
     automation = set(
-        rollout_files(snapshot, state(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50})
+        rollout_files(snapshot, serving_of(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50})
     )
     assert not person & automation
 
@@ -53,9 +53,9 @@ def test_reached_weights_are_read_back(files):
     snapshot = load_snapshot(files)
     after = {
         **files,
-        **rollout_files(snapshot, state(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50}),
+        **rollout_files(snapshot, serving_of(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50}),
     }
-    assert state(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
+    assert serving_of(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
 
 
 @pytest.mark.parametrize("weights", [{GOOD: 50, BETTER: 50}, {BETTER: 100}, {GOOD: 100}])
@@ -70,7 +70,7 @@ def test_patch_leads_to_the_weights_and_holds_nothing_else(snapshot, weights):
 
 def test_changed_serving_image_takes_effect_after_a_rollout(files):
     snapshot = load_snapshot(files)
-    files |= rollout_files(snapshot, state(snapshot, "local", "digits"), {BETTER: 100})
+    files |= rollout_files(snapshot, serving_of(snapshot, "local", "digits"), {BETTER: 100})
     path = "environments/local/environment.yaml"
     files[path] = files[path].replace(b"b" * 64, b"e" * 64)
     changed = drift(load_snapshot(files)).write
@@ -97,19 +97,21 @@ def test_patches_of_earlier_rollouts_stay(files):
     files["environments/local/rollouts/digits/0123456789.yaml"] = (
         b"- {op: replace, path: /spec/predictors/0/traffic, value: 100}\n"
     )
-    files |= rollout_files(load_snapshot(files), state(snapshot, "local", "digits"), {BETTER: 100})
+    files |= rollout_files(
+        load_snapshot(files), serving_of(snapshot, "local", "digits"), {BETTER: 100}
+    )
     component = yaml.safe_load(files["environments/local/rollouts/digits/kustomization.yaml"])
     assert len(component["patches"]) == 2
 
 
 def test_stable_is_the_old_run_while_undecided(snapshot):
-    assert stable_run(state(snapshot, "local", "digits")) == GOOD
+    assert stable_run(serving_of(snapshot, "local", "digits")) == GOOD
 
 
 def test_stable_is_the_new_run_after_the_end(files):
     snapshot = load_snapshot(files)
-    files |= rollout_files(snapshot, state(snapshot, "local", "digits"), {BETTER: 100})
-    assert stable_run(state(load_snapshot(files), "local", "digits")) == BETTER
+    files |= rollout_files(snapshot, serving_of(snapshot, "local", "digits"), {BETTER: 100})
+    assert stable_run(serving_of(load_snapshot(files), "local", "digits")) == BETTER
 
 
 def test_rollouts_open_where_there_are_none(files):
@@ -120,7 +122,7 @@ def test_rollouts_open_where_there_are_none(files):
 
 
 def test_model_that_is_not_promoted_has_no_state(snapshot):
-    assert state(snapshot, "staging", "digits") is None
+    assert serving_of(snapshot, "staging", "digits") is None
 
 
 def test_rendered_serving_is_a_fixed_point(files):

@@ -3,7 +3,7 @@ from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.rollout.steps import Progress, progress
 
 from tests.support.simulate import serving_status
@@ -18,14 +18,14 @@ def steps(files, **seen):
 def test_good_step_is_advanced(current):
     (step,) = steps(current, serving={"digits": serving_status(current)})
     after = applied(current, step.changes)
-    assert state(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
+    assert serving_of(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
 
 
 def test_rollout_ends_with_a_verdict(current):
     for _ in range(2):
         (step,) = steps(current, serving={"digits": serving_status(current)})
         current = applied(current, step.changes)
-    serving = state(load_snapshot(current), "local", "digits")
+    serving = serving_of(load_snapshot(current), "local", "digits")
     assert (serving.weights, serving.ended) == ({BETTER: 100}, True)
     assert next(iter(load_snapshot(current).verdicts.values())).outcome == "finished"
 
@@ -35,7 +35,7 @@ def test_bad_candidate_is_taken_out_with_a_verdict(current):
     status["evidence"][1]["errors"] = 500
     (step,) = steps(current, serving={"digits": status})
     after = load_snapshot(applied(current, step.changes))
-    assert state(after, "local", "digits").weights == {GOOD: 100}
+    assert serving_of(after, "local", "digits").weights == {GOOD: 100}
     assert next(iter(after.verdicts.values())).outcome == "aborted"
 
 
