@@ -28,6 +28,7 @@ POLICIES = "base/platform/policies/"
 _NAME = r"([^/]+)"
 _ID = rf"[0-9a-f]{{{SHORT}}}"
 EXPERIMENT = re.compile(rf"experiments/{_NAME}/experiment\.yaml")
+_EXPERIMENT_FOLDER = re.compile(rf"experiments/{_NAME}")
 DATA = re.compile(rf"experiments/{_NAME}/data/{_NAME}\.yaml")
 RUN = re.compile(rf"experiments/{_NAME}/runs/{_NAME}\.yaml")
 ENVIRONMENT = re.compile(rf"environments/{_NAME}/environment\.yaml")
@@ -176,6 +177,12 @@ def experiment_of(path: str) -> str | None:
     return match[1] if match else None
 
 
+def environment_of(path: str) -> str | None:
+    """The environment whose facts a file holds."""
+    match = ENVIRONMENT.fullmatch(path)
+    return match[1] if match else None
+
+
 def experiments_of(paths: Iterable[str]) -> set[str]:
     """The experiments that some files describe."""
     return {name for path in paths if (name := experiment_of(path))}
@@ -235,12 +242,50 @@ def job_folders(files: Iterable[str]) -> dict[str, JobFolder]:
     return {found.short: found for folder in folders if (found := job_folder(folder))}
 
 
+def is_of_a_job(path: str, environment: str) -> bool:
+    """Whether a file is part of the overlay of a Job in this environment."""
+    return path.startswith(f"environments/{environment}/training/") and path.count("/") > 3
+
+
+def short_of(path: str) -> str:
+    """Short identity of what the overlay of a Job makes; empty for a folder not named by it."""
+    folder = job_folder(folder_of(path))
+    return folder.short if folder else ""
+
+
+def maker_of(path: str) -> str:
+    """What the folder of a Job's overlay begins with: the experiment, or `data`."""
+    folder = job_folder(folder_of(path))
+    return folder.maker if folder else ""
+
+
 def own_place(path: str) -> str | None:
     """The place of people's own that a file lies in, `environments/<env>/platform/team`."""
     parts = path.split("/", 4)
     if len(parts) == 5 and part_of(path) == "platform" and parts[3] in OWN:
         return "/".join(parts[:4])
     return None
+
+
+def is_base(path: str) -> bool:
+    """Whether a path lies in what overlays build on."""
+    return path.startswith("base/")
+
+
+def is_in_an_environment(path: str) -> bool:
+    """Whether a path lies below environments/."""
+    return path.startswith("environments/")
+
+
+def is_of_a_rollout(path: str) -> bool:
+    """Whether a file lies where automation keeps what it has reached for a model."""
+    return part_of(path) == "rollouts" and path.count("/") == 4
+
+
+def is_experiment_folder(path: str) -> bool:
+    """Whether a path is where an experiment's folder lies; of a file, a link for example, that
+    is there in its place."""
+    return bool(_EXPERIMENT_FOLDER.fullmatch(path))
 
 
 def is_automations(path: str) -> bool:

@@ -31,9 +31,9 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded import observe as local_observe
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes import observe as cluster_observe
-from ml_pipeline.layout import SHORT
+from ml_pipeline.layout import SHORT, is_of_a_job, short_of
 from ml_pipeline.operations.registry import Follower
-from ml_pipeline.rules.automation.branch import Branch, is_of_a_job, short_of
+from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.plan import make_plan
 from ml_pipeline.rules.rollout.steps import progress
@@ -236,8 +236,7 @@ def read_held(state: State) -> tuple[Held, ...]:
 
 def held_on(branch: Branch, environment: str, changes: dict[str, Commit]) -> tuple[Held, ...]:
     """What is left alone because of files on the branch."""
-    _, unrendered = branch.drift(environment)
-    holds = (*branch.holds(environment), *unrendered)
+    holds = (*branch.holds(environment), *branch.drift(environment).holds)
     return tuple(Held(h.what, h.reason, _committed(changes.get(h.what))) for h in holds)
 
 

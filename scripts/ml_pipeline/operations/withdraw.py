@@ -13,9 +13,9 @@ from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot, is_listed
 from ml_pipeline.environments.embedded.observe import find_state
+from ml_pipeline.layout import maker_of
 from ml_pipeline.operations.registry import login, tracking_uri
 from ml_pipeline.operations.workspace import open_branch
-from ml_pipeline.rules.automation.branch import name_of
 
 _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
 _ID = re.compile(r"(?:data[-/])?([0-9a-f]{10})")
@@ -110,7 +110,7 @@ def _with_overlays(snapshot: Snapshot, path: str) -> frozenset[str]:
     if kind_of(path) is not Experiment:
         return frozenset({path})
     name = path.split("/")[1]
-    overlays = (other for other in snapshot.files if name_of(other) == name)
+    overlays = (other for other in snapshot.files if maker_of(other) == name)
     return frozenset({path, *overlays})
 
 
