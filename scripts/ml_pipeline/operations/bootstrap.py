@@ -20,14 +20,14 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import CLUSTER, RECEIVER_TOKEN, SOURCE, hook_path, surplus
 from ml_pipeline.rules.review.closed_world import place_faults, strays
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 _FLUX_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kustomizations.kustomize.toolkit.fluxcd.io"
 
 
 def bootstrap(repo: Path, environment: str, *, apply: bool = False, cluster: Cluster = ANY) -> int:
     """Print the namespaces, rights and Flux objects of an environment as YAML; with `apply`, apply them as an administrator."""
-    snapshot = checked(open_tree(repo))
+    snapshot = checked_snapshot(open_tree(repo))
     facts = snapshot.environments.get(environment)
     if facts is None or facts.source is None:
         raise PipelineError(

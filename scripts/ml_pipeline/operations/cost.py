@@ -14,14 +14,14 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.money.budgets import Month, advice, months
 from ml_pipeline.rules.money.estimates import ENOUGH, History, Price
 from ml_pipeline.rules.money.prices import duration, money
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 _SHARE = 4.0  # beyond five times what it took, percent are hard to read
 
 
 def cost(repo: Path, *, accuracy: bool = False, output: str = "text") -> int:
     """Print what everything costs; 1 where a budget does not suffice. With `accuracy`, estimates beside what it was."""
-    snapshot = checked(open_tree(repo))
+    snapshot = checked_snapshot(open_tree(repo))
     if accuracy:
         return _accuracy(snapshot, output)
     history = History(snapshot)

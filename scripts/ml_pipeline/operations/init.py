@@ -16,7 +16,7 @@ from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.operations.render import describe
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 _QUESTIONS = {
     "url": "Address of this repository, as Flux fetches it",
@@ -61,7 +61,7 @@ def init(
         origins = [successors.get(origin, origin) for origin in model.promotes_from]
         origins = [origin for origin in origins if origin in wanted and origin != name]
         after[path] = _written(text, model, name, facts, origins).encode()
-    rendered = applied(after, drift(checked(after)))
+    rendered = applied(after, drift(checked_snapshot(after)))
     changes = Changes(
         {p: raw for p, raw in rendered.items() if files.get(p) != raw},
         frozenset(set(files) - set(rendered)),

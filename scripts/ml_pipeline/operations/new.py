@@ -13,7 +13,7 @@ from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_commented
 from ml_pipeline.operations.submit import read_experiment
-from ml_pipeline.rules.review.faults import check
+from ml_pipeline.rules.review.faults import document_faults
 
 
 def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> int:
@@ -33,7 +33,7 @@ def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> 
         data = Setting.parsed(setting).applied(data)
     experiment = read_experiment(replace(source, data=data))
     changes = Changes({path: to_commented(path, experiment)})
-    faults = check(
+    faults = document_faults(
         Snapshot(applied({p: tree[p] for p in tree if not p.startswith("base/")}, changes)), [path]
     )
     if faults:

@@ -14,13 +14,13 @@ from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.render.platform import applier
 from ml_pipeline.rules.review.closed_world import own_faults, own_places
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 from ml_pipeline.rules.review.policies import Denial, policies_of
 
 
 def policy(repo: Path, *, output: str = "text") -> int:
     """Evaluate the policies of base/platform/policies on everything that is rendered; 1 if an object would be refused."""
-    snapshot = checked(open_tree(repo))
+    snapshot = checked_snapshot(open_tree(repo))
     with Overlays(snapshot.files) as overlays:
         faults, objects = policy_faults(snapshot, overlays)
     lines = [console.coloured(str(fault), "red") for fault in faults]

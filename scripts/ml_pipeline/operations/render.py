@@ -8,14 +8,14 @@ from ml_pipeline.commands import console
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.closed_world import stray_fault, strays
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 
 def render(repo: Path, *, check: bool = False, dry_run: bool = False, output: str = "text") -> int:
     """Bring the rendered files of the working tree up to date; with `check` only say what differs. 1 with `check` if anything does,
     and always where a file lies that nobody may keep there: that is said, and left to whoever wrote it."""
     files = open_tree(repo)
-    changes, astray = drift(checked(files)), strays(files)
+    changes, astray = drift(checked_snapshot(files)), strays(files)
     note = "stale, run `ml-pipeline render`" if check else ""
     lines = [describe(changes, note)] if changes or not astray else []
     lines += [f"stray   {stray_fault(path)}" for path in astray]

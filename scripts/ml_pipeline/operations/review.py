@@ -36,7 +36,7 @@ from ml_pipeline.rules.review.closed_world import place_faults
 from ml_pipeline.rules.review.comment import Check, comment
 from ml_pipeline.rules.review.consequences import Consequence, gates, in_order
 from ml_pipeline.rules.review.diff import ObjectChange
-from ml_pipeline.rules.review.faults import check_all
+from ml_pipeline.rules.review.faults import refuse_faults
 from ml_pipeline.rules.review.two_pens import hand_written
 
 _PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
@@ -216,7 +216,7 @@ def _hand_written(known: Revisions, base: str, compared: Comparison) -> Answer:
 
 def _documents(both: _Sides) -> Answer:
     after = both.after
-    check_all(after, both.reach.documents(after))
+    refuse_faults(after, both.reach.documents(after))
     counts = {
         "experiments": len(after.experiments),
         "promotions": len(after.promotions),

@@ -22,7 +22,8 @@ from ml_pipeline.operations.workspace import Workspace, open_workspace
 from ml_pipeline.rules.identity.awaited import run_identity_of
 from ml_pipeline.rules.identity.settled import receipt_line, settling_receipt
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.faults import checked, known
+from ml_pipeline.rules.review.faults import checked_snapshot
+from ml_pipeline.rules.review.names import known_environments
 
 TRAINER = "trainer"
 ORDER = tuple(Experiment.model_fields)
@@ -171,7 +172,9 @@ def _pinned(workspace: Workspace, draft: Draft) -> bytes:
     name = source.data["environment"]
     environment = workspace.snapshot.environments.get(name) if isinstance(name, str) else None
     if environment is None:
-        text = f"{shown(name)} does not exist; {known(workspace.snapshot.environments)}"
+        text = (
+            f"{shown(name)} does not exist; {known_environments(workspace.snapshot.environments)}"
+        )
         raise InvalidDocumentsError([draft.source.fault("environment", text)])
     digest = environment.images.trainer.digest or digest_at(
         workspace.repository, workspace.revision, TRAINER
@@ -214,7 +217,7 @@ def _planned(workspace: Workspace, source: Source, experiment: Experiment, raw: 
         files = workspace.repository.read(revision)
         changes = Changes({path: raw})
         try:
-            changes |= drift(checked(applied(files, changes)))
+            changes |= drift(checked_snapshot(applied(files, changes)))
         except InvalidDocumentsError as error:
             raise _at_draft(error, path, source) from error
         written = {p: raw for p, raw in changes.write.items() if files.get(p) != raw}

@@ -8,7 +8,7 @@ from ml_pipeline.commands import console
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.rules.review.closed_world import place_faults, stray_fault, strays
-from ml_pipeline.rules.review.faults import check, checked
+from ml_pipeline.rules.review.faults import checked_snapshot, document_faults
 from ml_pipeline.rules.review.plain_files import plain_faults
 
 
@@ -17,7 +17,7 @@ def validate(repo: Path, files: Sequence[Path] = (), *, output: str = "text") ->
     tree = open_tree(repo)
     if files:
         return _validate_some(tree, [_inside(repo, file) for file in files], output)
-    snapshot = checked(tree)
+    snapshot = checked_snapshot(tree)
     faults = list(place_faults(tree))
     if faults:
         raise InvalidDocumentsError(faults)
@@ -45,7 +45,7 @@ def _validate_some(tree: Files, paths: list[str], output: str) -> int:
         if path in strays([path]):
             faults.append(stray_fault(path))
         try:
-            faults += check(snapshot, [path])
+            faults += document_faults(snapshot, [path])
         except InvalidDocumentsError as error:
             faults += error.faults
     if faults:

@@ -25,7 +25,7 @@ from ml_pipeline.rules.automation.settle import Settled, settle
 from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.money.estimates import History
 from ml_pipeline.rules.render.serving import opened_rollouts
-from ml_pipeline.rules.review.faults import check
+from ml_pipeline.rules.review.faults import document_faults
 from ml_pipeline.rules.rollout.steps import rollout_step
 
 _PROBLEM = 200  # characters of why a rollout is not moved
@@ -181,6 +181,6 @@ def _faults_of(snapshot: Snapshot, paths: Iterable[str]) -> list[Fault]:
     """Every fault of some files that are about to be written."""
     judged = [path for path in paths if kind_of(path) or is_of_a_rollout(path)]
     try:
-        return check(snapshot, judged)
+        return document_faults(snapshot, judged)
     except InvalidDocumentsError as error:
         return list(error.faults)

@@ -31,7 +31,7 @@ from ml_pipeline.layout import (
 from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity, rollout_id, run_identity, run_inputs
 from ml_pipeline.rules.identity.served import serving_of
-from ml_pipeline.rules.review.faults import check
+from ml_pipeline.rules.review.faults import document_faults
 
 # The identity in a receipt that is no document any more, as automation writes it.
 _IDENTITY = re.compile(rb"^(?:id|identity): '?([0-9a-f]{10})", re.MULTILINE)
@@ -156,7 +156,7 @@ class Triage:
         if isinstance(raw, Special):
             return [raw.fault(path)]
         try:
-            return check(self.whole, [path])
+            return document_faults(self.whole, [path])
         except InvalidDocumentsError as error:
             return [fault for fault in error.faults if fault.path == path]
 

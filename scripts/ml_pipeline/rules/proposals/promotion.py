@@ -14,7 +14,7 @@ from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.identity.hashes import rollout_id
 from ml_pipeline.rules.identity.served import Serving, first_step, has_trace, serving_of, stable_run
 from ml_pipeline.rules.render.serving import serving_overlay
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,6 @@ def _files(snapshot: Snapshot, environment: str, promotion: Promotion) -> Change
     """
     path = promotion_path(environment, promotion.model)
     document = {path: to_document(path, promotion)}
-    after = checked(applied(dict(snapshot.files), Changes(document)))
+    after = checked_snapshot(applied(dict(snapshot.files), Changes(document)))
     wanted = document | serving_overlay(after, environment, promotion.model)
     return Changes({p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw})

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from ml_pipeline.adapters.git.revisions import Revisions, find_top, open_tree
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 from tests.conftest import git
 
@@ -154,7 +154,7 @@ def test_what_is_no_plain_file_is_refused_by_every_reading(team, make, commit):
     if commit:
         readings += [
             lambda: revisions.comparison("HEAD~1"),
-            lambda: checked(revisions.read("HEAD")),
+            lambda: checked_snapshot(revisions.read("HEAD")),
         ]
     for read in readings:
         with pytest.raises(InvalidDocumentsError, match=re.escape(text)) as error:
