@@ -17,8 +17,9 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.operations.diff import builds_of, changed_objects
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.closed_world import own_faults, own_places, place_faults
+from ml_pipeline.rules.review.closed_world import place_faults
 from ml_pipeline.rules.review.faults import checked_snapshot, refuse_faults
+from ml_pipeline.rules.review.own_places import own_place_faults, own_places
 from ml_pipeline.rules.review.plain_files import refuse_special
 from ml_pipeline.rules.review.two_pens import hand_written
 
@@ -54,7 +55,7 @@ def finding(before, after, modes=None) -> str:
             if objects == REFUSED:
                 return f"{place}: {REFUSED}"
             environment = snapshot.environments[place.split("/")[1]]
-            faults += own_faults(environment, place, own_objects(after, place))
+            faults += own_place_faults(environment, place, own_objects(after, place))
     except PipelineError as error:
         return str(error)
     return str(faults[0]) if faults else ""

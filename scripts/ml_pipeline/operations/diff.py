@@ -15,16 +15,13 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import own_place
 from ml_pipeline.rules.kustomize.kustomizations import changed_units
-from ml_pipeline.rules.review.closed_world import own_places, stray_fault, strays
+from ml_pipeline.rules.review.closed_world import stray_fault, strays
 from ml_pipeline.rules.review.comment import comment, shown
-from ml_pipeline.rules.review.consequences import (
-    Consequence,
-    consequences,
-    in_order,
-    kept_objects,
-    stale,
-)
+from ml_pipeline.rules.review.consequence import Consequence, in_order
+from ml_pipeline.rules.review.consequences import consequences
 from ml_pipeline.rules.review.diff import ABSENT, ObjectChange, object_changes, without_hash
+from ml_pipeline.rules.review.jobs import stale_experiments
+from ml_pipeline.rules.review.own_places import own_place_consequences, own_places
 from ml_pipeline.rules.review.plain_files import plain_faults
 
 _SIGNS = {
@@ -44,7 +41,7 @@ def diff(repo: Path, base: str = "origin/main", *, output: str = "text") -> int:
         raise InvalidDocumentsError(faults)
     after = Snapshot(compared.after)
     told = told_of(base, Snapshot(compared.before), after, compared.changed)
-    for name in stale(after, compared.changed):
+    for name in stale_experiments(after, compared.changed):
         console.talk(
             f"{name} is not rendered as it is now; run `ml-pipeline render`, this compares what is rendered"
         )
@@ -124,7 +121,9 @@ def own_consequences(compared: Comparison, builds: Builds) -> list[Consequence]:
     return [
         consequence
         for place in sorted({*before, *after})
-        for consequence in kept_objects(place, before.get(place, []), after.get(place, []))
+        for consequence in own_place_consequences(
+            place, before.get(place, []), after.get(place, [])
+        )
     ]
 
 

@@ -13,8 +13,8 @@ from ml_pipeline.rules.kustomize.kustomizations import has_kustomization, units
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.render.platform import applier
-from ml_pipeline.rules.review.closed_world import own_faults, own_places
 from ml_pipeline.rules.review.faults import checked_snapshot
+from ml_pipeline.rules.review.own_places import own_place_faults, own_places
 from ml_pipeline.rules.review.policies import Denial, policies_of
 
 
@@ -53,7 +53,7 @@ def policy_faults(
         built = overlays.objects(unit) if name in policies else []
         objects += len(built)
         if own_place(f"{unit}/"):
-            faults += own_faults(snapshot.environments[name], unit, built)
+            faults += own_place_faults(snapshot.environments[name], unit, built)
         faults += [
             _fault(snapshot, unit, thing, denial)
             for thing in built

@@ -34,9 +34,10 @@ from ml_pipeline.rules.render.drift import drift_within
 from ml_pipeline.rules.render.reach import Reach, reach_of
 from ml_pipeline.rules.review.closed_world import place_faults
 from ml_pipeline.rules.review.comment import Check, comment
-from ml_pipeline.rules.review.consequences import Consequence, gates, in_order
+from ml_pipeline.rules.review.consequence import Consequence, in_order
 from ml_pipeline.rules.review.diff import ObjectChange
 from ml_pipeline.rules.review.faults import refuse_faults
+from ml_pipeline.rules.review.traffic import gate_lines
 from ml_pipeline.rules.review.two_pens import hand_written
 
 _PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
@@ -191,7 +192,7 @@ def _compare(
 
     def consequences() -> Answer:
         found.told = told_of(base, before, after, compared.changed)
-        found.notes = [*gates(after, compared.changed), *found.notes]
+        found.notes = [*gate_lines(after, compared.changed), *found.notes]
         return (), ""
 
     def objects() -> Answer:

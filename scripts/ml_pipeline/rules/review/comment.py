@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ml_pipeline.documents.escape import Markdown, fenced, say, words
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.money.prices import money
-from ml_pipeline.rules.review.consequences import Consequence
+from ml_pipeline.rules.review.consequence import Consequence
 from ml_pipeline.rules.review.diff import ABSENT, FieldChange, ObjectChange
 
 MARKER = "<!-- ml-pipeline:review -->"
