@@ -20,11 +20,11 @@ def add_arguments(arguments: Arguments) -> None:
 
 def run(options: Options) -> int:
     from ml_pipeline.operations.logs import logs
-    from ml_pipeline.rules.diagnosis.logs import Asked
+    from ml_pipeline.rules.diagnosis.logs import LogQuery
 
     return logs(
         options.repo,
-        Asked(options.name, options.only),
+        LogQuery(options.name, options.only),
         options.env,
         cluster=cluster_of(options),
         follow=options.follow,

@@ -27,7 +27,7 @@ from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes.logs import JobLogs
 from ml_pipeline.layout import SHORT
 from ml_pipeline.operations.workspace import ORIGIN, open_branch, runtime_of
-from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
+from ml_pipeline.rules.diagnosis.logs import JobTrace, LogQuery, chosen, to_type_instead
 from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.render.overlays import LABEL_DATA
@@ -37,7 +37,7 @@ FOLLOW_SECONDS = 0.2
 
 def logs(
     repo: Path,
-    asked: Asked,
+    asked: LogQuery,
     environment: str = "local",
     *,
     cluster: Cluster = ANY,
@@ -57,7 +57,7 @@ def logs(
 class _Embedded:
     """Logs of the embedded environment under one name."""
 
-    def __init__(self, state: State, asked: Asked) -> None:
+    def __init__(self, state: State, asked: LogQuery) -> None:
         self.state = state
         self.branch = _Branch.of(state)
         self.asked = replace(asked, data=self.branch.data_of(asked.name))

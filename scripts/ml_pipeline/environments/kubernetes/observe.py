@@ -12,7 +12,8 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.automation.observed import Hold, Observed, ObservedJob
 from ml_pipeline.rules.automation.termination import read_messages, verify
-from ml_pipeline.rules.diagnosis.pods import JobView, failure, pod_ends, views
+from ml_pipeline.rules.diagnosis.job_view import JobView, pod_ends, views
+from ml_pipeline.rules.diagnosis.pods import failure
 from ml_pipeline.rules.render.serving import TARGET
 
 Traffic = Mapping[str, Mapping[str, Any]]

@@ -19,7 +19,8 @@ from ml_pipeline.adapters.kubernetes import (
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.diagnosis.flux_status import applied, flux_findings
-from ml_pipeline.rules.diagnosis.pods import JobView, note, views
+from ml_pipeline.rules.diagnosis.job_view import JobView, views
+from ml_pipeline.rules.diagnosis.pods import note
 from ml_pipeline.rules.diagnosis.reconciler import SELECTOR, reconciler_findings
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import PARTS, SOURCE, surplus
