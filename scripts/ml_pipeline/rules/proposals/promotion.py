@@ -12,7 +12,8 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.identity.hashes import rollout_id
-from ml_pipeline.rules.identity.served import Serving, first_step, has_trace, serving_of, stable_run
+from ml_pipeline.rules.identity.served import Serving, has_trace, serving_of, stable_run
+from ml_pipeline.rules.identity.weights import first_step
 from ml_pipeline.rules.render.serving import serving_overlay
 from ml_pipeline.rules.review.faults import checked
 
