@@ -14,9 +14,16 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
-from ml_pipeline.documents.snapshot import Snapshot, is_listed
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Special
-from ml_pipeline.layout import SHORT, job_folder, promotion_path, rollouts_folder, verdict_path
+from ml_pipeline.layout import (
+    SHORT,
+    is_listed,
+    job_folder,
+    promotion_path,
+    rollouts_folder,
+    verdict_path,
+)
 from ml_pipeline.rules.automation.observed import Hold
 from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity, rollout_id, run_identity, run_inputs
@@ -43,7 +50,7 @@ class Branch:
     def after(self, write: Mapping[str, bytes], delete: Iterable[str] = ()) -> "Branch":
         """The branch once some files are written and some deleted."""
         touched = {*write, *delete}
-        found = Branch(self.whole.after(write, delete))
+        found = Branch(self.whole.after(Changes(dict(write), frozenset(delete))))
         if not any(path.startswith("base/") for path in touched):
             found.bases, found._rendered = self.bases, self._rendered
         # A rule between documents reads environments and receipts; of what has many, only experiments read none of the latter.
@@ -91,7 +98,7 @@ class Branch:
     def snapshot(self) -> Snapshot:
         """The documents that are acted on."""
         left = {*self.faults, *self.waiting}
-        return self.whole.after({}, left) if left else self.whole
+        return self.whole.after(Changes({}, frozenset(left))) if left else self.whole
 
     @cached_property
     def pending(self) -> dict[str, str]:

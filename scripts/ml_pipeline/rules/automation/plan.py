@@ -100,13 +100,13 @@ class _Draft:
             write |= opened_rollouts(self.snapshot, found.document.model)
         delete = frozenset(self.overlays.get(identity[:SHORT], ()))
         if isinstance(found.document, DataVersion):
-            write |= self._next_overlays(branch, self.snapshot.after(write, delete), names)
+            write |= self._next_overlays(branch, self.snapshot.after(Changes(write, delete)), names)
         if self.take(Step(Changes(write, delete), found.subject, found.reason)):
             self.history = self.history.after(self.snapshot, _runs(found))
 
     def take(self, step: Step) -> bool:
         """Add a step, unless it would put something on the branch that nobody can read."""
-        after = self.snapshot.after(step.changes.write, step.changes.delete)
+        after = self.snapshot.after(step.changes)
         faults = _faults_of(after, step.changes.write)
         if faults:
             text = f"{step.subject}: would write what is not valid, {faults[0]}; please report this"

@@ -8,8 +8,8 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes, seconds
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
-from ml_pipeline.documents.snapshot import Files, Snapshot, is_listed
-from ml_pipeline.layout import SHORT, rollouts_folder
+from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.layout import SHORT, is_listed, rollouts_folder
 from ml_pipeline.rules.identity.hashes import run_identity
 from ml_pipeline.rules.money.prices import node_share, pool_for, run_cost
 from ml_pipeline.rules.review.plain_files import plain_faults, special_faults
