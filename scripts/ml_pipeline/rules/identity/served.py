@@ -6,9 +6,9 @@ from typing import Literal
 import yaml
 
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
+from ml_pipeline.documents.nodes import load_plain
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.documents.source import load_plain
 from ml_pipeline.layout import rollout_path
 from ml_pipeline.rules.identity.hashes import rollout_id
 from ml_pipeline.rules.identity.weights import Weights, WeightsPatch, first_step
