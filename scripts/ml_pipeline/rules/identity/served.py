@@ -35,14 +35,14 @@ class Serving:
 
     @property
     def standing(self) -> Literal["serves", "runs", "stopped"]:
-        """Whether the promoted run serves alone, is on its way there, or was taken out and stays so."""
+        """Whether the promoted run serves alone, is on its way there, or was taken out for good."""
         if self.weights == {self.promotion.run: 100}:
             return "serves"
         return "stopped" if self.ended or not self.share else "runs"
 
     @property
     def step(self) -> int:
-        """Number of the step that the rollout has reached, from 1; 0 where its run was taken out."""
+        """Number of the step that the rollout has reached, from 1; 0 where its run is out."""
         return sum(percent <= self.share for percent in self.promotion.rollout.steps)
 
 
@@ -65,6 +65,7 @@ def serving_of(snapshot: Snapshot, environment: str, model: str) -> Serving | No
         except (ValueError, yaml.YAMLError) as error:
             text = f"does not fit promotions/{model}.yaml; restore it from git"
             raise InvalidDocumentsError([Fault(path, 1, "", text)]) from error
+    # A first promotion, or one at once, has nothing to decide and so no verdict.
     ended = (environment, target) in snapshot.verdicts or weights == {promotion.run: 100}
     return Serving(environment, model, target, promotion, weights, ended)
 
@@ -78,7 +79,10 @@ def _reached(first: Weights, raw: bytes) -> Weights:
 
 
 def stable_run(serving: Serving) -> str:
-    """The run that a next promotion replaces: the one that holds the traffic, the old one while that is undecided."""
+    """The run that a next promotion replaces.
+
+    It is the one that holds the traffic, and the old one while that is undecided.
+    """
     if len(serving.weights) == 1:
         return next(iter(serving.weights))
     return serving.promotion.baseline or serving.promotion.run

@@ -20,7 +20,7 @@ _REMOVAL = re.compile(r"/spec/predictors/(0|[1-9][0-9]?)")
 
 
 def first_step(promotion: Promotion) -> Weights:
-    """Weights that a promotion begins with: all where nothing served before, else the first step."""
+    """Weights that a promotion begins with: all at once where nothing served before."""
     first = promotion.rollout.steps[0]
     if promotion.baseline is None or first == 100:
         return {promotion.run: 100}
