@@ -21,6 +21,7 @@ from ml_pipeline.adapters import github, metrics
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.nodes import load_plain
 from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.results import (
     PreparationResult,
@@ -29,7 +30,7 @@ from ml_pipeline.documents.results import (
     read_termination_message,
 )
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.documents.source import Source, load_plain, parse
+from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.rules.kustomize.bounds import bounds_faults
 from ml_pipeline.rules.kustomize.build import Builder
 from ml_pipeline.rules.kustomize.kustomizations import is_kustomization, reachable_faults, unit_of

@@ -8,7 +8,8 @@ from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.adapters.processes import ProgramError
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.identity.served import first_step, serving_of
+from ml_pipeline.rules.identity.served import serving_of
+from ml_pipeline.rules.identity.weights import first_step
 from ml_pipeline.rules.render.serving import rollout_files
 
 from tests.conftest import folder, git

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_pipeline.adapters.git.repository import AUTOMATION, Repository
 from ml_pipeline.commands import console
-from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
@@ -88,7 +88,7 @@ def _pay(snapshot: Snapshot, changes: Changes, asked: Asked, *, over_budget: boo
     """
     if not changes:
         return
-    after = Snapshot(applied(dict(snapshot.files), changes))
+    after = snapshot.after(changes)
     month = this_month()
     old, new = (months(side, History(side), month) for side in (snapshot, after))
     before, now = old[asked.environment], new[asked.environment]

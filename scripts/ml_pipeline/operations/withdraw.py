@@ -11,9 +11,9 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
-from ml_pipeline.documents.snapshot import Snapshot, is_listed
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded.observe import find_state
-from ml_pipeline.layout import maker_of
+from ml_pipeline.layout import is_listed, maker_of
 from ml_pipeline.operations.registry import login, tracking_uri
 from ml_pipeline.operations.workspace import open_branch
 

@@ -11,7 +11,7 @@ from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.snapshot import ROOTS
+from ml_pipeline.layout import ROOTS
 
 _Listing = Mapping[str, tuple[str, str]]  # blob and mode by path
 

@@ -1,7 +1,6 @@
 """A revision of the branch as automation sees it, and what of it stays true after a change."""
 
-from collections.abc import Iterable, Mapping
-
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import environment_path, is_base
@@ -21,10 +20,10 @@ class Branch:
         self._triage = Triage(whole)
         self._drifts: dict[str, Drift] = {}
 
-    def after(self, write: Mapping[str, bytes], delete: Iterable[str] = ()) -> "Branch":
+    def after(self, changes: Changes) -> "Branch":
         """The branch once some files are written and some deleted."""
-        touched = {*write, *delete}
-        branch = Branch(self.whole.after(write, delete))
+        touched = {*changes.write, *changes.delete}
+        branch = Branch(self.whole.after(changes))
         branch._triage.keep(self._triage, touched)
         if not any(is_base(path) for path in touched):
             branch.renderer = self.renderer

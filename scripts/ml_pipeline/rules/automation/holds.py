@@ -6,8 +6,7 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.reader import kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
-from ml_pipeline.documents.snapshot import is_listed
-from ml_pipeline.layout import environment_path, is_in_an_environment, owner_of, part_of
+from ml_pipeline.layout import ENVIRONMENTS, environment_path, is_listed, owner_of, part_of, root_of
 from ml_pipeline.rules.automation.observed import Hold
 from ml_pipeline.rules.automation.triage import Triage
 
@@ -36,7 +35,7 @@ def hold_of(path: str, faults: list[Fault], dependents: Counter[str]) -> Hold:
 
 def _way_out(path: str) -> str:
     """How a person gets rid of a faulty file."""
-    if is_listed(path) and not is_in_an_environment(path):
+    if is_listed(path) and root_of(path) != ENVIRONMENTS:
         return f"or take it out with `ml-pipeline withdraw {path}`"
     return f"or revert its commit, `git log -1 -- {path}`"
 

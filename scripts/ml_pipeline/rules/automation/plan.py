@@ -105,7 +105,7 @@ class _Draft:
 
     def take(self, step: Step) -> bool:
         """Add a step, unless it would put something on the branch that nobody can read."""
-        after = self.snapshot.after(step.changes.write, step.changes.delete)
+        after = self.snapshot.after(step.changes)
         faults = _faults_of(after, step.changes.write)
         if faults:
             text = f"{step.subject}: would write what is not valid, {faults[0]}; please report this"
@@ -148,7 +148,8 @@ class _Draft:
             delete |= step.changes.delete
             write |= step.changes.write
         self.landed = len(self.steps)
-        return branch.after(write, delete - write.keys()) if write or delete else branch
+        changes = Changes(write, frozenset(delete - write.keys()))
+        return branch.after(changes) if changes else branch
 
     def _changes(self, branch: Branch, settled: Settled, names: list[str]) -> Changes:
         """A receipt and what follows from it: the overlay goes, and others come."""
@@ -158,7 +159,7 @@ class _Draft:
             write |= opened_rollouts(self.snapshot, document.model)
         delete = frozenset(self.overlays.get(document.identity[:SHORT], ()))
         if isinstance(document, DataVersion):
-            write |= self._next_overlays(branch, self.snapshot.after(write, delete), names)
+            write |= self._next_overlays(branch, self.snapshot.after(Changes(write, delete)), names)
         return Changes(write, delete)
 
     def _next_overlays(self, branch: Branch, after: Snapshot, names: list[str]) -> dict[str, bytes]:

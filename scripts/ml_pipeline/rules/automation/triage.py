@@ -8,17 +8,19 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
-from ml_pipeline.documents.snapshot import Snapshot, is_listed
+from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Special
 from ml_pipeline.layout import (
     SHORT,
     environment_of,
     environment_path,
+    is_listed,
     is_of_a_rollout,
     owner_of,
     promotion_path,
@@ -91,7 +93,7 @@ class Triage:
     def acted_on(self) -> Snapshot:
         """The rest."""
         left = {*self.faults, *self.blocked}
-        return self.whole.after({}, left) if left else self.whole
+        return self.whole.after(Changes({}, frozenset(left))) if left else self.whole
 
     @cached_property
     def pending(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import count
 
-from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.fields import API_VERSION
 from ml_pipeline.documents.promotion import Promotion, Resources, Rollout
 from ml_pipeline.documents.receipts import Run
@@ -12,9 +12,10 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.identity.hashes import rollout_id
-from ml_pipeline.rules.identity.served import Serving, first_step, has_trace, serving_of, stable_run
+from ml_pipeline.rules.identity.served import Serving, has_trace, serving_of, stable_run
+from ml_pipeline.rules.identity.weights import first_step
 from ml_pipeline.rules.render.serving import serving_overlay
-from ml_pipeline.rules.review.faults import checked_snapshot
+from ml_pipeline.rules.review.faults import refuse_faults
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ def _files(snapshot: Snapshot, environment: str, promotion: Promotion) -> Change
     """
     path = promotion_path(environment, promotion.model)
     document = {path: to_document(path, promotion)}
-    after = checked_snapshot(applied(dict(snapshot.files), Changes(document)))
+    after = snapshot.after(Changes(document))
+    refuse_faults(after)
     wanted = document | serving_overlay(after, environment, promotion.model)
     return Changes({p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw})

@@ -9,7 +9,8 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
-from ml_pipeline.documents.snapshot import Files, Snapshot, is_listed
+from ml_pipeline.documents.snapshot import Files, Snapshot
+from ml_pipeline.layout import is_listed
 from ml_pipeline.rules.review.environments import environment_faults
 from ml_pipeline.rules.review.experiments import experiment_faults
 from ml_pipeline.rules.review.plain_files import plain_faults, special_faults
@@ -72,5 +73,7 @@ def document_faults(snapshot: Snapshot, paths: Iterable[str] | None = None) -> l
     faults = list(rollout_faults(snapshot.files, judged))
     for path in filter(is_listed, judged):
         document = snapshot.document(path)
-        faults += _RULES[type(document)](snapshot, path, document)
+        # A newer format may come as a subclass of a kind, so the table is not asked for the class.
+        rule = next(rule for kind, rule in _RULES.items() if isinstance(document, kind))
+        faults += rule(snapshot, path, document)
     return sorted(faults)

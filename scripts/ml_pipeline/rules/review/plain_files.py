@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
-from ml_pipeline.documents.snapshot import ROOTS, Files
+from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Special
+from ml_pipeline.layout import ROOTS
 
 PLAIN = "100644"
 ATTRIBUTES, IGNORE = ".gitattributes", ".sourceignore"

@@ -12,12 +12,12 @@ from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.layout import is_automations
+from ml_pipeline.rules.identity.weights import WeightsPatch
 from ml_pipeline.rules.kustomize.objects import NotCoveredError, parse_objects
 from ml_pipeline.rules.render.serving import rollout_component
 
 _ROLLOUT = re.compile(r"environments/[^/]+/rollouts/([^/]+)/([^/]+)\.yaml")
 _ID = re.compile(r"[0-9a-f]{10}")
-_REMOVAL = re.compile(r"/spec/predictors/(0|[1-9][0-9]?)")
 _COMPONENT = "kustomization"
 _NOT_WRITTEN = "is not what automation writes; restore it from git"
 
@@ -55,32 +55,13 @@ def rollout_faults(files: Files, asked: Collection[str]) -> Iterator[Fault]:
 
 
 def _weight_faults(path: str, raw: bytes) -> Iterator[Fault]:
-    weights = _weights(_plain(raw))
-    if weights is None:
+    patch = WeightsPatch.read(_plain(raw))
+    if patch is None:
         yield Fault(path, 1, "", _NOT_WRITTEN)
-    elif sum(weights) != 100 or min(weights) < 1:
+    elif sum(patch.weights) != 100 or min(patch.weights) < 1:
+        weights = list(patch.weights)
         text = f"weights {weights} must each be at least 1 and sum to 100; restore it from git"
         yield Fault(path, 1, "", text)
-
-
-def _weights(patch: Any) -> list[int] | None:
-    """The weights that a patch sets; None where it does anything else than to remove predictors, the last first, and to set the
-    weights of those that stay, the first first."""
-    if not isinstance(patch, list) or not all(isinstance(item, dict) for item in patch):
-        return None
-    gone = [item for item in patch if item.get("op") == "remove"]
-    kept = patch[len(gone) :]
-    numbers = [_REMOVAL.fullmatch(str(item.get("path"))) for item in gone]
-    weights = [item.get("value") for item in kept]
-    removed = [int(number[1]) for number in numbers if number]
-    wanted = [{"op": "remove", "path": f"/spec/predictors/{number}"} for number in removed] + [
-        {"op": "replace", "path": f"/spec/predictors/{number}/traffic", "value": weight}
-        for number, weight in enumerate(weights)
-    ]
-    whole = all(type(weight) is int for weight in weights)
-    if not weights or not whole or patch != wanted or removed != sorted(set(removed), reverse=True):
-        return None
-    return [int(weight) for weight in weights]
 
 
 def _component_beside(files: Files, path: str) -> bytes | None:

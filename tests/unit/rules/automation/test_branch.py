@@ -1,7 +1,7 @@
 """One broken file holds what needs it, and nothing else; what is held is left alone, both ways."""
 
 import pytest
-from ml_pipeline.documents.changes import applied
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
@@ -223,7 +223,7 @@ def test_branch_after_a_change_is_that_of_the_changed_tree(current):
     branch, files = Branch(Snapshot(current)), dict(current)
     for change in changes:
         branch.drift("local")
-        branch, files = branch.after(change), {**files, **change}
+        branch, files = branch.after(Changes(change)), {**files, **change}
         fresh = Branch(Snapshot(files))
         assert branch.holds("local") == fresh.holds("local")
         assert branch.drift("local") == fresh.drift("local")

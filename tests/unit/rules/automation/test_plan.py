@@ -207,7 +207,7 @@ def test_each_result_is_settled_whatever_the_others_are(say):
     planned = plan(snapshot, Observed("local", results=results, failed=failed))
     after = snapshot
     for step in planned:
-        after = after.after(step.changes.write, step.changes.delete)
+        after = after.after(step.changes)
     fresh = load_snapshot(after.files)
     assert document_faults(fresh) == []
     assert {i for i in good if i in fresh.runs} == set(good)
@@ -225,7 +225,7 @@ def test_mutated_results_of_a_preparation_settle_it_or_fail_it(unprepared):
         (step,) = plan(
             snapshot, Observed("local", results={identity: finished(mutated(PREPARED, chance))})
         )
-        after = snapshot.after(step.changes.write, step.changes.delete)
+        after = snapshot.after(step.changes)
         fresh = load_snapshot(after.files)
         assert identity in fresh.data
         assert document_faults(fresh) == []

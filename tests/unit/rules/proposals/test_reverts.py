@@ -20,7 +20,8 @@ from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import digest_of
-from ml_pipeline.rules.identity.served import Serving, first_step, serving_of
+from ml_pipeline.rules.identity.served import Serving, serving_of
+from ml_pipeline.rules.identity.weights import first_step
 from ml_pipeline.rules.proposals.promotion import Asked, promotion_changes
 from ml_pipeline.rules.render.serving import serving_overlay
 
