@@ -7,7 +7,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 
 from tests.conftest import REPOSITORY, git
 from tests.support.simulate import settle
@@ -135,12 +135,12 @@ def test_snippet_of_the_readme_adds_an_experiment_and_changes_none(shipped, monk
     assert {name: after.experiments[name] for name in before.experiments} == dict(
         before.experiments
     )
-    assert state(after, "local", "digits").promotion.run == names["run"].id
+    assert serving_of(after, "local", "digits").promotion.run == names["run"].id
 
 
 def test_model_is_promoted(client, team):
     client.promote_model(model_id="good/31a4e76e1a", environment="local", traffic_percentage=100)
-    assert state(head(team), "local", "digits").promotion.run == "good/31a4e76e1a"
+    assert serving_of(head(team), "local", "digits").promotion.run == "good/31a4e76e1a"
 
 
 def test_promotion_is_handed_out_and_not_printed(client, team, capsys):

@@ -22,7 +22,7 @@ from ml_pipeline.operations.drafts import Draft, read_experiment
 from ml_pipeline.operations.promote import PromotionCommit, Terms, promote, steps_from
 from ml_pipeline.operations.submit import Existing, existing, submit_draft
 from ml_pipeline.operations.workspace import Workspace, open_workspace
-from ml_pipeline.rules.identity.awaited import asked_run, settled_by
+from ml_pipeline.rules.identity.awaited import run_identity_of, settled_by
 from ml_pipeline.rules.identity.hashes import data_identity, digest_of
 from ml_pipeline.rules.money.prices import pool_for
 
@@ -55,7 +55,7 @@ class Run:
         receipt = self._receipt_in(snapshot)
         if receipt:  # perhaps another experiment asked for the same run before
             return f"{receipt.experiment}/{receipt.id}"
-        run = asked_run(snapshot, self.experiment)
+        run = run_identity_of(snapshot, self.experiment)
         return f"{self.experiment.name}/{run[:SHORT]}" if run else self.experiment.name
 
     def status(self) -> Status:

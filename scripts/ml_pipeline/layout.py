@@ -14,21 +14,25 @@ environments/<environment>/environment.yaml       a person's
 base/                                             what overlays build on
 """
 
+import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 EXPERIMENTS, ENVIRONMENTS, BASE = "experiments", "environments", "base"
 STATE = ".ml-pipeline"  # folder of a checkout that git ignores: what runs on this machine
+ROOTS = (EXPERIMENTS, ENVIRONMENTS, BASE)
 SHORT = 10  # hexadecimal digits of an identity in file names, labels and messages
 OWN = ("secrets", "team")  # folders of platform/ that are people's own
 GENERATED = ("training", "serving", "rollouts", "platform", "flux")
+BUILT = ("flux", "platform", "serving", "training")  # what `bootstrap` and Flux build
 POLICIES = "base/platform/policies/"
 
 _NAME = r"([^/]+)"
 _ID = rf"[0-9a-f]{{{SHORT}}}"
 EXPERIMENT = re.compile(rf"experiments/{_NAME}/experiment\.yaml")
+_EXPERIMENT_FOLDER = re.compile(rf"experiments/{_NAME}")
 DATA = re.compile(rf"experiments/{_NAME}/data/{_NAME}\.yaml")
 RUN = re.compile(rf"experiments/{_NAME}/runs/{_NAME}\.yaml")
 ENVIRONMENT = re.compile(rf"environments/{_NAME}/environment\.yaml")
@@ -39,6 +43,8 @@ _DEPLOYMENT = re.compile(rf"environments/{_NAME}/serving/{_NAME}/promotion/seldo
 _AUTOMATION = re.compile(
     r"experiments/[^/]+/(?:data|runs)/.+|environments/[^/]+/(?:rollouts|verdicts)/.+"
 )
+# Git may hold a file where the renderer and people expect a folder.
+_FILE_FOR_FOLDER = re.compile(r"(experiments|environments)/[^/.]+")
 _JOB_FOLDER = re.compile(rf"(environments/[^/]+/training/([a-z0-9-]+)-({_ID}))-{_ID}")
 # Every shape of a path that the renderer writes, below environments/<env>/; a test holds the
 # renderer to it. A Job's folder with one hash alone is one of an older version.
@@ -145,6 +151,21 @@ def job_stem(environment: str, maker: str, identity: str) -> str:
     return f"environments/{environment}/training/{maker}-{identity[:SHORT]}"
 
 
+def root_of(path: str) -> str:
+    """What a path begins with: `experiments`, `environments`, `base`, or something else."""
+    return path.partition("/")[0]
+
+
+def is_base(path: str) -> bool:
+    """Whether a file is one that overlays build on."""
+    return path.startswith("base/")
+
+
+def resolved(folder: str, entry: str) -> str:
+    """The path that a file in a folder means by a relative one."""
+    return posixpath.normpath(f"{folder}/{entry}")
+
+
 def folder_of(path: str) -> str:
     """The folder that a file lies in."""
     return path.rpartition("/")[0]
@@ -177,9 +198,37 @@ def entry_of(path: str) -> str:
     return parts[3] if len(parts) > 3 and parts[0] == ENVIRONMENTS else ""
 
 
+def built_path(path: str) -> str | None:
+    """The path of Flux that a file lies below, `environments/<env>/training`; None elsewhere."""
+    parts = path.split("/", 3)
+    return "/".join(parts[:3]) if len(parts) == 4 and part_of(path) in BUILT else None
+
+
+def folders_between(top: str, path: str) -> Iterator[str]:
+    """The folders that a file lies in, from the topmost down, `top` the first of them."""
+    folder = top
+    for name in path[len(top) + 1 :].split("/"):
+        yield folder
+        folder = f"{folder}/{name}"
+
+
+def rolled_out(path: str) -> Served | None:
+    """The model whose rollouts a file lies among, at any depth."""
+    parts = path.split("/", 4)
+    if len(parts) == 5 and part_of(path) == "rollouts":
+        return Served(parts[1], parts[3])
+    return None
+
+
 def experiment_of(path: str) -> str | None:
     """The experiment that a file describes."""
     match = EXPERIMENT.fullmatch(path)
+    return match[1] if match else None
+
+
+def environment_of(path: str) -> str | None:
+    """The environment whose facts a file holds."""
+    match = ENVIRONMENT.fullmatch(path)
     return match[1] if match else None
 
 
@@ -238,8 +287,30 @@ def job_folder(path: str) -> JobFolder | None:
 
 def job_folders(files: Iterable[str]) -> dict[str, JobFolder]:
     """Folders of Jobs' overlays by the short identity of what each makes."""
-    folders = (folder_of(path) for path in files if file_of(path) == "kustomization.yaml")
-    return {found.short: found for folder in folders if (found := job_folder(folder))}
+    folders: dict[str, JobFolder] = {}
+    for path in files:
+        if file_of(path) == "kustomization.yaml":
+            folder = job_folder(folder_of(path))
+            if folder:
+                folders[folder.short] = folder
+    return folders
+
+
+def is_of_a_job(path: str, environment: str) -> bool:
+    """Whether a file is part of the overlay of a Job in this environment."""
+    return path.startswith(f"environments/{environment}/training/") and path.count("/") > 3
+
+
+def short_of(path: str) -> str:
+    """Short identity of what the overlay of a Job makes; empty for a folder not named by it."""
+    folder = job_folder(folder_of(path))
+    return folder.short if folder else ""
+
+
+def maker_of(path: str) -> str:
+    """What the folder of a Job's overlay begins with: the experiment, or `data`."""
+    folder = job_folder(folder_of(path))
+    return folder.maker if folder else ""
 
 
 def own_place(path: str) -> str | None:
@@ -248,6 +319,24 @@ def own_place(path: str) -> str | None:
     if len(parts) == 5 and part_of(path) == "platform" and parts[3] in OWN:
         return "/".join(parts[:4])
     return None
+
+
+def is_of_a_rollout(path: str) -> bool:
+    """Whether a file lies where automation keeps what it has reached for a model."""
+    return part_of(path) == "rollouts" and path.count("/") == 4
+
+
+def is_experiment_folder(path: str) -> bool:
+    """Whether a path is where an experiment's folder lies; of a file, a link for example, that
+    is there in its place."""
+    return bool(_EXPERIMENT_FOLDER.fullmatch(path))
+
+
+def is_listed(path: str) -> bool:
+    """Whether a file is a document, or lies where only documents may."""
+    if is_base(path) or is_generated(path):
+        return False
+    return path.endswith((".yaml", ".yml")) or bool(_FILE_FOR_FOLDER.fullmatch(path))
 
 
 def is_automations(path: str) -> bool:

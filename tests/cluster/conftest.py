@@ -11,7 +11,7 @@ import pytest
 from tests.cluster import providers
 from tests.cluster.team import Services, new_team
 from tests.conftest import REPOSITORY
-from tests.embedded.conftest import identify
+from tests.support.environment import identify
 
 NONE = "no cluster to test on"
 LOGS = REPOSITORY / ".cache" / "cluster-logs"

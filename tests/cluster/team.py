@@ -24,7 +24,7 @@ from ml_pipeline.rules.render.flux import hook_path
 
 from tests.cluster.providers import Provider
 from tests.conftest import REPOSITORY, git
-from tests.embedded.conftest import finished_runs
+from tests.support.environment import finished_runs
 
 WAIT_SECONDS = 120.0
 UNUSED = "registry.example.com/ml/trainer@sha256:" + "0" * 64

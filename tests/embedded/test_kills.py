@@ -9,7 +9,7 @@ from ml_pipeline.adapters import processes
 from ml_pipeline.environments.embedded.state import read_json
 
 from tests.conftest import git
-from tests.embedded.conftest import Environment, identify, make_clone
+from tests.support.environment import Environment, identify, make_clone
 
 pytestmark = pytest.mark.slow
 

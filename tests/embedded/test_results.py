@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from ml_pipeline.adapters.mlflow.tracking import Tracking
-from ml_pipeline.documents.results import MAX_BYTES, Word
+from ml_pipeline.documents.results import MAX_BYTES, TerminationMessage
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.services import mlflow_command
 from ml_pipeline.environments.embedded.state import State, free_port
 from ml_pipeline.rules.automation.branch import Branch
-from ml_pipeline.rules.automation.observed import Observed
+from ml_pipeline.rules.automation.observed import Observed, ObservedJob
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.automation.words import Heard, Said, SeenJob, Vouched, vouch
+from ml_pipeline.rules.automation.termination import JobMessage, JobMessages, Verified, verify
 
 from tests.conftest import until
 from tests.support.many import many
@@ -100,7 +100,7 @@ def server(tmp_path_factory):
     found.end()
 
 
-def left(server, experiment: str, receipts: dict[str, bytes]) -> dict[str, Word]:
+def left(server, experiment: str, receipts: dict[str, bytes]) -> dict[str, TerminationMessage]:
     """What pods have said once they have left these receipts, by identity; $RUN in one is the folder of its run."""
     said = {}
     for identity, raw in receipts.items():
@@ -111,12 +111,16 @@ def left(server, experiment: str, receipts: dict[str, bytes]) -> dict[str, Word]
     return said
 
 
-def looked(server, words: dict[str, Word]) -> Vouched:
+def looked(server, words: dict[str, TerminationMessage]) -> Verified:
     """What `reconcile` makes of it."""
-    jobs = (SeenJob(i, i[:10], is_complete=True, ended="x", again="delete it") for i in words)
+    jobs = (ObservedJob(i, i[:10], is_complete=True, ended="x", again="delete it") for i in words)
     look = Tracking(server.uri).look(words)
     assert look.held == ()
-    return vouch(Heard({j.name: Said(j, words[j.name]) for j in jobs}), look.results, look.refused)
+    return verify(
+        JobMessages({j.name: JobMessage(j, words[j.name]) for j in jobs}),
+        look.results,
+        look.refused,
+    )
 
 
 def test_every_kind_of_nonsense_is_settled_beside_good_results(server):
@@ -138,7 +142,7 @@ def test_every_kind_of_nonsense_is_settled_beside_good_results(server):
     steps = plan(snapshot, Observed("local", vouched.results, unknown=vouched.unknown))
     after = snapshot
     for step in steps:
-        after = after.after(step.changes.write, step.changes.delete)
+        after = after.after(step.changes)
     settled = {i: after.runs[i].outcome for i in awaited if i in after.runs}
     failed = dict.fromkeys(left_there.keys() - too_large, "failed")
     assert settled == failed | dict.fromkeys(good, "succeeded")
@@ -151,7 +155,7 @@ def test_receipt_that_is_not_in_the_artifact_store_holds_its_run_alone(server):
     (server.state.volume("artifacts") / path).unlink()
     vouched = looked(server, words)
     assert (vouched.results.keys(), vouched.unknown) == ({"2" * 64}, {"1" * 64})
-    assert "artifact store" in vouched.held[0].reason
+    assert "artifact store" in vouched.holds[0].reason
 
 
 def test_run_that_is_deleted_or_unknown_holds_its_job(server):
@@ -161,21 +165,21 @@ def test_run_that_is_deleted_or_unknown_holds_its_job(server):
     words["4" * 64] = words["4" * 64].model_copy(update={"mlflow_run": "5" * 32})
     vouched = looked(server, words)
     assert vouched.results == {}
-    assert "is deleted" in vouched.held[0].reason
-    assert "runs/get with 404" in vouched.held[1].reason
+    assert "is deleted" in vouched.holds[0].reason
+    assert "runs/get with 404" in vouched.holds[1].reason
 
 
 def test_receipt_that_somebody_writes_over_is_not_taken(server):
     experiment = server.store.create_experiment("forged")
     words = left(server, experiment, {"6" * 64: finished(trained("6" * 64)).receipt})
     server.put(experiment, words["6" * 64].mlflow_run, finished(trained("7" * 64)).receipt)
-    (hold,) = looked(server, words).held
+    (hold,) = looked(server, words).holds
     assert "is not what its pod has left" in hold.reason
 
 
 def test_many_results_are_read_from_many_experiments(server, say):
     identities = [f"{number:064x}" for number in range(10**6, 10**6 + WAITING)]
-    words: dict[str, Word] = {}
+    words: dict[str, TerminationMessage] = {}
     for number, identity in enumerate(identities):
         experiment = server.store.create_experiment(f"many-{number}")
         words |= left(server, experiment, {identity: finished(trained(identity)).receipt})

@@ -21,10 +21,16 @@ from ml_pipeline.adapters import github, metrics
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.edit import Setting, edited
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.nodes import load_plain
 from ml_pipeline.documents.reader import read
-from ml_pipeline.documents.results import PreparationResult, TrainingResult, read_result, read_word
+from ml_pipeline.documents.results import (
+    PreparationResult,
+    TrainingResult,
+    read_result,
+    read_termination_message,
+)
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.documents.source import Source, load_plain, parse
+from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.rules.kustomize.bounds import bounds_faults
 from ml_pipeline.rules.kustomize.build import Builder
 from ml_pipeline.rules.kustomize.kustomizations import is_kustomization, reachable_faults, unit_of
@@ -113,7 +119,7 @@ def _policies(files: dict[str, bytes], path: str, raw: bytes) -> None:
 
 
 def _receipt(_path: str, raw: bytes) -> None:
-    read_word(raw.decode(errors="replace"))
+    read_termination_message(raw.decode(errors="replace"))
     for kind in (TrainingResult, PreparationResult):
         said = read_result(kind, finished(raw))
         assert not isinstance(said, str) or len(said.splitlines()) == 1

@@ -17,8 +17,9 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.operations.diff import builds_of, changed_objects
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.closed_world import own_faults, own_places, place_faults
-from ml_pipeline.rules.review.faults import check_all, checked
+from ml_pipeline.rules.review.closed_world import place_faults
+from ml_pipeline.rules.review.faults import checked_snapshot, refuse_faults
+from ml_pipeline.rules.review.own_places import own_place_faults, own_places
 from ml_pipeline.rules.review.plain_files import refuse_special
 from ml_pipeline.rules.review.two_pens import hand_written
 
@@ -45,7 +46,7 @@ def finding(before, after, modes=None) -> str:
         if faults:
             return str(faults[0])
         snapshot = Snapshot(after)
-        check_all(snapshot)
+        refuse_faults(snapshot)
         changes = drift(snapshot)
         if changes:
             return f"stale: {sorted({*changes.write, *changes.delete})[0]}"
@@ -54,7 +55,7 @@ def finding(before, after, modes=None) -> str:
             if objects == REFUSED:
                 return f"{place}: {REFUSED}"
             environment = snapshot.environments[place.split("/")[1]]
-            faults += own_faults(environment, place, own_objects(after, place))
+            faults += own_place_faults(environment, place, own_objects(after, place))
     except PipelineError as error:
         return str(error)
     return str(faults[0]) if faults else ""
@@ -99,7 +100,7 @@ def mutated(before, numbers: random.Random) -> tuple[dict, dict]:
             mutant.change()
     if by_a_person or numbers.random() < 0.5:
         try:
-            return with_changes(mutant.files, drift(checked(mutant.files))), mutant.modes
+            return with_changes(mutant.files, drift(checked_snapshot(mutant.files))), mutant.modes
         except PipelineError:
             pass
     return mutant.files, mutant.modes
@@ -126,7 +127,7 @@ def run(count: int, say, tmp_path) -> None:
             unseen.append((number, sorted(differs ^ known_objects)))
     for _ in range(max(count // 10, 30)):
         after = harmless(before, numbers)
-        after = with_changes(after, drift(checked(after)))
+        after = with_changes(after, drift(checked_snapshot(after)))
         said = finding(before, after)
         if said:
             false.append(said)

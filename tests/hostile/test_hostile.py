@@ -6,8 +6,8 @@ import pytest
 from ml_pipeline.cli import main
 
 from tests.conftest import REPOSITORY, git
+from tests.support.whole import everything, looking_at
 from tests.unit.operations.test_corpus import committed, script
-from tests.whole import everything, looking_at
 
 COMMITS = sorted(path.parent for path in (REPOSITORY / "tests/hostile").glob("*/change.sh"))
 

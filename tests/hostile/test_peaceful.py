@@ -8,7 +8,8 @@ from ml_pipeline.adapters.kustomize import build
 from ml_pipeline.adapters.processes import ProgramError
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.identity.served import first_step, state
+from ml_pipeline.rules.identity.served import serving_of
+from ml_pipeline.rules.identity.weights import first_step
 from ml_pipeline.rules.render.serving import rollout_files
 
 from tests.conftest import folder, git
@@ -33,7 +34,7 @@ def step(team, share: int) -> str:
     """A step that automation commits on main; its commit."""
     files = {p: raw for top in ("environments", "experiments", "base") for p, raw in _of(team, top)}
     snapshot = load_snapshot(files)
-    serving = state(snapshot, "local", "digits")
+    serving = serving_of(snapshot, "local", "digits")
     weights = dict(zip(first_step(serving.promotion), (100 - share, share), strict=True))
     for path, raw in rollout_files(snapshot, serving, weights).items():
         (team / path).write_bytes(raw)

@@ -11,11 +11,11 @@ from ml_pipeline.operations import review
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.reach import reach_of
 from ml_pipeline.rules.review.comment import comment
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 from tests.hostile.mutations import Mutant
 from tests.support.many import WAITING, rendered, valid_tree
-from tests.whole import everything, looking_at
+from tests.support.whole import everything, looking_at
 
 SEED = int(os.environ.get("SEED", "13"))
 FEW, MANY = 60, int(os.environ.get("MUTATIONS", "1000"))
@@ -97,7 +97,7 @@ def changed_tree(before, numbers: random.Random) -> dict[str, bytes]:
             return dict(before)
     if numbers.random() < 0.6:
         try:
-            return with_changes(mutant.files, drift(checked(mutant.files)))
+            return with_changes(mutant.files, drift(checked_snapshot(mutant.files)))
         except PipelineError:
             pass
     return mutant.files

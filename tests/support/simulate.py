@@ -1,4 +1,5 @@
-"""Stands in for an environment in unit tests: it finishes whatever is awaited. tests/environment/ holds the real one."""
+"""Stands in for an environment in unit tests: it finishes whatever is awaited. tests/support/environment.py
+holds the real one."""
 
 import hashlib
 import json
@@ -6,7 +7,7 @@ import re
 
 from ml_pipeline.adapters.metrics import Counters
 from ml_pipeline.documents.changes import applied
-from ml_pipeline.documents.results import Finished, Word
+from ml_pipeline.documents.results import Finished, TerminationMessage
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.observe import Observer, failed_jobs, served
 from ml_pipeline.environments.embedded.records import evidence_json
@@ -15,7 +16,7 @@ from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.rollout.latency import Latency
 
 PREPARED = {
@@ -65,10 +66,10 @@ def finished(receipt, identity: str = "a" * 64) -> Finished:
     return Finished(word(raw, identity), raw, ("mlflow/1/models",))
 
 
-def word(receipt: bytes, identity: str = "a" * 64) -> Word:
+def word(receipt: bytes, identity: str = "a" * 64) -> TerminationMessage:
     """What a pod says of a receipt."""
     digest = hashlib.sha256(receipt).hexdigest()
-    return Word(identity=identity, mlflow_run="1" * 32, receipt_sha256=digest)
+    return TerminationMessage(identity=identity, mlflow_run="1" * 32, receipt_sha256=digest)
 
 
 def observed(files, environment="local", **more) -> Observed:
@@ -103,7 +104,7 @@ def settle(files, environment="local"):
 
 def serving_status(files, model="digits", environment="local", requests=1000, errors=0) -> dict:
     """A status file of the embedded environment that serves what is declared, all predictors alike."""
-    serving = state(load_snapshot(files), environment, model)
+    serving = serving_of(load_snapshot(files), environment, model)
     counted = Counters(requests - errors, errors, 0, Latency({5.0: requests - errors}))
     evidence = [evidence_json(step_evidence(r, w, counted)) for r, w in serving.weights.items()]
     return {"rollout": serving.rollout, "routed": dict(serving.weights), "evidence": evidence}

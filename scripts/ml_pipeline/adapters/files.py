@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.snapshot import ROOTS
+from ml_pipeline.layout import ROOTS
 from ml_pipeline.rules.review.plain_files import READ, refuse_special
 
 _NO_FILE = "000000"

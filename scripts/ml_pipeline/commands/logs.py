@@ -23,9 +23,9 @@ def add_arguments(arguments: Arguments) -> None:
 
 def run(options: Options) -> int:
     from ml_pipeline.operations.logs import logs
-    from ml_pipeline.rules.diagnosis.logs import Asked
+    from ml_pipeline.rules.diagnosis.logs import LogQuery
 
-    asked = Asked(options.name, options.only)
+    asked = LogQuery(options.name, options.only)
     reached = cluster_of(options)
     for text in logs(options.repo, asked, options.env, cluster=reached, follow=options.follow):
         # As it was printed: the log is somebody else's answer, not lines of ours.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Changes:
-    """Files to write, by path, and files to delete: computed whole before anything is touched."""
+    """Files to write, by path, and files to delete; what is in both is deleted."""
 
     write: dict[str, bytes]
     delete: frozenset[str] = frozenset()
@@ -17,18 +17,17 @@ class Changes:
 
     def __or__(self, other: "Changes") -> "Changes":
         """Both, one after the other."""
-        kept = self.delete - other.write.keys()
-        return Changes(
-            {p: raw for p, raw in (self.write | other.write).items() if p not in other.delete},
-            kept | other.delete,
-        )
+        # What the first deletes and the second writes again is there in the end.
+        delete = (self.delete - other.write.keys()) | other.delete
+        return Changes(applied(self.write, other), delete)
 
 
-def applied(files: dict[str, bytes], changes: Changes) -> dict[str, bytes]:
+def applied(files: Mapping[str, bytes], changes: Changes) -> dict[str, bytes]:
     """The tree after the changes."""
-    return {
-        path: raw for path, raw in {**files, **changes.write}.items() if path not in changes.delete
-    }
+    after = {**files, **changes.write}
+    for path in changes.delete:
+        after.pop(path, None)
+    return after
 
 
 def differing(files: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """Changes to YAML that a person wrote: one value or one key at a time, every other byte stays.
 
-A change is one splice of the text. What comes out is parsed again and must say what was asked for, else it is refused:
-a file in a form that is not foreseen here is never changed into something else.
+A change is one splice of the text. What comes out is parsed again and must say what was asked for,
+else it is refused: a file in a form that is not foreseen here is never changed into something else.
 """
 
 import copy
@@ -65,18 +65,22 @@ class Setting:
 
 
 def edited(path: str, raw: bytes, setting: Setting, *, order: Sequence[str] = ()) -> bytes:
-    """A readable document with a setting; `order` says which top-level keys a new one stands behind.
+    """A readable document with a setting.
+
+    `order` says which top-level keys a new one stands behind.
 
     Raises:
-        PipelineError: a parent of the key holds no keys, or the file is in a form that cannot be changed in place.
+        PipelineError: a parent of the key holds no keys, or the file is in a form that cannot be
+            changed in place.
     """
     wanted = setting.applied(_data(path, raw))
     try:
         changed = _spliced(raw.decode(), setting, order).encode()
     except yaml.YAMLError:
         changed = raw
-    found = parse(path, changed)
-    if not isinstance(found, Source) or found.data != wanted:
+    # The proof: whatever the splice did, only what was asked for is different now.
+    result = parse(path, changed)
+    if not isinstance(result, Source) or result.data != wanted:
         key = ".".join(setting.keys)
         raise PipelineError(f"{path}: {key}: cannot be set in this layout; write it by hand")
     return changed
@@ -89,40 +93,59 @@ def _data(path: str, raw: bytes) -> dict[str, Any]:
 
 
 def _spliced(text: str, setting: Setting, order: Sequence[str]) -> str:
-    """The text after the one change; what it cannot do comes out as something that says something else.
+    """The text after the one change; what cannot be done here comes out as something else.
 
     Raises:
-        yaml.YAMLError: the reader in Python, whose positions are needed, does not read what the one in C reads.
+        yaml.YAMLError: the reader in Python, whose positions are needed, does not read what the
+            one in C reads.
     """
     mapping = nodes.compose(text, yaml.SafeLoader)
     if not isinstance(mapping, yaml.MappingNode):
         raise yaml.YAMLError("holds no keys")
     for depth, key in enumerate(setting.keys):
-        found = next((pair for pair in mapping.value if pair[0].value == key), None)
+        # Keys below this one, which come into being where it is missing or holds none.
         value = setting.value
         for inner in reversed(setting.keys[depth + 1 :]):
             value = {inner: value}
-        if found is None:
+        pair = _pair(mapping, key)
+        if pair is None:
             return _added(text, mapping, key, value, order)
-        if depth == len(setting.keys) - 1 or not isinstance(found[1], yaml.MappingNode):
-            return _replaced(text, found[0], found[1], value)
-        mapping = found[1]
+        if depth == len(setting.keys) - 1 or not isinstance(pair[1], yaml.MappingNode):
+            return _replaced(text, *pair, value)
+        mapping = pair[1]
     return text
+
+
+def _pair(mapping: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+    """The nodes of a key and of its value."""
+    for pair in mapping.value:
+        if pair[0].value == key:
+            nodes_of_key: tuple[yaml.Node, yaml.Node] = pair
+            return nodes_of_key
+    return None
 
 
 def _replaced(text: str, key: yaml.Node, node: yaml.Node, value: Any) -> str:
     """Another value of a key that is there. What stood on lines of its own moves up to the key."""
-    after_key, start, end = key.end_mark.index, node.start_mark.index, _end(node)
-    if _block(node) or start == end:
-        colon = text.find(":", after_key, start) + 1
-        comment = re.split(LINE_BREAK, text[colon:start])[0] if _block(node) else ""
-        if not colon:  # a lone key between braces
-            return f"{text[:after_key]}: {_written(value)}{text[after_key:]}"
-        return f"{text[:colon]} {_written(value)}{comment}{text[end if _block(node) else colon :]}"
+    start, end = node.start_mark.index, _end(node)
+    if _is_block(node) or start == end:
+        return _moved_up(text, key, node, value)
     if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
         return f"{text[:start]}{_written(value)}{_line_break(text)}{text[end:]}"
     style = node.style if isinstance(node, yaml.ScalarNode) and isinstance(value, str) else None
     return f"{text[:start]}{_written(value, style)}{text[end:]}"
+
+
+def _moved_up(text: str, key: yaml.Node, node: yaml.Node, value: Any) -> str:
+    """A value in the line of its key, where lines below it stood, or nothing."""
+    after_key, start = key.end_mark.index, node.start_mark.index
+    colon = text.find(":", after_key, start) + 1
+    if not colon:  # a lone key between braces
+        return f"{text[:after_key]}: {_written(value)}{text[after_key:]}"
+    if not _is_block(node):
+        return f"{text[:colon]} {_written(value)}{text[colon:]}"
+    comment = re.split(LINE_BREAK, text[colon:start])[0]
+    return f"{text[:colon]} {_written(value)}{comment}{text[_end(node) :]}"
 
 
 def _added(text: str, mapping: yaml.MappingNode, key: str, value: Any, order: Sequence[str]) -> str:
@@ -131,10 +154,7 @@ def _added(text: str, mapping: yaml.MappingNode, key: str, value: Any, order: Se
     if not mapping.value:
         start = mapping.start_mark.index + 1
         return text[:start] + line + text[start:]
-    before = set(order[: order.index(key)]) if key in order else set()
-    known = [pair for pair in mapping.value if pair[0].value in before]
-    _, last = max(known or mapping.value, key=lambda pair: int(pair[0].start_mark.index))
-    at = _end(last)
+    at = _end(_last_before(mapping, key, order))
     if mapping.flow_style:
         return f"{text[:at]}, {line}{text[at:]}"
     indent = " " * mapping.value[0][0].start_mark.column
@@ -147,34 +167,41 @@ def _added(text: str, mapping: yaml.MappingNode, key: str, value: Any, order: Se
     return f"{text[:at]}{indent}{line}{following[0]}{text[at:]}"
 
 
+def _last_before(mapping: yaml.MappingNode, key: str, order: Sequence[str]) -> yaml.Node:
+    """The value behind which a new key stands, by the order of keys; the last one of all else."""
+    before = set(order[: order.index(key)]) if key in order else set()
+    known = [pair for pair in mapping.value if pair[0].value in before]
+    _, last = max(known or mapping.value, key=lambda pair: int(pair[0].start_mark.index))
+    value: yaml.Node = last
+    return value
+
+
 def _end(node: yaml.Node) -> int:
     """Where the text of a node ends; what follows on its line is a comment."""
-    while _block(node):
+    # The parser ends a block only where the next thing begins, behind comments and empty lines.
+    while _is_block(node):
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
     return int(node.end_mark.index)
 
 
-def _block(node: yaml.Node) -> bool:
+def _is_block(node: yaml.Node) -> bool:
     return isinstance(node, yaml.CollectionNode) and not node.flow_style
 
 
 def _line_break(text: str) -> str:
     """How this file ends its lines."""
-    found = LINE_BREAK.search(text)
-    return found[0] if found else "\n"
+    first = LINE_BREAK.search(text)
+    return first[0] if first else "\n"
 
 
 def _written(value: Any, style: str | None = None) -> str:
-    """A value on one line; text in the quotes that stood there, others only where they are needed."""
+    """A value on one line; text in the quotes that stood there, others only where needed."""
     if isinstance(value, dict):
-        return (
-            "{"
-            + ", ".join(f"{_written(key)}: {_written(item)}" for key, item in value.items())
-            + "}"
-        )
+        pairs = [f"{_written(key)}: {_written(item)}" for key, item in value.items()]
+        return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_written(item) for item in value) + "]"
+        return "[" + ", ".join(map(_written, value)) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):

@@ -52,7 +52,10 @@ class Namespaces(Strict):
 
 
 class Image(Strict):
-    """An image by digest. Where `digest` is absent, it is the content digest of the code in this repository."""
+    """An image by digest.
+
+    Where `digest` is absent, it is the content digest of the code in this repository.
+    """
 
     repository: Text = Field(description="Image name without tag or digest; required.")
     digest: Digest | None = Field(
@@ -73,7 +76,8 @@ class Tracking(Strict):
     uri: Address = Field(description="Address of MLflow as pods reach it; required.")
     secret: Slug | None = added(
         None,
-        "Secret with MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN, in the namespace of training, and of `reconcile`; default none.",
+        "Secret with MLFLOW_TRACKING_USERNAME and _PASSWORD, or _TOKEN, "
+        "in the namespace of training, and of `reconcile`; default none.",
     )
 
 
@@ -87,7 +91,9 @@ class Artifacts(Strict):
 
 
 class GitSource(Strict):
-    """The repository as Flux fetches it, and the Secrets that this takes; `ml-pipeline bootstrap` says how to make them."""
+    """The repository as Flux fetches it, and the Secrets that this takes;
+    `ml-pipeline bootstrap` says how to make them.
+    """
 
     url: GitUrl = Field(description="Address of this repository; required.")
     secret: Slug | None = Field(
@@ -106,7 +112,10 @@ class Reconciler(Strict):
 
     image: Image = Field(description="Image of scripts/Dockerfile, with its digest; required.")
     secret: Slug = Field(
-        description="Secret with the deploy key or the token that pushes, keys as in Flux's Secrets; required."
+        description=(
+            "Secret with the deploy key or the token that pushes, "
+            "keys as in Flux's Secrets; required."
+        )
     )
 
 
@@ -163,7 +172,10 @@ class Environment(Strict):
     )
     cluster: Text | None = Field(
         None,
-        description="Uid of the one cluster that reconciles this environment, printed by bootstrap; default any.",
+        description=(
+            "Uid of the one cluster that reconciles this environment, "
+            "printed by bootstrap; default any."
+        ),
     )
     branch: Text = Field("main", description="Branch that is reconciled; default main.")
     namespaces: Namespaces = Field(description="Namespaces; required.")
@@ -182,7 +194,10 @@ class Environment(Strict):
     )
     training_shards: Literal[1, 2, 4, 8, 16] = Field(
         1,
-        description="Kustomizations that share the training overlays, for more than 300 runs at a time; default 1.",
+        description=(
+            "Kustomizations that share the training overlays, "
+            "for more than 300 runs at a time; default 1."
+        ),
     )
     kueue: bool = Field(
         default=False,

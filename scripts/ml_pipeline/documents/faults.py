@@ -7,12 +7,15 @@ from ml_pipeline.documents.escape import LONGEST, line
 
 
 class PipelineError(Exception):
-    """Root of every error that a person can cause; its text is one line that names the cause and the repair."""
+    """Root of every error that a person can cause; its one line names cause and repair."""
 
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One mistake in one file. `line` counts from 1; `key` is dotted, empty for the file as a whole."""
+    """One mistake in one file.
+
+    `line` counts from 1; `key` is dotted, empty for the file as a whole.
+    """
 
     path: str
     line: int
@@ -39,4 +42,7 @@ class ConflictError(PipelineError):
 
 
 class UnavailableError(PipelineError):
-    """A service or program that is needed does not answer. No data is not good news: callers hold."""
+    """A service or program that is needed does not answer.
+
+    No data is not good news: callers hold.
+    """

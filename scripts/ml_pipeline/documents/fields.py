@@ -35,7 +35,7 @@ _URI = rf"(?:{'|'.join(_SCHEMES)})://[^\s\x00-\x1f\x7f-\x9f\x22\x27`$;|&<>\\]+"
 
 
 class Strict(BaseModel):
-    """A part of a document: unknown keys are refused, types are not guessed, values do not change."""
+    """A part of a document: no unknown keys, no guessed types, no values that change."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
 
@@ -43,8 +43,9 @@ class Strict(BaseModel):
 def added(default: Any, description: str, **rules: Any) -> Any:
     """A field that a kind of document got later, whose default means what was done before.
 
-    While it has its default it is left out of everything that is written or hashed: identities, receipts, overlays and the
-    arguments of a Job stay as they were without it. docs/decisions/0020-how-formats-grow.md.
+    While it has its default it is left out of everything that is written or hashed: identities,
+    receipts, overlays and the arguments of a Job stay as they were without it.
+    docs/decisions/0020-how-formats-grow.md.
     """
     return Field(
         default, description=description, exclude_if=lambda value: value == default, **rules
@@ -57,8 +58,9 @@ def as_written(value: Any) -> Any:
 
 
 def anchored(pattern: str) -> str:
-    """A pattern of a JSON Schema that a whole value matches. `$` alone lets a newline follow where Python reads the schema; in
-    the dialect that the standard names (ECMA-262) the end of it is always true."""
+    """A pattern of a JSON Schema that a whole value matches."""
+    # `$` alone lets a newline follow where Python reads the schema; in the dialect that the
+    # standard names (ECMA-262) what stands behind it is always true.
     return f"^({pattern})$(?!\\n)"
 
 
@@ -77,7 +79,8 @@ def _single_line(value: str) -> None:
         raise ValueError("must be one line without control characters; write it in plain text")
 
 
-@lru_cache(maxsize=2**10)  # thousands of documents hold the same few
+# Thousands of documents hold the same few quantities.
+@lru_cache(maxsize=2**10)
 def memory_bytes(quantity: str) -> int:
     """Bytes of a memory quantity such as `512Mi`, `32Gi`."""
     match = re.fullmatch(_MEMORY_PATTERN, quantity)
@@ -86,7 +89,7 @@ def memory_bytes(quantity: str) -> int:
     return int(match[1]) * _MEMORY[match[2]]
 
 
-@lru_cache(maxsize=2**10)  # thousands of documents hold the same few
+@lru_cache(maxsize=2**10)
 def cpu_cores(quantity: str) -> float:
     """Cores of a CPU quantity such as `2` or `500m`."""
     match = re.fullmatch(_CPU_PATTERN, quantity)
@@ -95,7 +98,7 @@ def cpu_cores(quantity: str) -> float:
     return int(match[1]) / (1000 if match[2] else 1)
 
 
-@lru_cache(maxsize=2**10)  # thousands of documents hold the same few
+@lru_cache(maxsize=2**10)
 def seconds(duration: str) -> int:
     """Seconds of a duration such as `90s`, `30m`, `12h`, `2d`."""
     match = re.fullmatch(_DURATION_PATTERN, duration)
@@ -106,11 +109,16 @@ def seconds(duration: str) -> int:
 
 def one_line(text: str, limit: int = LINE) -> str:
     """Text of somebody else as one printable line of at most `limit` characters."""
-    shown = "".join(
-        c if c.isprintable() else " " if c.isspace() else "?" for c in text[: 4 * limit]
-    )
+    # A few characters more than are shown are enough, however long the text is.
+    shown = "".join(map(_printable, text[: 4 * limit]))
     line = without_credentials(" ".join(shown.split()))
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "?"
 
 
 def _timestamp(value: str) -> None:
@@ -129,7 +137,7 @@ def _timestamp(value: str) -> None:
 def _uri(value: str) -> str:
     scheme, separator, rest = value.partition("://")
     if not separator or scheme not in _SCHEMES:
-        raise ValueError(f"must start with one of {', '.join(s + '://' for s in _SCHEMES)}")
+        raise ValueError(f"must start with one of {'://, '.join(_SCHEMES)}://")
     if not rest.strip("/"):
         raise ValueError("names no path after the scheme; give the whole address")
     if ".." in rest.split("/"):

@@ -1,10 +1,19 @@
-"""The one place where YAML is parsed: from the parser's events to nodes, without recursion, within limits.
+"""The one place where YAML is parsed: from the parser's events to nodes, within limits.
 
-PyYAML itself composes in C, one stack frame a level, so that some ten thousand brackets end the process, and an alias makes
-a few hundred bytes stand for more than any memory holds. Here levels and nodes are counted as the parser reports them, before
-anything is built, and an alias is refused: nobody needs one, and readers of YAML expand them differently.
+PyYAML itself composes in C, one stack frame a level, so that some ten thousand brackets end the
+process, and an alias makes a few hundred bytes stand for more than any memory holds. Here levels
+and nodes are counted as the parser reports them, before anything is built, and an alias is refused:
+nobody needs one, and readers of YAML expand them differently.
+
+What nodes mean depends on who else reads the file, so three modules make values of them:
+
+- `source.parse`: our documents, for which every value has its line and no word is ambiguous;
+- `load_plain` here: files that are compared or hashed as data, as PyYAML reads them. The names of
+  Jobs are such hashes, so another reading would be another name;
+- `rules/kustomize/objects.py`: Kubernetes objects, as the readers of YAML in Go take them.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +30,10 @@ _MAP, _SEQ = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 
 
 class RefusedYamlError(yaml.YAMLError):
-    """YAML that is not built: `line` counts from 1, `at` is the key, `rule` and `repair` say what is wrong."""
+    """YAML that is not built.
+
+    `line` counts from 1, `at` is the key, `rule` and `repair` say what is wrong.
+    """
 
     def __init__(self, line: int, at: Location, rule: str, repair: str) -> None:
         self.line, self.at, self.rule, self.repair = line, at, rule, repair
@@ -33,7 +45,7 @@ class RefusedYamlError(yaml.YAMLError):
 
 
 def dotted(location: Location) -> str:
-    """`("steps", 0)` as people write it: `steps[0]`; a key that is no plain word is quoted and cut."""
+    """`("steps", 0)` as people write it, `steps[0]`; a key that is no plain word is quoted and cut."""
     out = ""
     for part in location:
         if isinstance(part, int):
@@ -63,9 +75,9 @@ def compose(raw: bytes | str, loader: Any = yaml.CSafeLoader) -> yaml.Node | Non
     Raises:
         yaml.YAMLError: as above, or there is a second document.
     """
-    found = compose_all(raw, loader)
-    first = next(found, None)
-    second = next(found, None)
+    documents = compose_all(raw, loader)
+    first = next(documents, None)
+    second = next(documents, None)
     if first is not None and second is not None:
         raise yaml.composer.ComposerError(
             "expected a single document in the stream",
@@ -76,16 +88,25 @@ def compose(raw: bytes | str, loader: Any = yaml.CSafeLoader) -> yaml.Node | Non
     return first
 
 
-def plain(raw: bytes) -> Any:
-    """The one document as plain data, by the rules of YAML 1.1.
+def load_plain(raw: bytes) -> Any:
+    """The one document of a file that is no document of ours, by the rules of YAML 1.1.
 
     Raises:
-        yaml.YAMLError: it is not YAML, is more than one document, has more than MAX_BYTES bytes, or a limit is passed.
+        yaml.YAMLError: it is not YAML, is more than one document, has more than MAX_BYTES bytes,
+            passes a limit, or holds what JSON does not.
     """
     if len(raw) > MAX_BYTES:
         raise RefusedYamlError(1, (), *too_large(raw))
-    root = compose(raw)
-    return None if root is None else yaml.constructor.SafeConstructor().construct_document(root)
+    try:
+        root = compose(raw)
+        if root is None:
+            return None
+        data = yaml.constructor.SafeConstructor().construct_document(root)
+        # A time, a set or bytes would fail only where it is hashed, far from its file.
+        json.dumps(data, sort_keys=True)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise yaml.YAMLError(f"holds more than text, numbers, lists and keys: {error}") from error
+    return data
 
 
 def is_untagged(node: yaml.CollectionNode) -> bool:
@@ -99,7 +120,7 @@ def too_large(raw: bytes, most: int = MAX_BYTES) -> tuple[str, str]:
 
 
 class _Building:
-    """Nodes from events. What is open is on a stack of its own: a node and the items that it has so far."""
+    """Nodes from events. What is open is on a stack of its own, each node with its items so far."""
 
     def __init__(self, parser: Any) -> None:
         self._parser = parser
@@ -120,6 +141,7 @@ class _Building:
 
     def _node(self, event: Any) -> yaml.Node | None:
         """The node that is whole with this event."""
+        # By far the most events are scalars, so they are asked for first, and by identity.
         kind = type(event)
         if kind is yaml.ScalarEvent:
             self._count(event)
@@ -164,7 +186,7 @@ class _Building:
         for node, items in self._open:
             if isinstance(node, yaml.SequenceNode):
                 at.append(len(items))
-            elif len(items) % 2:
+            elif len(items) % 2:  # a key whose value is still to come
                 key = items[-1]
                 at.append(key.value if isinstance(key, yaml.ScalarNode) else "?")
         return RefusedYamlError(event.start_mark.line + 1, tuple(at), rule, repair)

@@ -64,7 +64,10 @@ class Promotion(Strict):
     run: RunReference = Field(description="Receipt that shall serve, as experiment/id; required.")
     baseline: RunReference | None = Field(
         None,
-        description="Receipt that serves now and keeps the rest of the traffic; default none, for a first promotion.",
+        description=(
+            "Receipt that serves now and keeps the rest of the traffic; "
+            "default none, for a first promotion."
+        ),
     )
     attempt: int = Field(
         1,
@@ -73,7 +76,9 @@ class Promotion(Strict):
     )
     accept_signature_change: bool = Field(
         default=False,
-        description="Whether the run may take or give other tensors than the baseline; default false.",
+        description=(
+            "Whether the run may take or give other tensors than the baseline; default false."
+        ),
     )
     rollout: Rollout = Field(Rollout(), description="Steps and their conditions; has defaults.")
     resources: Resources = Field(

@@ -1,8 +1,8 @@
-"""From bytes to documents: which kind a path holds, and every fault of a file in words a person can act on."""
+"""From bytes to documents: which kind a path holds, and every fault in words to act on."""
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -23,8 +23,11 @@ from ml_pipeline.documents.unreadable import glued
 Part = TypeVar("Part", bound=BaseModel)
 Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
 
-_MOST_ITEMS = 10_000  # the columns of prepared data
-_MOST_FAULTS = 100  # of one file: a list that is wrong throughout would be told item by item
+# Items of a list: the most are the columns of prepared data. What is wrong with each of a million
+# would take all memory to say.
+_MOST_ITEMS = 10_000
+# Faults of one file: a list that is wrong throughout would be told item by item.
+_MOST_FAULTS = 100
 KINDS: tuple[tuple[re.Pattern[str], type[Document]], ...] = (
     (layout.EXPERIMENT, Experiment),
     (layout.DATA, DataVersion),
@@ -55,16 +58,16 @@ _RULES = {
 }
 # What fills in a key that people need not know.
 _REPAIRS: dict[tuple[type[BaseModel], Location], str] = {
-    (
-        Experiment,
-        ("image",),
-    ): "`ml-pipeline submit` pins it",
+    (Experiment, ("image",)): "`ml-pipeline submit` pins it"
 }
 
 
 def kind_of(path: str) -> type[Document] | None:
     """The kind of document that a path holds, None where it holds none."""
-    return next((kind for pattern, kind in KINDS if pattern.fullmatch(path)), None)
+    for pattern, kind in KINDS:
+        if pattern.fullmatch(path):
+            return kind
+    return None
 
 
 def read(path: str, raw: bytes) -> tuple[Document, Source] | list[Fault]:
@@ -73,9 +76,8 @@ def read(path: str, raw: bytes) -> tuple[Document, Source] | list[Fault]:
     if isinstance(raw, Special):
         return [raw.fault(path)]
     if kind is None:
-        return [
-            Fault(path, 1, "", "is in no place that holds documents; see the tree in README.md")
-        ]
+        text = "is in no place that holds documents; see the tree in README.md"
+        return [Fault(path, 1, "", text)]
     source = parse(path, raw)
     return [source] if isinstance(source, Fault) else interpret(kind, source)
 
@@ -83,34 +85,30 @@ def read(path: str, raw: bytes) -> tuple[Document, Source] | list[Fault]:
 def interpret(kind: type[Document], source: Source) -> tuple[Document, Source] | list[Fault]:
     """A parsed file as a document of a kind, or all of its faults."""
     if source.data.get("kind") not in (kind.__name__, None):
-        text = f"{shown(source.data['kind'])} is not the kind that belongs here, {kind.__name__}; move the file or change kind"
-        return [source.fault("kind", text)]
-    values = list(_values((), source.data))
-    crowded = [
-        source.fault(at, f"has {len(value)} items, at most {_MOST_ITEMS} are read; shorten it")
-        for at, value in values
-        if isinstance(value, list) and len(value) > _MOST_ITEMS
-    ]
+        rule = f"is not the kind that belongs here, {kind.__name__}; move the file or change kind"
+        return [source.fault("kind", f"{shown(source.data['kind'])} {rule}")]
+    crowded: list[Fault] = []
+    secrets: list[Fault] = []
+    for at, value in _values((), source.data):
+        if isinstance(value, list) and len(value) > _MOST_ITEMS:
+            text = f"has {len(value)} items, at most {_MOST_ITEMS} are read; shorten it"
+            crowded.append(source.fault(at, text))
+        elif isinstance(value, str) and has_credentials(value):
+            text = f"{shown(value)} holds a user or password; keep it in a Secret, and renew it"
+            secrets.append(source.fault(at, text))
     if crowded:
         return crowded
-    secrets = [
-        source.fault(
-            at, f"{shown(value)} holds a user or password; keep it in a Secret, and renew it"
-        )
-        for at, value in values
-        if isinstance(value, str) and has_credentials(value)
-    ]
     try:
         document = part(kind, source)
     except InvalidDocumentsError as error:
-        told = {fault.key for fault in secrets}
-        return [*secrets, *(fault for fault in error.faults if fault.key not in told)]
+        # Of a value that is a secret nothing else is said: another fault would show it.
+        secret_keys = {fault.key for fault in secrets}
+        return secrets + [fault for fault in error.faults if fault.key not in secret_keys]
     return secrets or (document, source)
 
 
 def _values(at: Location, value: Any) -> Iterator[tuple[Location, Any]]:
-    """Every value with its place, but not what is inside a list with more items than any document needs: what is wrong with each
-    of them would take all memory to say."""
+    """Every value with its place, but not what is inside a list that is too long to be read."""
     yield at, value
     if isinstance(value, dict):
         for key, item in value.items():
@@ -159,6 +157,7 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
         text = f"is no version that this code reads; write {known}, or update this clone"
         return source.fault(at, f"{shown(details['input'])} {text}")
     text = without_credentials(rule_of(details))
+    # A rule about several keys of a part names the one that is to be mended.
     key = re.match(r"([a-z0-9_]+): ", text) if name == "value_error" else None
     if key:
         return source.fault((*at, key[1]), text[key.end() :])
@@ -166,20 +165,28 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
 
 
 def _unknown(kind: type[BaseModel], at: Location) -> str:
-    """What a key means that this code does not know: a slip of a person, but in what machines write, newer code."""
+    """What a key means that this code does not know: in what machines write, newer code."""
     if kind in (DataVersion, Run, Verdict):
-        return "is not a key that this code knows; a machine wrote it with newer code, update this clone"
+        rule = "is not a key that this code knows; a machine wrote it with newer code"
+        return f"{rule}, update this clone"
     return f"is not a known key; {_closest(kind, at)}"
 
 
 def _closest(kind: type[BaseModel], at: Location) -> str:
-    model: Any = kind
-    for part in at[:-1]:
-        if isinstance(part, str) and hasattr(model, "model_fields") and part in model.model_fields:
-            model = model.model_fields[part].annotation
-            model = next(
-                (a for a in getattr(model, "__args__", ()) if hasattr(a, "model_fields")), model
-            )
-    known = list(getattr(model, "model_fields", {}))
+    known = list(_fields_at(kind, at[:-1]))
     near = difflib.get_close_matches(str(at[-1]), known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+
+
+def _fields_at(kind: type[BaseModel], at: Location) -> Iterable[str]:
+    """The keys that a part of a document may have."""
+    model: Any = kind
+    for key in at:
+        if isinstance(key, str) and key in getattr(model, "model_fields", ()):
+            model = model.model_fields[key].annotation
+            # Of a list, or of a part that may be absent, what it holds.
+            for choice in getattr(model, "__args__", ()):
+                if hasattr(choice, "model_fields"):
+                    model = choice
+                    break
+    return getattr(model, "model_fields", ())

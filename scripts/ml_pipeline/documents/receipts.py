@@ -91,7 +91,9 @@ Line = Annotated[
 
 
 class Signature(Strict):
-    """What a model takes and gives, as MLflow's signature says: types and shapes, -1 for any number of rows."""
+    """What a model takes and gives, as MLflow's signature says:
+    types and shapes, -1 for any number of rows.
+    """
 
     inputs: Line = Field(description="Tensors that it takes, such as float32 [-1, 64]; required.")
     outputs: Line = Field(description="Tensors that it gives; required.")
@@ -155,12 +157,16 @@ class Identity(Strict):
     topology: Topology = Field(description="Processes; required.")
     environment: Slug | None = added(
         None,
-        "Where it trained, for a run that was trained before where this environment cannot reach; default none.",
+        "Where it trained, for a run that was trained before where this environment cannot reach; "
+        "default none.",
     )
 
 
 class Run(Strict):
-    """Receipt of a finished run: `experiments/<name>/runs/<id>.yaml`. With it the run is settled."""
+    """Receipt of a finished run: `experiments/<name>/runs/<id>.yaml`.
+
+    With it the run is settled.
+    """
 
     apiVersion: ApiVersion = Field(
         description="Version of the format, always ml-pipeline/v1; required."
@@ -212,7 +218,9 @@ class PredictorEvidence(Strict):
     requests: int = Field(ge=0, description="Requests, refused ones left out; required.")
     errors: int = Field(
         ge=0,
-        description="Of these, without a right answer: 5xx, 404, 429, timed out, cut off; required.",
+        description=(
+            "Of these, without a right answer: 5xx, 404, 429, timed out, cut off; required."
+        ),
     )
     refused: int = Field(
         0, ge=0, description="Requests answered with another 4xx, the client's fault; default 0."

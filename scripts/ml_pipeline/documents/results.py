@@ -1,7 +1,8 @@
 """What a Job leaves behind, read as what it is: text from outside, which may hold anything.
 
-Its pod says in a few words which MLflow run holds its receipt, and what bytes that receipt has; MLflow gives bytes. A
-receipt is looser than a document where a newer trainer may say more, and as strict where a value goes into git.
+Its pod says in a few words which MLflow run holds its receipt, and what bytes that receipt has;
+MLflow gives bytes. A receipt is looser than a document where a newer trainer may say more, and as
+strict where a value goes into git.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ _MOST = 10**15  # larger whole numbers are no counts, and YAML readers differ on
 
 
 class Untrusted(BaseModel):
-    """A part of a result: types are not guessed, numbers are finite, and what is not known is passed over."""
+    """A part of a result: no guessed types, only finite numbers; what is not known is passed over."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -31,8 +32,8 @@ class Untrusted(BaseModel):
 RunId = Annotated[str, matching(r"[0-9a-f]{32}", "must be 32 hex digits, as MLflow names runs")]
 
 
-class Word(BaseModel):
-    """What a pod says of the run or data that it has finished: where its receipt is, and what bytes that has."""
+class TerminationMessage(BaseModel):
+    """What a pod says of the run or data that it has finished: its receipt's place and bytes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -43,22 +44,25 @@ class Word(BaseModel):
 
 @dataclass(frozen=True)
 class Finished:
-    """What a pod has said of its run, and what MLflow has of it: the bytes of the receipt, MAX_BYTES + 1 at most, and the
-    folders below the artifact store in which MLflow keeps what that run has logged."""
+    """What a pod has said of its run, and what MLflow has of it.
 
-    word: Word
+    `receipt` has MAX_BYTES + 1 bytes at most; `folders` are those below the artifact store in which
+    MLflow keeps what that run has logged.
+    """
+
+    message: TerminationMessage
     receipt: bytes
     folders: tuple[str, ...] = ()
 
     @property
     def run_id(self) -> str:
         """The MLflow run."""
-        return self.word.mlflow_run
+        return self.message.mlflow_run
 
     @property
     def is_as_said(self) -> bool:
         """Whether these are the bytes that the pod has left."""
-        return hashlib.sha256(self.receipt).hexdigest() == self.word.receipt_sha256
+        return hashlib.sha256(self.receipt).hexdigest() == self.message.receipt_sha256
 
 
 def _printable(value: str) -> str:
@@ -68,11 +72,8 @@ def _printable(value: str) -> str:
 
 
 def _below_the_store(value: str) -> str:
-    if (
-        value.startswith("/")
-        or ".." in value.split("/")
-        or any(c in value for c in " '\"`$;|&<>\\")
-    ):
+    leaves = value.startswith("/") or ".." in value.split("/")
+    if leaves or not set(" '\"`$;|&<>\\").isdisjoint(value):
         raise ValueError("must be a path below the artifact store, without '..', spaces or quotes")
     return value
 
@@ -135,9 +136,12 @@ class PreparationResult(Untrusted):
 Result = TypeVar("Result", TrainingResult, PreparationResult)
 
 
-def read_word(message: str) -> Word | str | None:
-    """What a termination message says, below the line of the peak; what is wrong with it, in a few words; None where it
-    says nothing of a result, as the reason of a failure does."""
+def read_termination_message(message: str) -> TerminationMessage | str | None:
+    """What a termination message says of a result, below the line of the peak.
+
+    Text is what is wrong with it, in a few words; None is a message without a result, such as the
+    reason of a failure.
+    """
     _, _, line = message.partition("\n")
     if not line.startswith("{"):
         return None
@@ -145,7 +149,7 @@ def read_word(message: str) -> Word | str | None:
     if size > MESSAGE_BYTES:
         return f"has {size} bytes, {MESSAGE_BYTES} are kept of one"
     try:
-        return Word.model_validate_json(line)
+        return TerminationMessage.model_validate_json(line)
     except ValidationError as error:
         return _problem(error)
 

@@ -1,10 +1,10 @@
 """YAML with positions: every value of a document can be traced to its line.
 
-Stricter than YAML 1.1 on purpose, because kustomize and PyYAML disagree there: duplicate keys, anchors and tags are
-refused, only true/false are booleans, and a number keeps its text, so that a sha made of digits stays a sha.
+Stricter than YAML 1.1 on purpose, because kustomize and PyYAML disagree there: duplicate keys,
+anchors and tags are refused, only true/false are booleans, and a number keeps its text, so that a
+sha made of digits stays a sha.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +22,8 @@ from ml_pipeline.documents.unreadable import unreadable
 
 MAX_DEPTH = 20
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
-# Python writes a float with at most 17 digits that count, which are up to 21 decimals where it begins with 0.000.
+# Python writes a float with at most 17 digits that count, which are up to 21 decimals where it
+# begins with 0.000.
 _FLOAT = re.compile(r"[-+]?[0-9]{1,17}(\.[0-9]{0,21})?([eE][-+]?[0-9]{1,3})?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
 _IMPLICIT_TAGS = {"str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
@@ -32,12 +33,15 @@ _CONFLICT_MARKER = re.compile(rb"^(<<<<<<< |>>>>>>> )", re.MULTILINE)
 
 
 class Special(bytes):
-    """What stands for a file that is none to read, such as a link: bytes that no reader takes, and why in `text`."""
+    """What stands for a file that is none to read, such as a link.
+
+    Its bytes are none that a reader takes; `text` says why.
+    """
 
     text: str
 
     def __new__(cls, mode: str, blob: str, text: str) -> "Special":
-        """Mode and blob id, as git writes them, make those of two files differ where the files do."""
+        """Mode and blob id, as git writes them, make two of them differ where the files do."""
         made = super().__new__(cls, f"\0{mode} {blob}".encode())
         made.text = text
         return made
@@ -92,24 +96,9 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         text = _decode(path, raw)
         if isinstance(text, Fault):
             return text
-        canonical = read_canonical(text, _plain)
-        if canonical:
-            return Source(path, *canonical)
-        blocks = read_blocks(text, _block)
-        if blocks:
-            return Source(path, *blocks)
-        node = nodes.compose(text)
-        if node is None:
-            return Fault(path, 1, "", "is empty; write the document or delete the file")
-        if not isinstance(node, yaml.MappingNode):
-            return Fault(
-                path,
-                1,
-                "",
-                f"holds a {_shape(node)}, must hold a mapping; start with apiVersion and kind",
-            )
-        reader = _Reader()
-        return Source(path, reader.mapping(node, ()), reader.lines)
+        # The fastest reader first; each knows less of YAML than the next, and says None to it.
+        quick = read_canonical(text, _plain) or read_blocks(text, _block)
+        return Source(path, *quick) if quick else _composed(path, text)
     except _RefusedError as refused:
         return Fault(path, refused.line, refused.key, refused.text)
     except yaml.MarkedYAMLError as error:
@@ -117,12 +106,21 @@ def parse(path: str, raw: bytes) -> Source | Fault:
     except nodes.RefusedYamlError as error:
         return error.fault(path)
     except yaml.YAMLError as error:
-        return Fault(
-            path,
-            1,
-            "",
-            f"is not YAML: {str(error).splitlines()[0]}; remove what is not printable text",
-        )
+        problem = str(error).splitlines()[0]
+        return Fault(path, 1, "", f"is not YAML: {problem}; remove what is not printable text")
+
+
+def _composed(path: str, text: str) -> Source | Fault:
+    """The document by the parser, which reads all of YAML."""
+    node = nodes.compose(text)
+    if node is None:
+        return Fault(path, 1, "", "is empty; write the document or delete the file")
+    if not isinstance(node, yaml.MappingNode):
+        shape = "list" if isinstance(node, yaml.SequenceNode) else "single value"
+        text = f"holds a {shape}, must hold a mapping; start with apiVersion and kind"
+        return Fault(path, 1, "", text)
+    reader = _Reader()
+    return Source(path, reader.mapping(node, ()), reader.lines)
 
 
 def _decode(path: str, raw: bytes) -> str | Fault:
@@ -133,20 +131,14 @@ def _decode(path: str, raw: bytes) -> str | Fault:
     marker = _CONFLICT_MARKER.search(raw) if signs else None
     if marker:
         line = raw.count(b"\n", 0, marker.start()) + 1
-        return Fault(
-            path, line, "", "holds a merge conflict marker; resolve the conflict and commit again"
-        )
+        text = "holds a merge conflict marker; resolve the conflict and commit again"
+        return Fault(path, line, "", text)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return Fault(
-            path, line, "", f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        )
-
-
-def _shape(node: yaml.Node) -> str:
-    return "list" if isinstance(node, yaml.SequenceNode) else "single value"
+        text = f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        return Fault(path, line, "", text)
 
 
 class _Reader:
@@ -163,10 +155,8 @@ class _Reader:
                 raise _RefusedError(line, dotted(at), "a key must be plain text; quote it")
             where = (*at, key.value)
             if key.value in data:
-                first = self.lines[where]
-                raise _RefusedError(
-                    line, dotted(where), f"stands twice, first in line {first}; keep one of the two"
-                )
+                text = f"stands twice, first in line {self.lines[where]}; keep one of the two"
+                raise _RefusedError(line, dotted(where), text)
             self.lines[where] = line
             data[key.value] = self.value(value, where)
         return data
@@ -174,24 +164,31 @@ class _Reader:
     def value(self, node: yaml.Node, at: Location) -> Any:
         line = node.start_mark.line + 1
         if len(at) > MAX_DEPTH:
-            raise _RefusedError(
-                line, dotted(at[:3]), f"is nested deeper than {MAX_DEPTH} levels; flatten it"
-            )
+            text = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
+            raise _RefusedError(line, dotted(at[:3]), text)
         if isinstance(node, yaml.CollectionNode) and not nodes.is_untagged(node):
             raise _RefusedError(line, dotted(at), f"has the tag {node.tag}; remove it")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, at)
         if isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self.lines[(*at, index)] = item.start_mark.line + 1
-            return [self.value(item, (*at, index)) for index, item in enumerate(node.value)]
+            return self.sequence(node, at)
         assert isinstance(node, yaml.ScalarNode)
         return _scalar(node, at)
 
+    def sequence(self, node: yaml.SequenceNode, at: Location) -> list[Any]:
+        items = []
+        for index, item in enumerate(node.value):
+            where = (*at, index)
+            self.lines[where] = item.start_mark.line + 1
+            items.append(self.value(item, where))
+        return items
 
+
+# Kept as a whole: what is nested in it is shared by all documents that have the block, which is
+# safe as nothing changes a document's data.
 @lru_cache(maxsize=2**14)
 def _block(text: str) -> Block | None:
-    """One key at the top of a document with all that is below it; None where it is not that, or is refused."""
+    """One key at the top of a document with all below it; None where it is not that, or refused."""
     canonical = read_canonical(text, _plain)
     if canonical:
         data, lines = canonical
@@ -207,7 +204,8 @@ def _block(text: str) -> Block | None:
     if len(data) != 1:
         return None
     ((key, value),) = data.items()
-    return Block(key, value, tuple((at, line) for at, line in lines.items() if at))
+    del lines[()]  # the line of the text as a whole means nothing in a document
+    return Block(key, value, tuple(lines.items()))
 
 
 def _scalar(node: yaml.ScalarNode, at: Location) -> Any:
@@ -235,17 +233,3 @@ def _short(text: str) -> Any:
             number.text = text
             return number
     return text
-
-
-def load_plain(raw: bytes) -> Any:
-    """The one document of a file that is no document of ours, such as a patch, as plain data.
-
-    Raises:
-        yaml.YAMLError: it is not YAML, or too large or deep to be read, or uses an alias.
-    """
-    try:
-        found = nodes.plain(raw)
-        json.dumps(found, sort_keys=True)
-    except (RecursionError, TypeError, ValueError) as error:
-        raise yaml.YAMLError(f"holds more than text, numbers, lists and keys: {error}") from error
-    return found

@@ -1,4 +1,7 @@
-"""What a person did where a file is no YAML: the parser says where it gave up, which is often lines below the mistake."""
+"""What a person did where a file is no YAML.
+
+The parser says where it gave up, which is often lines below the mistake.
+"""
 
 import re
 
@@ -16,10 +19,10 @@ _OPENED = {"{": "}", "[": "]"}
 
 def glued(text: str) -> str | None:
     """The repair of `seed:7`, None where a key and its value are apart."""
-    found = _GLUED.match(text)
-    if not found:
+    pair = _GLUED.match(text)
+    if not pair:
         return None
-    apart = one_line(f"{found[1]}: {found[2].rstrip(',}]')}", 60)
+    apart = one_line(f"{pair[1]}: {pair[2].rstrip(',}]')}", 60)
     return f"lacks the space after the colon; write '{apart}'"
 
 
@@ -28,24 +31,29 @@ def unreadable(path: str, text: str, error: yaml.MarkedYAMLError) -> Fault:
     lines = LINE_BREAK.split(text)
     gave_up = error.problem_mark.line if error.problem_mark else 0
     began = error.context_mark.line if error.context_mark else gave_up
+    # What is surest first: a tab or a key without its space may be why something seems open.
     for number in range(min(began, gave_up), min(gave_up + 1, len(lines))):
         if _TAB.match(lines[number]):
             return Fault(path, number + 1, "", "is indented with a tab; use spaces")
     for number in {began, gave_up, gave_up - 1}:
         line = lines[number] if 0 <= number < len(lines) else ""
-        if repair := glued(line):
+        repair = glued(line)
+        if repair:
             key = line.strip().partition(":")[0].lstrip("- ")
             return Fault(path, number + 1, shown_key(key), repair)
     if error.context and error.context_mark and (began < gave_up or gave_up == len(lines) - 1):
         opening = lines[began][error.context_mark.column :][:1]
         if opening in _OPENED:
-            closing = _OPENED[opening]
-            rule = f"the '{opening}' is still open in line {gave_up + 1}"
-            repair = f"close it with '{closing}', or add the comma"
-            if not "".join(lines[gave_up:]).strip():  # at the end of the file
-                rule, repair = f"the '{opening}' is not closed", f"close it with '{closing}'"
-            return Fault(path, began + 1, "", f"{rule}; {repair}")
+            return Fault(path, began + 1, "", _still_open(opening, gave_up, lines))
         if "quoted" in error.context:
             return Fault(path, began + 1, "", f"the {opening} is not closed; add the other one")
     problem = f"is not YAML: {error.problem}; check indentation and quotes"
     return Fault(path, gave_up + 1, "", problem)
+
+
+def _still_open(opening: str, gave_up: int, lines: list[str]) -> str:
+    closing = _OPENED[opening]
+    if not "".join(lines[gave_up:]).strip():  # at the end of the file
+        return f"the '{opening}' is not closed; close it with '{closing}'"
+    rule = f"the '{opening}' is still open in line {gave_up + 1}"
+    return f"{rule}; close it with '{closing}', or add the comma"

@@ -1,5 +1,8 @@
-"""From data to YAML bytes: block style, keys in the order given, anything a YAML 1.1 reader could take for a number quoted,
-lines kept as lines; in overlays, a mark at the end of every line."""
+"""From data to YAML bytes, deterministic to the byte.
+
+Block style, keys in the order given, anything a YAML 1.1 reader could take for a number quoted,
+lines kept as lines; in overlays, a mark at the end of every line.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,19 +14,24 @@ from pydantic import BaseModel
 from ml_pipeline.documents.schemas import editor_comment
 from ml_pipeline.documents.source import Integer, Number
 
-# git compares two files by the pieces that they share, lines cut after this many bytes (diffcore-delta.c).
+# git compares two files by the pieces that they share, lines cut after this many bytes
+# (diffcore-delta.c).
 _PIECE = 64
 _UNLIMITED = -1  # as libyaml takes a width
 _AMBIGUOUS = re.compile(r"[yYnN]\Z|[-+]?[0-9][0-9_.:eExXoOa-fA-F+-]*\Z")
 
 
 class _Dumper(yaml.CSafeDumper):
+    """Writes a value out in each place that it stands in: readers refuse aliases."""
+
     def ignore_aliases(self, _data: Any) -> bool:
         return True
 
 
 def _string(dumper: Any, value: str) -> yaml.ScalarNode:
-    style = "'" if _AMBIGUOUS.match(value) else "|" if "\n" in value else None
+    style = "|" if "\n" in value else None
+    if _AMBIGUOUS.match(value):
+        style = "'"
     node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
     return node
 
@@ -33,7 +41,9 @@ class _LineDumper(_Dumper):
 
 
 def _one_line(dumper: Any, value: str) -> yaml.ScalarNode:
-    style = "'" if _AMBIGUOUS.match(value) else '"' if len(value.splitlines()) > 1 else None
+    style = '"' if len(value.splitlines()) > 1 else None
+    if _AMBIGUOUS.match(value):
+        style = "'"
     node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
     return node
 
@@ -58,11 +68,12 @@ def to_yaml(data: Any) -> bytes:
 
 
 def to_marked_yaml(data: Any, mark: str) -> bytes:
-    """Deterministic YAML that git never takes for another such file, moved: the mark, ten digits, ends every line.
+    """Deterministic YAML that git never takes for another such file, moved.
 
-    git pairs a file that goes with one that comes where they share half of their bytes, and a revert of either then
-    conflicts. What two files with different marks share is at most the whole pieces of their long lines: where those are
-    more than a fifth of the file, such as with a very long address, a last line of marks makes it longer.
+    The mark, ten digits, ends every line. git pairs a file that goes with one that comes where they
+    share half of their bytes, and a revert of either then conflicts. What two files with different
+    marks share is at most the whole pieces of their long lines: where those are more than a fifth
+    of the file, such as with a very long address, a last line of marks makes it longer.
     """
     text: str = yaml.dump(
         data,
@@ -74,29 +85,37 @@ def to_marked_yaml(data: Any, mark: str) -> bytes:
     )
     lines = [f"# {mark} on each line: no overlay is another one renamed"]
     lines += [f"{line}  # {mark}" for line in text.rstrip("\n").split("\n")]
-    sizes = [len(line.encode()) + 1 for line in lines]
-    lacking = 5 * sum(size // _PIECE * _PIECE for size in sizes) - sum(sizes)
+    whole, shared = 0, 0
+    for line in lines:
+        size = len(line.encode()) + 1
+        whole += size
+        shared += size // _PIECE * _PIECE
+    lacking = 5 * shared - whole
     if lacking > 0:
         lines.append("#" + f" {mark}" * (lacking // len(mark) + 1))
-    return "".join(f"{line}\n" for line in lines).encode()
+    return ("\n".join(lines) + "\n").encode()
 
 
 def to_document(path: str, document: BaseModel) -> bytes:
-    """A document as it is committed: the editor comment, then every value, defaults too, so that a later default changes nothing.
+    """A document as it is committed: the editor comment, then every value.
 
-    What is empty is left out, unless its key is required: a reader refuses a document without it.
+    Defaults are written too, so that a later default changes nothing. What is empty is left out,
+    unless its key is required: a reader refuses a document without it.
     """
     data = document.model_dump(mode="json", exclude_none=True)
-    body = {
-        name: data.get(name)
-        for name, field in type(document).model_fields.items()
-        if field.is_required() or data.get(name) not in (None, [], {})
-    }
+    body = {}
+    for name, field in type(document).model_fields.items():
+        value = data.get(name)
+        if field.is_required() or value not in (None, [], {}):
+            body[name] = value
     return editor_comment(path, data["kind"]).encode() + to_yaml(body)
 
 
 def to_commented(path: str, document: BaseModel) -> bytes:
-    """A document for people to edit: what each key is for stands above it, and defaults are there to be uncommented."""
+    """A document for people to edit.
+
+    What each key is for stands above it, and defaults are there to be uncommented.
+    """
     lines = [editor_comment(path, document.model_dump()["kind"]).rstrip("\n")]
     return "\n".join([*lines, *_commented(document, "")]).encode() + b"\n"
 
@@ -104,17 +123,14 @@ def to_commented(path: str, document: BaseModel) -> bytes:
 def _commented(part: BaseModel, indent: str) -> Iterator[str]:
     for name, field in type(part).model_fields.items():
         value = getattr(part, name)
-        off = "" if name in part.model_fields_set and value is not None else "# "
-        if not (isinstance(value, BaseModel) and off):
-            yield f"{indent}# {field.description}"
+        is_set = name in part.model_fields_set and value is not None
         if isinstance(value, BaseModel):
-            if not off:
+            if is_set:
+                yield f"{indent}# {field.description}"
                 yield f"{indent}{name}:"
                 yield from _commented(value, f"{indent}  ")
-        else:
-            (line, *more) = to_yaml({name: _plain(value)}).decode().splitlines()
-            yield from (f"{indent}{off}{text}" for text in (line, *more))
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+            continue
+        yield f"{indent}# {field.description}"
+        plain = list(value) if isinstance(value, tuple) else value
+        for line in to_yaml({name: plain}).decode().splitlines():
+            yield f"{indent}{line}" if is_set else f"{indent}# {line}"

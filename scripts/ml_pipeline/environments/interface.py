@@ -8,7 +8,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.records import Held, LocalGit, MlflowAddress, Shown
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
-from ml_pipeline.rules.diagnosis.logs import Asked
+from ml_pipeline.rules.diagnosis.logs import LogQuery
 
 
 class Experiments(Protocol):
@@ -38,7 +38,7 @@ class Runtime(Protocol):
             PipelineError: it cannot be asked.
         """
 
-    def logs(self, asked: Asked, experiments: Experiments, /, *, follow: bool) -> Iterator[str]:
+    def logs(self, asked: LogQuery, experiments: Experiments, /, *, follow: bool) -> Iterator[str]:
         """What was printed under a name, all tries in turn; with `follow`, until that has ended.
 
         Raises:

@@ -22,7 +22,7 @@ from ml_pipeline.operations import Talk, silent
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import CLUSTER, RECEIVER_TOKEN, SOURCE, hook_path, surplus
 from ml_pipeline.rules.review.closed_world import place_faults, strays
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 _FLUX_CRD = (
     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
@@ -90,7 +90,7 @@ def bootstrap(
 
 
 def _read(repo: Path, environment: str) -> _Flux:
-    snapshot = checked(open_tree(repo))
+    snapshot = checked_snapshot(open_tree(repo))
     facts = snapshot.environments.get(environment)
     if facts is None or facts.source is None:
         raise PipelineError(

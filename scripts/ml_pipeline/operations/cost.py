@@ -13,7 +13,7 @@ from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.money.budgets import Month, advice, months
 from ml_pipeline.rules.money.estimates import ENOUGH, History
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 Advice = dict[str, list[str]]
 """What would make runs cheaper, by experiment; one without any is left out."""
@@ -79,7 +79,7 @@ def cost(repo: Path) -> Costs:
     Raises:
         InvalidDocumentsError: a document is not valid.
     """
-    snapshot = checked(open_tree(repo))
+    snapshot = checked_snapshot(open_tree(repo))
     history = History(snapshot)
     spending = tuple(months(snapshot, history, this_month()).values())
     waiting = [name for month in spending for name in month.waiting]
@@ -92,7 +92,7 @@ def accuracy(repo: Path) -> Accuracy:
     Raises:
         InvalidDocumentsError: a document is not valid.
     """
-    runs = checked(open_tree(repo)).runs_by_reference
+    runs = checked_snapshot(open_tree(repo)).runs_by_reference
     estimates = []
     for reference in sorted(runs):
         past = _past(reference, runs[reference])

@@ -15,15 +15,12 @@ from ml_pipeline.layout import own_place
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.rules.kustomize.kustomizations import changed_units
 from ml_pipeline.rules.kustomize.objects import Object
-from ml_pipeline.rules.review.closed_world import own_places, stray_fault, strays
-from ml_pipeline.rules.review.consequences import (
-    Consequence,
-    consequences,
-    in_order,
-    kept_objects,
-    stale,
-)
+from ml_pipeline.rules.review.closed_world import stray_fault, strays
+from ml_pipeline.rules.review.consequence import Consequence, in_order
+from ml_pipeline.rules.review.consequences import consequences
 from ml_pipeline.rules.review.diff import ObjectChange, object_changes, without_hash
+from ml_pipeline.rules.review.jobs import stale_experiments
+from ml_pipeline.rules.review.own_places import own_place_consequences, own_places
 from ml_pipeline.rules.review.plain_files import plain_faults
 
 
@@ -119,14 +116,14 @@ def own_consequences(compared: Comparison, builds: Builds) -> list[Consequence]:
     after = {place: builds.after.objects(place) for place in own_places(compared.after)}
     kept: list[Consequence] = []
     for place in sorted({*before, *after}):
-        kept += kept_objects(place, before.get(place, []), after.get(place, []))
+        kept += own_place_consequences(place, before.get(place, []), after.get(place, []))
     return kept
 
 
 def _tell_what_is_not_rendered(
     after: Snapshot, changed: Iterable[str], touched: Iterable[str], talk: Talk
 ) -> None:
-    for name in stale(after, changed):
+    for name in stale_experiments(after, changed):
         talk(
             f"{name} is not rendered as it is now; "
             "run `ml-pipeline render`, this compares what is rendered"

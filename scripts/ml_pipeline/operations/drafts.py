@@ -15,7 +15,7 @@ from ml_pipeline.documents.reader import interpret
 from ml_pipeline.documents.source import Source, parse
 from ml_pipeline.operations import Talk
 from ml_pipeline.operations.workspace import Workspace
-from ml_pipeline.rules.review.faults import known
+from ml_pipeline.rules.review.names import known_environments
 
 TRAINER = "trainer"
 ORDER = tuple(Experiment.model_fields)  # where a key that is added to a file stands
@@ -87,7 +87,9 @@ def with_image(workspace: Workspace, draft: Draft) -> Draft:
     environment = workspace.snapshot.environments.get(name) if isinstance(name, str) else None
     if environment is None:
         # Said here: without an image the reader would ask for that, which is not what is wrong.
-        text = f"{shown(name)} does not exist; {known(workspace.snapshot.environments)}"
+        text = (
+            f"{shown(name)} does not exist; {known_environments(workspace.snapshot.environments)}"
+        )
         raise InvalidDocumentsError([draft.source.fault("environment", text)])
     image = Setting(("image",), _default_image(workspace, environment), "image")
     return replace(draft, raw=edited(source.path, draft.raw, image, order=ORDER))

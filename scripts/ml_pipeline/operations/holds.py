@@ -20,8 +20,7 @@ def held_on_branch(
     """What is left alone because of files on the branch, each since its commit."""
     # The walk through the history is long, and only a faulty file's commit is asked of it.
     changes = repository.last_changes(revision, READ) if branch.faults else {}
-    _, unrendered = branch.drift(environment)
-    holds = (*branch.holds(environment), *unrendered)
+    holds = (*branch.holds(environment), *branch.drift(environment).holds)
     return tuple(Held(one.what, one.reason, _since(changes.get(one.what))) for one in holds)
 
 

@@ -16,7 +16,7 @@ from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.layout import ENVIRONMENTS, environment_path, experiment_path, owner_of
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 
@@ -96,7 +96,7 @@ def init(repo: Path, facts: TeamFacts, *, dry_run: bool = False, talk: Talk = si
         text = _with_facts(_renamed(text, model, name), model, facts)
         after[environment_path(name)] = _with_origins(text, move.origins_of(name)).encode()
     # Computed whole, and written only then: a fault leaves the tree as it was.
-    rendered = applied(after, drift(checked(after)))
+    rendered = applied(after, drift(checked_snapshot(after)))
     changes = Changes(
         differing(files, rendered),
         frozenset(set(files) - set(rendered)),

@@ -13,14 +13,14 @@ from ml_pipeline.environments.interface import Runtime
 from ml_pipeline.layout import EXPERIMENTS, SHORT, experiment_path
 from ml_pipeline.operations.runtime import open_runtime
 from ml_pipeline.operations.workspace import ORIGIN, open_branch, runtime_of
-from ml_pipeline.rules.diagnosis.logs import Asked
-from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.diagnosis.logs import LogQuery
+from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity
 
 
 def logs(
     repo: Path,
-    asked: Asked,
+    asked: LogQuery,
     environment: str = "local",
     *,
     cluster: Cluster = ANY,
@@ -66,7 +66,7 @@ class _Branch:
         snapshot = self._snapshot(EXPERIMENTS)
         experiment = self._experiment(snapshot, name)
         try:
-            return bool(experiment and snapshot and pending(snapshot, experiment))
+            return bool(experiment and snapshot and awaited_identity(snapshot, experiment))
         except PipelineError:
             return False
 

@@ -13,7 +13,7 @@ from ml_pipeline.documents.source import Source
 from ml_pipeline.documents.writer import to_commented
 from ml_pipeline.layout import BASE, experiment_path
 from ml_pipeline.operations.drafts import read_experiment
-from ml_pipeline.rules.review.faults import check
+from ml_pipeline.rules.review.faults import document_faults
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def new(repo: Path, name: str, *, like: str, settings: tuple[str, ...] = ()) -> 
         data = Setting.parsed(setting).applied(data)
     experiment = read_experiment(replace(source, data=data))
     changes = Changes({path: to_commented(path, experiment)})
-    faults = check(Snapshot(applied(_without_base(tree), changes)), [path])
+    faults = document_faults(Snapshot(applied(_without_base(tree), changes)), [path])
     if faults:
         raise InvalidDocumentsError(faults)
     write_changes(repo, changes)

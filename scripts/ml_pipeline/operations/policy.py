@@ -22,8 +22,8 @@ from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization,
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.render.platform import applier
-from ml_pipeline.rules.review.closed_world import own_faults, own_places
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
+from ml_pipeline.rules.review.own_places import own_place_faults, own_places
 from ml_pipeline.rules.review.policies import Denial, Policies, policies_of
 
 _JUDGED = ("training", "serving")
@@ -44,7 +44,7 @@ def policy(repo: Path) -> Judgement:
         PipelineError: a policy cannot be evaluated here.
         InvalidDocumentsError: a document is not valid, or a folder does not build.
     """
-    snapshot = checked(open_tree(repo))
+    snapshot = checked_snapshot(open_tree(repo))
     with Overlays(snapshot.files) as overlays:
         return policy_faults(snapshot, overlays)
 
@@ -77,7 +77,7 @@ def policy_faults(
         objects = overlays.objects(unit) if name in policies else []
         count += len(objects)
         if own_place(f"{unit}/"):
-            faults += own_faults(snapshot.environments[name], unit, objects)
+            faults += own_place_faults(snapshot.environments[name], unit, objects)
         for manifest in objects:
             faults += _refused(snapshot, unit, policies[name], manifest)
     return Judgement(tuple(sorted(faults)), count)

@@ -21,7 +21,7 @@ from ml_pipeline.layout import (
 )
 from ml_pipeline.operations.workspace import Workspace, open_branch
 from ml_pipeline.rules.identity.runs import matching_runs, ordered, record_of
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def why(repo: Path, model: str, *, environment: str = "local") -> list[Chain]:
         PipelineError: nothing is promoted.
     """
     workspace = open_branch(repo, environment=environment)
-    serving = state(workspace.snapshot, environment, model)
+    serving = serving_of(workspace.snapshot, environment, model)
     if serving is None:
         raise PipelineError(
             f"{model!r} is not promoted in {environment}; "
@@ -146,14 +146,14 @@ class _Past:
     def _weights_path(self, files: dict[str, bytes]) -> str | None:
         """Where automation keeps the weights of a promotion; None where nothing is promoted."""
         try:
-            serving = state(Snapshot(files), self.environment, self.model)
+            serving = serving_of(Snapshot(files), self.environment, self.model)
         except PipelineError:
             return None
         return rollout_path(self.environment, self.model, serving.rollout) if serving else None
 
     def _change(self, commit: Commit, files: dict[str, bytes]) -> Change:
         try:
-            serving = state(Snapshot(files), self.environment, self.model)
+            serving = serving_of(Snapshot(files), self.environment, self.model)
         except PipelineError as error:
             # An older format, or an edit by hand: the other commits still count.
             return Change(commit, {}, f"unknown: {str(error).splitlines()[0]}")

@@ -28,12 +28,12 @@ from ml_pipeline.documents.faults import ConflictError, PipelineError
 from ml_pipeline.documents.fields import one_line
 from ml_pipeline.environments.interface import Runtime
 from ml_pipeline.environments.records import Held
-from ml_pipeline.layout import SHORT, file_of
+from ml_pipeline.layout import SHORT, file_of, is_of_a_job, short_of
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.operations.holds import held_since, is_of_a_file
 from ml_pipeline.operations.registry import Follower
 from ml_pipeline.operations.runtime import Folders, open_runtime
-from ml_pipeline.rules.automation.branch import Branch, is_of_a_job, short_of
+from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Hold, Observed
 from ml_pipeline.rules.automation.plan import make_plan
 from ml_pipeline.rules.rollout.steps import Progress, progress
@@ -174,7 +174,7 @@ def one_pass(reconciler: Reconciler, *, dry_run: bool = False, talk: Talk = sile
         revision = repository.fetch()
         branch = reading.at(revision)
         plan = make_plan(branch, _observed(reconciler, branch, revision))
-        held = _held(reconciler, (*plan.held, *_old_code(reconciler, branch, revision)), revision)
+        held = _held(reconciler, (*plan.holds, *_old_code(reconciler, branch, revision)), revision)
         if dry_run:
             return Pass(plan.steps, held)
         if not plan.steps:
@@ -211,12 +211,12 @@ def _observed(reconciler: Reconciler, branch: Branch, revision: str) -> Observed
     changes = reconciler.reading.changes(revision)
     commits = {path: commit.sha for path, commit in changes.items()}
     wanted = {identity[:SHORT] for identity in observed.results}
-    asked = {}
+    requested = {}
     for path in branch.whole.files:
         is_job = file_of(path) == "job.yaml" and is_of_a_job(path, environment)
         if is_job and short_of(path) in wanted and path in changes:
-            asked[short_of(path)] = changes[path].when
-    return replace(observed, commits=commits, asked=asked)
+            requested[short_of(path)] = changes[path].when
+    return replace(observed, commits=commits, requested=requested)
 
 
 def _old_code(reconciler: Reconciler, branch: Branch, revision: str) -> list[Hold]:

@@ -7,7 +7,7 @@ from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.closed_world import strays
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 
 @dataclass(frozen=True)
@@ -28,4 +28,4 @@ def plan(repo: Path) -> Rendering:
         InvalidDocumentsError: a document is not valid, so nothing follows from any.
     """
     files = open_tree(repo)
-    return Rendering(drift(checked(files)), tuple(strays(files)))
+    return Rendering(drift(checked_snapshot(files)), tuple(strays(files)))

@@ -32,9 +32,10 @@ from ml_pipeline.rules.render.drift import drift_within
 from ml_pipeline.rules.render.reach import Reach, reach_of
 from ml_pipeline.rules.review.closed_world import place_faults
 from ml_pipeline.rules.review.comment import Check
-from ml_pipeline.rules.review.consequences import Consequence, gates, in_order
+from ml_pipeline.rules.review.consequence import Consequence, in_order
 from ml_pipeline.rules.review.diff import ObjectChange
-from ml_pipeline.rules.review.faults import check_all
+from ml_pipeline.rules.review.faults import refuse_faults
+from ml_pipeline.rules.review.traffic import gate_lines
 from ml_pipeline.rules.review.two_pens import hand_written
 
 PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
@@ -223,7 +224,7 @@ def _check(answer: _Answer, sides: _Sides, builds: Builds) -> None:
     with answer.check("automation's files") as attempt:
         attempt.findings = _hand_written(sides)
     with answer.check("documents") as documents:
-        check_all(sides.after, sides.reach.documents(sides.after))
+        refuse_faults(sides.after, sides.reach.documents(sides.after))
         documents.note = _counted(sides.after)
     if not documents.holds:
         return
@@ -244,7 +245,7 @@ def _compare(answer: _Answer, sides: _Sides, builds: Builds) -> None:
     with answer.check("consequences"):
         answer.consequences = consequences_of(sides.base, sides.before, sides.after, changed)
         # In front of what the budgets have noted above: the reader decides by the gates.
-        answer.notes = [*gates(sides.after, changed), *answer.notes]
+        answer.notes = [*gate_lines(sides.after, changed), *answer.notes]
     with answer.check("people's own places"):
         kept = own_consequences(sides.compared, builds)
         answer.consequences = in_order([*answer.consequences, *kept])

@@ -10,7 +10,7 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.layout import environment_folder
 from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch, promotions_of
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.proposals.rollback import NOTHING, Promoted, back_to, before, standing
 
 
@@ -162,7 +162,7 @@ def _message_of_git(
 def _outlook(files: Files, environment: str, model: str) -> Outlook:
     """What serves once the commit is there."""
     try:
-        serving = state(Snapshot(files), environment, model)
+        serving = serving_of(Snapshot(files), environment, model)
     except InvalidDocumentsError as error:
         return Outlook(unknown=str(error.faults[0]))
     return Outlook(serving.weights if serving else {})

@@ -16,7 +16,7 @@ from ml_pipeline.operations.holds import held_now, held_on_branch
 from ml_pipeline.operations.runtime import Folders, open_runtime
 from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch, runtime_of
 from ml_pipeline.rules.automation.branch import Branch
-from ml_pipeline.rules.identity.settled import without_jobs
+from ml_pipeline.rules.identity.settled import why_no_jobs
 from ml_pipeline.rules.rollout.steps import Progress, progress
 
 _ROLLOUTS_ARE_IN = ("environment.yaml", "promotions", "rollouts", "verdicts")
@@ -119,4 +119,4 @@ def _of_the_shown(
 
 def _no_jobs(branch: Branch, environment: str, selector: str) -> str:
     """Why there is no Job to show; asked only then, as it takes every experiment of the branch."""
-    return f"no Jobs with {selector}" if selector else without_jobs(branch.snapshot, environment)
+    return f"no Jobs with {selector}" if selector else why_no_jobs(branch.snapshot, environment)

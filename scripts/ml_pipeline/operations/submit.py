@@ -16,10 +16,10 @@ from ml_pipeline.layout import EXPERIMENTS, SHORT, experiment_path
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.operations.drafts import Draft, check_code, with_image
 from ml_pipeline.operations.workspace import Workspace, open_workspace
-from ml_pipeline.rules.identity.awaited import asked_run
-from ml_pipeline.rules.identity.settled import settling, told
+from ml_pipeline.rules.identity.awaited import run_identity_of
+from ml_pipeline.rules.identity.settled import receipt_line, settling_receipt
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 Plan = Callable[[str], tuple[Changes, str]]
 
@@ -101,18 +101,18 @@ def submit_draft(
     """
     draft = with_image(workspace, draft)
     experiment = draft.experiment
-    receipt = settling(workspace.snapshot, experiment)
+    receipt = settling_receipt(workspace.snapshot, experiment)
     if receipt is None:  # what is settled runs no code
         check_code(workspace, experiment, draft.source, talk)
     landing = _land(workspace, draft, merge=merge, is_settled=receipt is not None)
     lacking = workspace.lacks(experiment)
     settled = ""
     if receipt and not lacking:
-        settled = told(workspace.snapshot, receipt)
+        settled = receipt_line(workspace.snapshot, receipt)
     return Submission(
         experiment=experiment,
         draft=draft,
-        run=asked_run(workspace.snapshot, experiment),
+        run=run_identity_of(workspace.snapshot, experiment),
         revision=landing.revision,
         remote=workspace.repository.remote,
         branch=landing.branch,
@@ -177,7 +177,7 @@ def _planned(repository: Repository, draft: Draft) -> Plan:
         files = repository.read(revision)
         changes = Changes({path: draft.raw})
         try:
-            changes |= drift(checked(applied(files, changes)))
+            changes |= drift(checked_snapshot(applied(files, changes)))
         except InvalidDocumentsError as error:
             raise _at_draft(error, path, draft.source) from error
         # What is equal already makes no commit: submitting twice changes nothing.

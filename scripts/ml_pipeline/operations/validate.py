@@ -8,7 +8,7 @@ from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.rules.review.closed_world import place_faults, stray_fault, strays
-from ml_pipeline.rules.review.faults import check, checked
+from ml_pipeline.rules.review.faults import checked_snapshot, document_faults
 from ml_pipeline.rules.review.plain_files import plain_faults
 
 
@@ -30,7 +30,7 @@ def validate(repo: Path) -> Counts:
         InvalidDocumentsError: with every fault.
     """
     tree = open_tree(repo)
-    snapshot = checked(tree)
+    snapshot = checked_snapshot(tree)
     faults = list(place_faults(tree))
     if faults:
         raise InvalidDocumentsError(faults)
@@ -60,7 +60,7 @@ def validate_files(repo: Path, files: Iterable[Path]) -> list[str]:
         faults += map(stray_fault, strays([path]))
         # One file that cannot be read keeps none of the others from being looked at.
         try:
-            faults += check(snapshot, [path])
+            faults += document_faults(snapshot, [path])
         except InvalidDocumentsError as error:
             faults += error.faults
     if faults:

@@ -13,12 +13,20 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
-from ml_pipeline.documents.snapshot import Snapshot, is_listed
-from ml_pipeline.layout import ENVIRONMENTS, owner_of, promotion_of, run_of, run_path, stem_of
+from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.layout import (
+    ENVIRONMENTS,
+    is_listed,
+    maker_of,
+    owner_of,
+    promotion_of,
+    run_of,
+    run_path,
+    stem_of,
+)
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.operations.runtime import open_runtime
 from ml_pipeline.operations.workspace import open_branch
-from ml_pipeline.rules.automation.branch import name_of
 
 # The ten digits that name files; `data-...` is what status and Jobs call prepared data.
 _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
@@ -160,7 +168,7 @@ def _with_overlays(snapshot: Snapshot, path: str) -> frozenset[str]:
         return frozenset({path})
     # In the same commit: without its experiment an overlay is one that nobody has rendered.
     name = owner_of(path)
-    overlays = (other for other in snapshot.files if name_of(other) == name)
+    overlays = (other for other in snapshot.files if maker_of(other) == name)
     return frozenset({path, *overlays})
 
 

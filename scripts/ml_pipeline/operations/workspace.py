@@ -15,7 +15,7 @@ from ml_pipeline.environments.embedded.store import lacking_for, lacking_model
 from ml_pipeline.layout import ENVIRONMENTS, STATE, environment_path, promotion_path
 from ml_pipeline.operations.up import REMOTE
 from ml_pipeline.rules.proposals.rollback import Promoted, promoted
-from ml_pipeline.rules.review.faults import check_all
+from ml_pipeline.rules.review.faults import refuse_faults
 
 ORIGIN = "origin"
 EMBEDDED = "local"
@@ -92,7 +92,7 @@ def open_workspace(
         InvalidDocumentsError: a document on the branch breaks a rule.
     """
     workspace = open_branch(repo, remote, environment=environment)
-    check_all(workspace.snapshot)
+    refuse_faults(workspace.snapshot)
     return workspace
 
 

@@ -1,7 +1,7 @@
 import pytest
 from ml_pipeline.commands.difference import as_data, text
 from ml_pipeline.operations.diff import Difference
-from ml_pipeline.rules.review.consequences import Consequence
+from ml_pipeline.rules.review.consequence import Consequence
 from ml_pipeline.rules.review.diff import ABSENT, FieldChange, ObjectChange
 
 TRAINS = Consequence("trains", "trains a/0123456789", "experiments/a/experiment.yaml")

@@ -2,7 +2,7 @@ from ml_pipeline.commands.pull_request import annotate, as_data, markdown, text
 from ml_pipeline.operations.diff import Difference
 from ml_pipeline.operations.review import Review
 from ml_pipeline.rules.review.comment import MARKER, Check
-from ml_pipeline.rules.review.consequences import Consequence
+from ml_pipeline.rules.review.consequence import Consequence
 
 TRAINS = Consequence("trains", "trains a/0123456789", "experiments/a/experiment.yaml")
 FAULT = "experiments/a/experiment.yaml:3: seed: 'x' must be a number"

@@ -17,9 +17,10 @@ from ml_pipeline.rules.kustomize.objects import parse_objects
 from ml_pipeline.rules.money.budgets import months
 from ml_pipeline.rules.money.estimates import History
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.consequences import consequences, gates
-from ml_pipeline.rules.review.faults import check_all
+from ml_pipeline.rules.review.consequences import consequences
+from ml_pipeline.rules.review.faults import refuse_faults
 from ml_pipeline.rules.review.policies import policies_of
+from ml_pipeline.rules.review.traffic import gate_lines
 
 from tests.support.many import rendered, valid_tree
 
@@ -103,12 +104,12 @@ def whole_answer(before: Snapshot, files, path: str) -> None:
     folder = unit_of(files, path)
     if folder:
         documented(lambda: Builder(files).build(folder), path, files[path])
-    check_all(after)
+    refuse_faults(after)
     drift(after)
     for environment in after.environments.values():
         policies_of(after, environment)
     months(after, History(after), "2026-01")
-    gates(after, {path})
+    gate_lines(after, {path})
 
 
 def test_loaders_know_one_error(capsys):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ml_pipeline.documents import nodes
-from ml_pipeline.documents.nodes import MAX_LEVELS, MAX_NODES, RefusedYamlError, compose, plain
-from ml_pipeline.documents.source import load_plain, parse
+from ml_pipeline.documents.nodes import MAX_LEVELS, MAX_NODES, RefusedYamlError, compose, load_plain
+from ml_pipeline.documents.source import parse
 from ml_pipeline.rules.kustomize.objects import NotCoveredError, parse_objects
 
 from tests.conftest import REPOSITORY
@@ -50,8 +50,8 @@ def test_levels_are_counted_as_the_parser_sees_them(name):
 
 
 def test_brackets_in_texts_and_comments_are_no_levels():
-    assert plain(b"a: '" + b"[" * 5000 + b"' # " + b"{" * 5000) == {"a": "[" * 5000}
-    assert plain(b"- []\n" * 5000) == [[]] * 5000
+    assert load_plain(b"a: '" + b"[" * 5000 + b"' # " + b"{" * 5000) == {"a": "[" * 5000}
+    assert load_plain(b"- []\n" * 5000) == [[]] * 5000
 
 
 def test_as_many_levels_as_allowed_are_read():
@@ -61,7 +61,7 @@ def test_as_many_levels_as_allowed_are_read():
 def test_an_alias_is_refused_before_it_is_followed():
     assert len(BOMB) < 600
     with pytest.raises(RefusedYamlError) as refused:
-        plain(BOMB)
+        load_plain(BOMB)
     assert (refused.value.line, refused.value.at) == (2, ("b", 0))
     with pytest.raises(NotCoveredError, match="line 2 uses an alias"):
         parse_objects(BOMB, exact=False)
@@ -69,7 +69,7 @@ def test_an_alias_is_refused_before_it_is_followed():
 
 def test_a_merge_of_an_alias_is_refused():
     with pytest.raises(RefusedYamlError):
-        plain(b"a: &a {x: 1}\nb: {<<: *a}\n")
+        load_plain(b"a: &a {x: 1}\nb: {<<: *a}\n")
 
 
 def test_values_are_counted():
@@ -91,7 +91,7 @@ def test_nodes_are_those_of_the_library(loader):
     for path in sorted(REPOSITORY.glob("base/**/*.yaml")):
         ours, theirs = compose(path.read_bytes(), loader), yaml.compose(path.read_bytes(), loader)
         assert yaml.serialize(ours) == yaml.serialize(theirs)
-        assert plain(path.read_bytes()) == yaml.safe_load(path.read_bytes())
+        assert load_plain(path.read_bytes()) == yaml.safe_load(path.read_bytes())
 
 
 def test_a_second_document_is_refused():

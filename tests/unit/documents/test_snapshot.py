@@ -1,4 +1,5 @@
 import pytest
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.layout import is_generated
@@ -34,7 +35,7 @@ def test_snapshot_after_a_change_is_that_of_the_changed_tree(files, snapshot):
     run = next(path for path in files if "/runs/" in path)
     copy = run.replace("/runs/", "/runs/0")
     write = {copy: files[run], "experiments/a/experiment.yaml": b"x: 1\n", "base/x.yaml": b""}
-    after = snapshot.after(write, {run, "experiments/none/experiment.yaml"})
+    after = snapshot.after(Changes(write, frozenset({run, "experiments/none/experiment.yaml"})))
     fresh = Snapshot({path: raw for path, raw in {**files, **write}.items() if path != run})
     assert after.files == fresh.files
     assert after.paths == fresh.paths
@@ -47,6 +48,6 @@ def test_snapshot_after_a_change_is_that_of_the_changed_tree(files, snapshot):
 def test_snapshot_after_a_change_keeps_what_was_read(snapshot):
     path = "experiments/good/experiment.yaml"
     known = snapshot.document(path)
-    assert snapshot.after({"experiments/a/experiment.yaml": b""}).document(path) is known
-    changed = snapshot.after({path: snapshot.files[path].replace(b"seed:", b"seed: 1 #")})
+    assert snapshot.after(Changes({"experiments/a/experiment.yaml": b""})).document(path) is known
+    changed = snapshot.after(Changes({path: snapshot.files[path].replace(b"seed:", b"seed: 1 #")}))
     assert changed.document(path) is not known

@@ -9,7 +9,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.rules.review.comment import LIMIT
 
 from tests.conftest import REPOSITORY, git
-from tests.whole import everything, looking_at
+from tests.support.whole import everything, looking_at
 
 CORPUS = sorted(path.parent for path in (REPOSITORY / "tests/corpus").glob("*/change.sh"))
 

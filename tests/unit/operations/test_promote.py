@@ -4,14 +4,14 @@ from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.environments.embedded.records import serving_of
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.operations.promote import steps_from
 from ml_pipeline.operations.up import open_origin
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.runs import find_run
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 
 from tests.conftest import git
 from tests.support.simulate import serving_status
@@ -44,13 +44,13 @@ def head(team) -> Snapshot:
 
 def test_first_promotion_gets_all_of_the_traffic(fresh):
     assert promote(fresh, GOOD) == 0
-    assert state(head(fresh), "local", "digits").weights == {GOOD: 100}
+    assert serving_of(head(fresh), "local", "digits").weights == {GOOD: 100}
 
 
 def test_second_promotion_begins_as_a_canary(fresh):
     promote(fresh, GOOD)
     assert promote(fresh, BETTER, "--steps", "10,100") == 0
-    assert state(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
+    assert serving_of(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
 
 
 def test_automation_s_component_comes_in_its_own_commit(fresh):
@@ -65,7 +65,7 @@ def test_automation_s_component_comes_in_its_own_commit(fresh):
 
 def test_name_of_an_experiment_means_its_newest_run(fresh):
     promote(fresh, "good")
-    assert state(head(fresh), "local", "digits").promotion.run == GOOD
+    assert serving_of(head(fresh), "local", "digits").promotion.run == GOOD
 
 
 def test_promoting_again_changes_nothing(fresh, capsys):
@@ -83,7 +83,7 @@ def step(team, errors: int = 0) -> None:
     files = repository.read(parent)
     status = serving_status(files)
     status["evidence"][-1]["errors"] = errors
-    due = plan(load_snapshot(files), Observed("local", serving={"digits": serving_of(status)}))[-1]
+    due = plan(load_snapshot(files), Observed("local", serving={"digits": status_of(status)}))[-1]
     repository.push(repository.commit(parent, due.changes, due.message), parent)
 
 
@@ -91,10 +91,10 @@ def test_run_that_was_finished_and_reverted_begins_as_a_canary_again(fresh):
     promote(fresh, GOOD)
     promote(fresh, BETTER, "--steps", "10,100")
     step(fresh)
-    assert state(head(fresh), "local", "digits").weights == {BETTER: 100}
+    assert serving_of(head(fresh), "local", "digits").weights == {BETTER: 100}
     main(["rollback", "--repo", str(fresh), "digits"])
     promote(fresh, BETTER, "--steps", "10,100")
-    assert state(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
+    assert serving_of(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
 
 
 def test_run_that_was_taken_out_is_tried_again_with_the_new_conditions(fresh):
@@ -102,7 +102,7 @@ def test_run_that_was_taken_out_is_tried_again_with_the_new_conditions(fresh):
     promote(fresh, BETTER)
     step(fresh, errors=900)
     promote(fresh, BETTER, "--max-error-rate-increase", "0.95")
-    serving = state(head(fresh), "local", "digits")
+    serving = serving_of(head(fresh), "local", "digits")
     assert serving.weights == {GOOD: 90, BETTER: 10}
     assert serving.promotion.rollout.max_error_rate_increase == 0.95
 
@@ -158,7 +158,7 @@ def test_budget_is_a_person_s_to_overrun(fresh):
     promote(fresh, GOOD)
     poorer(fresh)
     assert promote(fresh, BETTER, "--over-budget") == 0
-    assert state(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
+    assert serving_of(head(fresh), "local", "digits").weights == {GOOD: 90, BETTER: 10}
 
 
 def test_promotion_that_costs_no_more_passes_a_budget_that_is_spent(fresh):

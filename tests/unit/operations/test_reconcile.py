@@ -232,13 +232,13 @@ def test_what_is_held_no_more_is_gone_from_status(team, state, monkeypatch):
 
 
 def test_silence_is_held_since_it_began(team, state, monkeypatch):
-    silent = Observed("local", held=(Hold("MLflow", "does not answer (1)"),))
+    silent = Observed("local", holds=(Hold("MLflow", "does not answer (1)"),))
     monkeypatch.setattr(Observer, "look", lambda *_: silent)
     passes(monkeypatch)
     main(["reconcile", "--repo", str(team)])
     (row,) = state.read("held")
     state.write("held", [{**row, "since": "2026-01-01 00:00"}])
-    again = Observed("local", held=(Hold("MLflow", "does not answer (2)"),))
+    again = Observed("local", holds=(Hold("MLflow", "does not answer (2)"),))
     monkeypatch.setattr(Observer, "look", lambda *_: again)
     main(["reconcile", "--repo", str(team)])
     assert [str(entry) for entry in EmbeddedRuntime(state, "local").holds()] == [

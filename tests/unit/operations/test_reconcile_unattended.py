@@ -27,7 +27,7 @@ def origin(rendered_team, tmp_path, api, monkeypatch):
     def spoken(observer, snapshot, awaited):
         seen = look(observer, snapshot, awaited)
         results = {i: finished(trained(i), i) for i in awaited}
-        return seen if seen.held else replace(seen, results=results)
+        return seen if seen.holds else replace(seen, results=results)
 
     monkeypatch.setattr(Observer, "look", spoken)
     monkeypatch.setattr(Follower, "follow", lambda *_: [])

@@ -9,10 +9,10 @@ from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.environments.embedded.records import serving_of
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 from ml_pipeline.rules.render.drift import drift
 
 from tests.conftest import git
@@ -62,7 +62,7 @@ def files_of(team) -> dict[str, bytes]:
 
 
 def serving(team) -> Serving | None:
-    return state(Snapshot(files_of(team)), "local", "digits")
+    return serving_of(Snapshot(files_of(team)), "local", "digits")
 
 
 def served(team) -> dict[str, int]:
@@ -77,7 +77,7 @@ def step(team, errors: int = 0) -> None:
         status = serving_status(files)
         status["evidence"][-1]["errors"] = errors
         (due,) = plan(
-            load_snapshot(files), Observed("local", serving={"digits": serving_of(status)})
+            load_snapshot(files), Observed("local", serving={"digits": status_of(status)})
         )
         return due.changes
 

@@ -17,7 +17,7 @@ from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded import status as embedded_status
-from ml_pipeline.environments.embedded.records import serving_of
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.layout import SHORT
 from ml_pipeline.operations.up import open_origin

@@ -8,7 +8,7 @@ from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.operations.up import open_origin
-from ml_pipeline.rules.identity.settled import settling, told
+from ml_pipeline.rules.identity.settled import receipt_line, settling_receipt
 from ml_pipeline.rules.render.drift import drift
 
 from tests.conftest import git
@@ -138,9 +138,9 @@ def test_gates_of_a_trained_run_can_still_be_changed(team, draft, capsys):
 
 
 def test_failed_run_says_how_to_try_again(snapshot):
-    receipt = settling(snapshot, snapshot.experiments["broken"])
+    receipt = settling_receipt(snapshot, snapshot.experiments["broken"])
     path = "experiments/broken/runs/970e519fc8.yaml"
-    assert told(snapshot, receipt) == (
+    assert receipt_line(snapshot, receipt) == (
         f"failed, {path} is the receipt: {receipt.reason}; to try again, `ml-pipeline withdraw {path}`"
     )
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from ml_pipeline.documents import escape
 from ml_pipeline.rules.review.comment import LIMIT, ROOM, Check, comment
-from ml_pipeline.rules.review.consequences import Consequence
+from ml_pipeline.rules.review.consequence import Consequence
 from ml_pipeline.rules.review.diff import FieldChange, ObjectChange
 
 from tests.conftest import REPOSITORY

@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from ml_pipeline.adapters.mlflow.tracking import Tracking
-from ml_pipeline.documents.results import Finished, Word, read_word
+from ml_pipeline.documents.results import Finished, TerminationMessage, read_termination_message
 
 from tests.conftest import REPOSITORY
 from tests.support.mlflow_server import mlflow_server
@@ -101,16 +101,16 @@ def runs_of(mlflow_uri, identity) -> list[dict]:
     ]
 
 
-def word_of(around) -> Word | None:
+def word_of(around) -> TerminationMessage | None:
     """What the last process has said in its termination message, which is empty again afterwards."""
     path = Path(around["TERMINATION_LOG"])
-    found = read_word(path.read_text())
+    found = read_termination_message(path.read_text())
     path.write_text("")
     assert not isinstance(found, str), found
     return found
 
 
-def receipt_of(around, word: Word) -> Finished:
+def receipt_of(around, word: TerminationMessage) -> Finished:
     """What `reconcile` reads of it."""
     identity = around["IDENTITY"]
     look = Tracking(around["MLFLOW_TRACKING_URI"]).look({identity: word})

@@ -7,7 +7,7 @@ import pytest
 from ml_pipeline.adapters.mlflow.registry import Registry
 from ml_pipeline.adapters.mlflow.server import Login
 from ml_pipeline.adapters.mlflow.tracking import Tracking
-from ml_pipeline.documents.results import Word
+from ml_pipeline.documents.results import TerminationMessage
 from ml_pipeline.rules.automation.mirror import Mirror
 
 from tests.conftest import REPOSITORY
@@ -56,7 +56,11 @@ def test_run_is_left_and_read_behind_a_login(around, guarded, monkeypatch):
 
 
 def test_wrong_password_holds_every_result_and_names_the_secret(guarded, monkeypatch):
-    words = {"a" * 64: Word(identity="a" * 64, mlflow_run="1" * 32, receipt_sha256="b" * 64)}
+    words = {
+        "a" * 64: TerminationMessage(
+            identity="a" * 64, mlflow_run="1" * 32, receipt_sha256="b" * 64
+        )
+    }
     look = Tracking(guarded, log_in(monkeypatch, WRONG)).look(words)
     (hold,) = look.held
     assert (look.results, look.refused) == ({}, {})

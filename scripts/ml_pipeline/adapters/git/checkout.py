@@ -14,7 +14,7 @@ from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.adapters.git.plumbing import Entry, git
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.faults import PipelineError
-from ml_pipeline.documents.snapshot import ROOTS
+from ml_pipeline.layout import ROOTS
 
 _Listing = Mapping[str, Entry]
 _STAGE = ("update-index", "--add", "--index-info")

@@ -3,6 +3,7 @@
 from ml_pipeline.adapters.git.history import Commit
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.processes import ProgramError
+from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.review.plain_files import READ
@@ -46,5 +47,5 @@ class Reading:
             except ProgramError:  # the branch was set to another history, and the old one is gone
                 pass
             else:
-                return self._branch.after(write, gone)
+                return self._branch.after(Changes(dict(write), frozenset(gone)))
         return Branch(Snapshot(self._repository.read(revision)))

@@ -21,7 +21,7 @@ from ml_pipeline.adapters.mlflow.server import (
 )
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.fields import one_line
-from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
+from ml_pipeline.documents.results import MAX_BYTES, Finished, TerminationMessage
 from ml_pipeline.rules.automation.observed import Hold
 
 RECEIPT = "receipt.json"
@@ -55,14 +55,14 @@ class Tracking:
 
     def __init__(self, uri: str, login: Login | None = None) -> None:
         self._server = Server(uri, login or NOBODY, _NOTHING)
-        self._receipts: dict[Word, Finished] = {}
+        self._receipts: dict[TerminationMessage, Finished] = {}
 
     @property
     def uri(self) -> str:
         """Where the server is."""
         return self._server.uri
 
-    def look(self, words: Mapping[str, Word]) -> Look:
+    def look(self, words: Mapping[str, TerminationMessage]) -> Look:
         """Results by identity, each from the MLflow run that a pod has named. Raises nothing.
 
         One that cannot be fetched does not hide the others; a silent server ends the look.
@@ -90,16 +90,16 @@ class Tracking:
         """
         self._post("runs/delete", {"run_id": run_id}, Reply)
 
-    def _forget_all_but(self, words: set[Word]) -> None:
+    def _forget_all_but(self, words: set[TerminationMessage]) -> None:
         self._receipts = {
             word: finished for word, finished in self._receipts.items() if word in words
         }
 
-    def _known(self, words: Mapping[str, Word]) -> dict[str, Finished]:
+    def _known(self, words: Mapping[str, TerminationMessage]) -> dict[str, Finished]:
         """What looks before have read."""
         return {i: self._receipts[word] for i, word in words.items() if word in self._receipts}
 
-    def _runs_of(self, words: Mapping[str, Word]) -> dict[str, LoggedRun]:
+    def _runs_of(self, words: Mapping[str, TerminationMessage]) -> dict[str, LoggedRun]:
         """The runs that pods have named since the last look; empty where few are to be fetched."""
         new = [word.mlflow_run for word in words.values() if word not in self._receipts]
         if len(new) > _ASKED_ALONE:
@@ -130,7 +130,7 @@ class Tracking:
             ids += [experiment.experiment_id for experiment in page.experiments]
         return ids
 
-    def _finished(self, word: Word, run: LoggedRun | None = None) -> Finished:
+    def _finished(self, word: TerminationMessage, run: LoggedRun | None = None) -> Finished:
         """What MLflow has of a run. It is asked anew until that is what the pod has left."""
         if word in self._receipts:
             return self._receipts[word]

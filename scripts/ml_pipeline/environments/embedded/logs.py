@@ -13,7 +13,7 @@ from pathlib import Path
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.interface import Experiments
-from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
+from ml_pipeline.rules.diagnosis.logs import JobTrace, LogQuery, chosen, to_type_instead
 from ml_pipeline.rules.render.overlays import LABEL_DATA
 
 FOLLOW_SECONDS = 0.2
@@ -35,7 +35,7 @@ class PodLog:
 class EmbeddedLogs:
     """Logs under one name, from where each was read last."""
 
-    def __init__(self, state: State, asked: Asked, experiments: Experiments) -> None:
+    def __init__(self, state: State, asked: LogQuery, experiments: Experiments) -> None:
         self.state, self.asked, self.experiments = state, asked, experiments
         self._offsets: dict[int, int] = {}
         self._decoders: dict[int, codecs.IncrementalDecoder] = {}

@@ -10,8 +10,8 @@ from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.state import MARKER, State, read_json
-from ml_pipeline.rules.automation.observed import Hold, Observed
-from ml_pipeline.rules.automation.words import PodEnd, SeenJob, hear, vouch
+from ml_pipeline.rules.automation.observed import Hold, Observed, ObservedJob, PodEnd
+from ml_pipeline.rules.automation.termination import read_messages, verify
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_RUN
 from ml_pipeline.rules.rollout.evidence import ServingStatus
 
@@ -56,20 +56,20 @@ class Observer:
 
     def look(self, awaited: set[str]) -> Observed:
         """Results of awaited identities, failed Jobs, serving; what cannot be read is held."""
-        heard = hear(seen_jobs(self.state), awaited)
+        messages = read_messages(seen_jobs(self.state), awaited)
         try:
             # Where no pod has spoken there is nothing to ask, and MLflow may still be starting.
-            answer = self._mlflow().look(heard.words) if heard.said else Look({})
+            answer = self._mlflow().look(messages.by_identity) if messages.newest else Look({})
         except UnavailableError as error:
             answer = Look({}, held=(Hold("MLflow", str(error)),))
-        vouched = vouch(heard, answer.results, answer.refused)
+        verified = verify(messages, answer.results, answer.refused)
         return Observed(
             self.environment,
-            vouched.results,
+            verified.results,
             failed_jobs(self.state),
             served(self.state),
-            unknown=vouched.unknown,
-            held=(*answer.held, *vouched.held),
+            unknown=verified.unknown,
+            holds=(*answer.held, *verified.holds),
         )
 
     def _mlflow(self) -> Tracking:
@@ -94,7 +94,7 @@ def tracking_uri(state: State) -> str:
     return f"http://127.0.0.1:{endpoints['mlflow']}"
 
 
-def seen_jobs(state: State) -> list[SeenJob]:
+def seen_jobs(state: State) -> list[ObservedJob]:
     """Jobs with the pods of theirs that have ended, for the rule of words."""
     return [_seen(state, record) for record in _records(state)]
 
@@ -121,14 +121,14 @@ def _identity(record: dict[str, Any]) -> str:
     return labels.get(LABEL_RUN) or labels.get(LABEL_DATA) or ""
 
 
-def _seen(state: State, record: dict[str, Any]) -> SeenJob:
+def _seen(state: State, record: dict[str, Any]) -> ObservedJob:
     """A Job as the rule of words takes it. The supervisor makes one anew whose record is gone."""
     name = record["name"]
     command = f"rm {state.root.name}/jobs/{name}.json"
     again = f"remove its record with `{command}`: the next one says again what has finished"
     complete = record["phase"] == "Complete"
     pods = tuple(_pod_ends(state, record))
-    return SeenJob(name, _identity(record), complete, _ended(record), again, pods)
+    return ObservedJob(name, _identity(record), complete, _ended(record), again, pods)
 
 
 def _pod_ends(state: State, record: dict[str, Any]) -> Iterator[PodEnd]:

@@ -189,7 +189,7 @@ def kept_traces(state: State) -> list[JobTrace]:
 def serving(state: State, model: str) -> ServingStatus | None:
     """What serves a model, None where nothing does."""
     raw = state.read(f"serving/{model}")
-    return serving_of(raw) if raw else None
+    return status_of(raw) if raw else None
 
 
 def save_serving(state: State, status: ServingStatus) -> None:
@@ -230,7 +230,7 @@ def save_supervisor(state: State, record: SupervisorRecord) -> None:
     state.write("supervisor", _said(record))
 
 
-def serving_of(raw: Json) -> ServingStatus:
+def status_of(raw: Json) -> ServingStatus:
     """What a file says of a model; evidence that cannot be read is its fault."""
     evidence: tuple[StepEvidence, ...] = ()
     fault = ""

@@ -13,7 +13,7 @@ from ml_pipeline.environments.interface import Experiments
 from ml_pipeline.environments.records import EmbeddedShown, Held, LocalGit, MlflowAddress
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
-from ml_pipeline.rules.diagnosis.logs import Asked
+from ml_pipeline.rules.diagnosis.logs import LogQuery
 
 HELD = "held"  # the state file in which `status` finds what is held
 
@@ -38,7 +38,7 @@ class EmbeddedRuntime:
         """Its Jobs and models whose labels match `key=value,key=value`."""
         return look(self.state, branch, self.environment, selector)
 
-    def logs(self, asked: Asked, experiments: Experiments, *, follow: bool) -> Iterator[str]:
+    def logs(self, asked: LogQuery, experiments: Experiments, *, follow: bool) -> Iterator[str]:
         """What a run, an experiment, a Job, a model or a service has printed."""
         return EmbeddedLogs(self.state, asked, experiments).read(follow=follow)
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from ml_pipeline.adapters.kubernetes import JOBS, PODS, Cluster, Kind, NotServedError
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.environments.kubernetes.observe import SELECTOR
-from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
-from ml_pipeline.rules.diagnosis.pods import JOB_NAME, views
+from ml_pipeline.rules.diagnosis.job_view import JOB_NAME, views
+from ml_pipeline.rules.diagnosis.logs import JobTrace, LogQuery, chosen, to_type_instead
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 
@@ -45,7 +45,7 @@ class JobLogs:
 
     cluster: Cluster
     namespace: str
-    asked: Asked
+    asked: LogQuery
 
     def read(self, *, follow: bool, awaits: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
         """Logs of all pods, oldest first; with `follow`, until the Jobs have ended.

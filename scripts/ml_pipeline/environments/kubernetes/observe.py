@@ -16,9 +16,10 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.records import Traffic
 from ml_pipeline.layout import environment_path
-from ml_pipeline.rules.automation.observed import Hold, Observed
-from ml_pipeline.rules.automation.words import SeenJob, Vouched, hear, vouch
-from ml_pipeline.rules.diagnosis.pods import JobView, failure, pod_ends, views
+from ml_pipeline.rules.automation.observed import Hold, Observed, ObservedJob
+from ml_pipeline.rules.automation.termination import Verified, read_messages, verify
+from ml_pipeline.rules.diagnosis.job_view import JobView, pod_ends, views
+from ml_pipeline.rules.diagnosis.pods import failure
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.serving import TARGET
 from ml_pipeline.rules.rollout.evidence import ServingStatus
@@ -60,24 +61,24 @@ class Observer:
         except PipelineError as error:
             # Jobs that were read before still count: each part stands by itself.
             held.append(Hold("cluster", str(error)))
-        vouched = self.vouched(environment, jobs, awaited)
+        verified = self.verified(environment, jobs, awaited)
         return Observed(
             self.name,
-            vouched.results,
+            verified.results,
             _failed(jobs, snapshot),
             serving,
-            unknown=vouched.unknown,
-            held=(*held, *vouched.held),
+            unknown=verified.unknown,
+            holds=(*held, *verified.holds),
         )
 
-    def vouched(
+    def verified(
         self, environment: Environment, jobs: Iterable[JobView], awaited: set[str]
-    ) -> Vouched:
+    ) -> Verified:
         """Results of awaited identities that pods have spoken of, and why others are not taken."""
-        heard = hear((_seen(view, environment) for view in jobs), awaited)
-        answer = self._mlflow(environment).look(heard.words)
-        vouched = vouch(heard, answer.results, answer.refused)
-        return replace(vouched, held=(*answer.held, *vouched.held))
+        messages = read_messages((_seen(view, environment) for view in jobs), awaited)
+        answer = self._mlflow(environment).look(messages.by_identity)
+        verified = verify(messages, answer.results, answer.refused)
+        return replace(verified, holds=(*answer.held, *verified.holds))
 
     def _mlflow(self, environment: Environment) -> Tracking:
         """MLflow at its present address."""
@@ -113,12 +114,12 @@ def _failed(jobs: Iterable[JobView], snapshot: Snapshot) -> dict[str, str]:
     return {view.identity: failure(view, snapshot) for view in jobs if view.phase == "Failed"}
 
 
-def _seen(view: JobView, environment: Environment) -> SeenJob:
+def _seen(view: JobView, environment: Environment) -> ObservedJob:
     """A Job as the rule of words takes it. Flux makes one that was deleted again soon."""
     command = f"kubectl -n {environment.namespaces.training} delete job {view.name}"
     again = f"delete the Job with `{command}`: the next one says again what has finished"
     complete = view.phase == "Complete"
-    return SeenJob(view.name, view.identity, complete, view.ended, again, pod_ends(view))
+    return ObservedJob(view.name, view.identity, complete, view.ended, again, pod_ends(view))
 
 
 def _serving(

@@ -12,7 +12,7 @@ from ml_pipeline.environments.kubernetes.status import look
 from ml_pipeline.environments.records import ClusterShown, Held, MlflowAddress, Traffic
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
-from ml_pipeline.rules.diagnosis.logs import Asked
+from ml_pipeline.rules.diagnosis.logs import LogQuery
 
 
 class KubernetesRuntime:
@@ -43,7 +43,7 @@ class KubernetesRuntime:
         """Its Jobs and models whose labels match, as the API server takes selectors."""
         return look(self._observer, branch, selector, self._traffic())
 
-    def logs(self, asked: Asked, experiments: Experiments, *, follow: bool) -> Iterator[str]:
+    def logs(self, asked: LogQuery, experiments: Experiments, *, follow: bool) -> Iterator[str]:
         """What the pods of a run, an experiment or a Job have printed, while they are there."""
         job_logs = JobLogs(self.cluster, self._facts().namespaces.training, asked)
         for piece in job_logs.read(follow=follow, awaits=lambda: experiments.awaits(asked.name)):

@@ -23,7 +23,8 @@ from ml_pipeline.layout import environment_folder, file_of, owner_of, part_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Hold
 from ml_pipeline.rules.diagnosis.flux_status import applied, flux_findings
-from ml_pipeline.rules.diagnosis.pods import JobView, conditions_of, note, views
+from ml_pipeline.rules.diagnosis.job_view import JobView, conditions_of, views
+from ml_pipeline.rules.diagnosis.pods import note
 from ml_pipeline.rules.diagnosis.reconciler import SELECTOR, reconciler_findings
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.drift import drift
@@ -90,7 +91,7 @@ def look(observer: Observer, branch: Branch, selector: str, traffic: Traffic) ->
         held = (Hold("cluster", models.not_served),)
     if awaited:
         # MLflow is asked last: where the cluster refuses, nobody waits for it.
-        held += observer.vouched(environment, jobs.of_pipeline, awaited).held
+        held += observer.verified(environment, jobs.of_pipeline, awaited).holds
     return ClusterShown(
         jobs=tuple(_job(view, snapshot) for view in jobs.shown),
         models=tuple(map(_model, models.deployments)),

@@ -1,14 +1,18 @@
-"""What MLflow's registry and the pages of its runs shall say, from git alone: written after the merge, never read to
-decide anything, so that a lost registry is written again from receipts and promotions."""
+"""What MLflow's registry and the pages of its runs shall say, from git alone.
+
+Written after the merge, never read to decide anything, so that a lost registry is written again
+from receipts and promotions.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.rules.identity.served import stable_run, state
+from ml_pipeline.layout import experiment_path, run_path
+from ml_pipeline.rules.identity.served import serving_of, stable_run
 from ml_pipeline.rules.render.platform import model_uri
 
 # MLflow's own names: the text on top of a run's page, and the commit that its table of runs shows.
@@ -19,7 +23,10 @@ Tags = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class RunNote:
-    """What is to be known of one run. `run_id` is empty where the receipt does not know it; `reason` says why it failed."""
+    """What is to be known of one run.
+
+    `run_id` is empty where the receipt does not know it; `reason` says why it failed.
+    """
 
     identity: str
     run_id: str
@@ -29,8 +36,11 @@ class RunNote:
 
 @dataclass(frozen=True)
 class Version:
-    """A run that was promoted, as a version of its model; `run` is its reference, experiment/id. `run_id` and `model_id`
-    are empty where another MLflow holds them; then the version points to where the bytes are served from."""
+    """A run that was promoted, as a version of its model; `run` is its reference, experiment/id.
+
+    `run_id` and `model_id` are empty where another MLflow holds them; then the version points to
+    where the bytes are served from.
+    """
 
     model: str
     run: str
@@ -53,7 +63,10 @@ class Alias:
 
 @dataclass(frozen=True)
 class Mirror:
-    """All that the MLflow of one environment shall say of it. `names` are the aliases that are this environment's own."""
+    """All that the MLflow of one environment shall say of it.
+
+    `names` are the aliases that are this environment's own.
+    """
 
     notes: tuple[RunNote, ...]
     versions: tuple[Version, ...]
@@ -63,20 +76,16 @@ class Mirror:
 
 def mirror(snapshot: Snapshot, environment: str) -> Mirror:
     """What follows from the receipts, promotions and verdicts of a revision."""
-    mine = snapshot.environments[environment]
+    here = snapshot.environments[environment]
+    aliases = sorted(_aliases(snapshot, environment), key=lambda a: (a.model, a.name))
     runs = [run for run in snapshot.runs.values() if run.environment == environment]
-    aliases = tuple(sorted(_aliases(snapshot, environment), key=lambda a: (a.model, a.name)))
-    promoted = _promoted(snapshot, environment) | {alias.run for alias in aliases}
-    receipts = [run for ref in promoted if (run := snapshot.runs_by_reference.get(ref))]
-    versions = [
-        _version(snapshot, mine, run)
-        for run in sorted(receipts, key=lambda run: (run.started or "", run.id))
-        if run.artifact
-    ]
+    notes = [_note(snapshot, here, run) for run in runs]
+    promoted = _promoted(snapshot, environment)
+    promoted.update(alias.run for alias in aliases)
     return Mirror(
-        tuple(sorted((_note(snapshot, mine, run) for run in runs), key=lambda n: n.identity)),
-        tuple(versions),
-        aliases,
+        tuple(sorted(notes, key=lambda note: note.identity)),
+        tuple(_versions(snapshot, here, promoted)),
+        tuple(aliases),
         (environment, candidate_of(environment)),
     )
 
@@ -87,9 +96,10 @@ def candidate_of(environment: str) -> str:
 
 
 def _aliases(snapshot: Snapshot, environment: str) -> Iterator[Alias]:
-    """The environment's name for the run that holds the traffic, another one for a candidate beside it."""
+    """The environment's name for the run that holds the traffic, another one for a candidate beside
+    it."""
     for name, model in snapshot.promotions:
-        serving = state(snapshot, name, model) if name == environment else None
+        serving = serving_of(snapshot, name, model) if name == environment else None
         if serving is None:
             continue
         stable = stable_run(serving)
@@ -114,16 +124,31 @@ def _promoted(snapshot: Snapshot, environment: str) -> set[str]:
 def _note(snapshot: Snapshot, environment: Environment, run: Run) -> RunNote:
     run_id = run.tracking.run_id if run.tracking else ""
     tags = {**_tags(snapshot, run), NOTE: _description(environment, run), GIT_COMMIT: run.commit}
-    reason = run.reason or "" if run.outcome == "failed" else ""
+    reason = (run.reason or "") if run.outcome == "failed" else ""
     return RunNote(run.identity, run_id, tuple(sorted(tags.items())), reason)
+
+
+def _versions(
+    snapshot: Snapshot, environment: Environment, promoted: Iterable[str]
+) -> list[Version]:
+    """Versions of the runs of these references that have left a model."""
+    runs = []
+    for reference in promoted:
+        run = snapshot.runs_by_reference.get(reference)
+        if run and run.artifact:
+            runs.append(run)
+    # MLflow numbers versions as they come: the oldest run is to be the first.
+    runs.sort(key=lambda run: (run.started or "", run.id))
+    return [_version(snapshot, environment, run) for run in runs]
 
 
 def _version(snapshot: Snapshot, environment: Environment, run: Run) -> Version:
     assert run.artifact is not None
     uri, run_id, model_id = run.artifact.uri, "", ""
     if run.environment == environment.name and run.tracking:
+        run_id = run.tracking.run_id
         logged = _LOGGED_MODEL.search(uri)
-        run_id, model_id = run.tracking.run_id, logged[1] if logged else ""
+        model_id = logged[1] if logged else ""
     tags = {**_tags(snapshot, run), "run": _reference(run), "sha256": run.artifact.sha256}
     return Version(
         run.model,
@@ -150,26 +175,29 @@ def _tags(snapshot: Snapshot, run: Run) -> dict[str, str]:
 
 
 def _description(environment: Environment, run: Run) -> str:
-    """Markdown with the way back to git; links where the repository has an address that a browser opens."""
-    experiment = f"experiments/{run.experiment}/experiment.yaml"
-    places = {"Experiment": experiment, "Receipt": _receipt(run)}
+    """Markdown with the way back to git; links where the repository has an address that a browser
+    opens."""
+    experiment, receipt = experiment_path(run.experiment), _receipt(run)
+    links = [f"`{experiment}`", f"`{receipt}`", f"`{run.commit}`"]
     url = environment.source.url if environment.source else ""
-    commit, paths = f"`{run.commit}`", {what: f"`{path}`" for what, path in places.items()}
     if url.startswith("https://"):
         web = url.removesuffix(".git")
-        commit = f"[{run.commit[:10]}]({web}/commit/{run.commit})"
-        paths = {
-            what: f"[{path}]({web}/blob/{environment.branch}/{path})"
-            for what, path in places.items()
-        }
-    lines = [f"- {what}: {text}" for what, text in {**paths, "Commit": commit}.items()]
+        links = [
+            f"[{experiment}]({web}/blob/{environment.branch}/{experiment})",
+            f"[{receipt}]({web}/blob/{environment.branch}/{receipt})",
+            f"[{run.commit[:10]}]({web}/commit/{run.commit})",
+        ]
+    lines = [
+        f"- {what}: {link}"
+        for what, link in zip(("Experiment", "Receipt", "Commit"), links, strict=True)
+    ]
     if run.reason:
         lines.append(f"- Failed: {run.reason}")
     return "\n".join(lines)
 
 
 def _receipt(run: Run) -> str:
-    return f"experiments/{run.experiment}/runs/{run.id}.yaml"
+    return run_path(run.experiment, run.id)
 
 
 def _reference(run: Run) -> str:

@@ -1,7 +1,8 @@
 """From what has finished or failed to its receipt in git.
 
-What a Job left behind is text from outside: where it makes no sense, that is how the run has failed, and the receipt says so.
-Only what the Job's own pod vouches for comes here (`rules/automation/words.py`).
+What a Job left behind is text from outside: where it makes no sense, that is how the run has
+failed, and the receipt says so. Only what the Job's own pod vouches for comes here
+(`rules/automation/termination.py`).
 """
 
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import API_VERSION, one_line
 from ml_pipeline.documents.reader import read
 from ml_pipeline.documents.receipts import (
-    Cost,
     DataVersion,
     Held,
     Run,
@@ -31,9 +31,9 @@ from ml_pipeline.documents.results import (
 )
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
-from ml_pipeline.layout import SHORT
+from ml_pipeline.layout import SHORT, data_path, experiment_path, run_path
 from ml_pipeline.rules.automation.observed import Observed
-from ml_pipeline.rules.identity.awaited import asked_inputs
+from ml_pipeline.rules.identity.awaited import run_inputs_of
 from ml_pipeline.rules.identity.hashes import data_identity, run_identity
 from ml_pipeline.rules.money.estimates import History, priced
 from ml_pipeline.rules.money.prices import run_cost
@@ -55,6 +55,31 @@ class Settled:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """Data or a run that has ended, and what its receipt is made from."""
+
+    snapshot: Snapshot
+    experiment: Experiment
+    identity: str
+    observed: Observed
+    history: History
+
+    @property
+    def short(self) -> str:
+        return self.identity[:SHORT]
+
+    @property
+    def finished(self) -> Finished | None:
+        """What it has left, None where it has failed."""
+        return self.observed.results.get(self.identity)
+
+    @property
+    def reason(self) -> str:
+        """Why it has failed."""
+        return self.observed.failed.get(self.short, "")
+
+
 def settle(
     snapshot: Snapshot,
     experiment: Experiment,
@@ -63,113 +88,108 @@ def settle(
     observed: Observed,
     history: History,
 ) -> Settled | None:
-    """The receipt of the data or run that an experiment waits for, None while it has neither finished nor failed.
-
-    A failed Job settles nothing while MLflow does not show what a pod of it has said to be there: that counts, not its end.
-    """
-    finished = observed.results.get(identity)
-    reason = observed.failed.get(identity[:SHORT])
-    if finished is None and (reason is None or identity in observed.unknown):
+    """The receipt of the data or run that an experiment waits for, None while it has neither
+    finished nor failed."""
+    ended = _Ended(snapshot, experiment, identity, observed, history)
+    # While MLflow does not show what a pod has said to be there, that counts, and not that a Job of
+    # it has failed.
+    has_failed = ended.short in observed.failed and identity not in observed.unknown
+    if ended.finished is None and not has_failed:
         return None
     if identity == data_identity(experiment):
-        return _data_receipt(experiment, identity, finished, reason or "")
-    return _run_receipt(_Ended(snapshot, experiment, identity, observed, history), reason or "")
+        return _data_receipt(ended)
+    return _run_receipt(ended)
 
 
-def _data_receipt(
-    experiment: Experiment, identity: str, finished: Finished | None, reason: str
-) -> Settled:
+def _data_receipt(ended: _Ended) -> Settled:
+    experiment = ended.experiment
     head: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": "DataVersion",
-        "id": identity[:SHORT],
-        "identity": identity,
+        "id": ended.short,
+        "identity": ended.identity,
         "environment": experiment.environment,
         "source": experiment.dataset.uri,
         "image": experiment.image,
     }
-    path = f"experiments/{experiment.name}/data/{identity[:SHORT]}.yaml"
 
     def failed(problem: str) -> DataVersion:
-        tracking = _tracked(finished, PREPARATIONS)
+        tracking = _tracked(ended.finished, PREPARATIONS)
         return DataVersion(**head, data=None, reason=_failure(problem), tracking=tracking)
 
-    result = _prepared(finished) if finished else reason
+    result = _prepared(ended.finished) if ended.finished else ended.reason
     document = (
         failed(result)
         if isinstance(result, str)
         else DataVersion.model_validate({**result.model_dump(), **head})
     )
+    path = data_path(experiment.name, ended.identity)
     document, raw = _as_written(path, document, failed)
     if document.data is None:
-        return Settled(
-            path, document, raw, f"Record failed data {document.id}", _again(document.reason)
-        )
+        subject = f"Record failed data {document.id}"
+        return Settled(path, document, raw, subject, _again(document.reason))
     text = f"{document.rows} rows of {document.source} prepared, sha256 {document.data.sha256}."
     return Settled(path, document, raw, f"Record data {document.id}", text)
 
 
 def _prepared(finished: Finished) -> PreparationResult | str:
-    """What was prepared, or what is wrong with it: prepared data has a folder of its own in the artifact store."""
+    """What was prepared, or what is wrong with it: prepared data has a folder of its own in the
+    artifact store."""
     result = read_result(PreparationResult, finished)
     if isinstance(result, str) or result.data.uri.startswith("data/"):
         return result
-    return f"receipt.json of MLflow run {finished.run_id}: data.uri: {shown(result.data.uri)} must lie below data/"
+    return (
+        f"receipt.json of MLflow run {finished.run_id}: data.uri: {shown(result.data.uri)} "
+        "must lie below data/"
+    )
 
 
-@dataclass(frozen=True)
-class _Ended:
-    """A run that has ended, and what its receipt is made from."""
-
-    snapshot: Snapshot
-    experiment: Experiment
-    identity: str
-    observed: Observed
-    history: History
-
-
-def _run_receipt(ended: _Ended, reason: str) -> Settled:
-    experiment, observed = ended.experiment, ended.observed
-    inputs = asked_inputs(ended.snapshot, experiment)
+def _run_receipt(ended: _Ended) -> Settled:
+    experiment = ended.experiment
+    inputs = run_inputs_of(ended.snapshot, experiment)
+    # What is recorded as having decided the run is what its identity is the hash of.
     assert inputs is not None
     assert run_identity(inputs) == ended.identity
-    short = ended.identity[:SHORT]
+    commits = ended.observed.commits
     head: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": "Run",
-        "id": short,
+        "id": ended.short,
         "identity": ended.identity,
         "decided_by": inputs,
         "experiment": experiment.name,
         "model": experiment.model.name,
         "environment": experiment.environment,
-        "commit": observed.commits.get(f"experiments/{experiment.name}/experiment.yaml", "unknown"),
+        "commit": commits.get(experiment_path(experiment.name), "unknown"),
+        "tracking": _tracked(ended.finished, experiment.model.name),
     }
-    finished = observed.results.get(ended.identity)
-    head["tracking"] = _tracked(finished, experiment.model.name)
-    path = f"experiments/{experiment.name}/runs/{short}.yaml"
 
     def failed(problem: str) -> Run:
         return Run(**head, outcome="failed", reason=_failure(problem))
 
-    result = read_result(TrainingResult, finished) if finished else reason
+    result = read_result(TrainingResult, ended.finished) if ended.finished else ended.reason
     document = failed(result) if isinstance(result, str) else Run(**head, **_outcome(ended, result))
+    path = run_path(experiment.name, ended.identity)
     document, raw = _as_written(path, document, failed)
-    name = f"{experiment.name}/{short}"
+    name = f"{experiment.name}/{ended.short}"
     if document.outcome == "failed":
-        return Settled(path, document, raw, f"Record failed run {name}", _again(document.reason))
-    lacking = failures(document.gates)
+        subject = f"Record failed run {name}"
+        return Settled(path, document, raw, subject, _again(document.reason))
+    return Settled(path, document, raw, f"Record run {name}", _told_of(document))
+
+
+def _told_of(run: Run) -> str:
+    """Why a run is recorded as succeeded, in its commit."""
+    lacking = failures(run.gates)
     verdict = f"Gates failed: {'; '.join(lacking)}." if lacking else "All gates passed."
-    tracked = document.tracking.run_id if document.tracking else ""
-    text = f"{verdict} Trained {document.duration_s:g} s as MLflow run {tracked}."
-    return Settled(path, document, raw, f"Record run {name}", text)
+    tracked = run.tracking.run_id if run.tracking else ""
+    return f"{verdict} Trained {run.duration_s:g} s as MLflow run {tracked}."
 
 
 def _outcome(ended: _Ended, result: TrainingResult) -> dict[str, Any]:
+    """What a receipt says of a run that has succeeded."""
     snapshot, experiment = ended.snapshot, ended.experiment
-    cost: Cost | None = run_cost(
-        experiment, snapshot.environments[experiment.environment], result.duration_s
-    )
+    environment = snapshot.environments[experiment.environment]
     price = priced(snapshot, ended.history, experiment)
     wanted = experiment.resources
     return {
@@ -181,25 +201,28 @@ def _outcome(ended: _Ended, result: TrainingResult) -> dict[str, Any]:
         "signature": _signature(result.signature),
         "started": result.started,
         "duration_s": result.duration_s,
-        "queued_s": _waited(ended.observed.asked.get(ended.identity[:SHORT]), result.started),
+        "queued_s": _waited(ended.observed.requested.get(ended.short), result.started),
         "peak_memory_mb": result.peak_memory_mb,
         "held": Held(
             cpu=wanted.cpu, memory=wanted.memory, gpus=wanted.gpus, options=experiment.options
         ),
-        "cost": cost,
+        "cost": run_cost(experiment, environment, result.duration_s),
         "estimate": price.as_receipt() if price else None,
     }
 
 
-def _signature(told: bool | SignatureResult | None) -> Signature | None:
+def _signature(signature: bool | SignatureResult | None) -> Signature | None:
     """What a result says of the model's signature; older ones say only whether there is one."""
-    return Signature(**told.model_dump()) if isinstance(told, SignatureResult) else None
+    if isinstance(signature, SignatureResult):
+        return Signature(**signature.model_dump())
+    return None
 
 
 def _as_written(
     path: str, document: Receipt, failed: Callable[[str], Receipt]
 ) -> tuple[Receipt, bytes]:
-    """A receipt as readers will see it: one that they would refuse is that of a failure, which says why."""
+    """A receipt as readers will see it: one that they would refuse is that of a failure, which says
+    why."""
     raw = to_document(path, document)
     again = read(path, raw)
     if not isinstance(again, list):
@@ -216,17 +239,18 @@ def _tracked(finished: Finished | None, experiment: str) -> Tracked | None:
 def _failure(problem: str) -> str:
     """Why something failed, as a receipt keeps it."""
     known = one_line(problem, _PROBLEM) or "ended without a reason"
-    return known if problem.count(";") else f"{known}; correct experiment or data and submit again"
+    # What has a semicolon names its own repair after it.
+    return known if ";" in problem else f"{known}; correct experiment or data and submit again"
 
 
 def _again(reason: str | None) -> str:
     return f"{reason}\n\nTake the receipt out with `ml-pipeline withdraw` to have it done again."
 
 
-def _waited(asked: str | None, started: str) -> float:
-    """Seconds between two points in time; 0 where the first is not known, or the clocks disagree."""
-    if asked is None:
+def _waited(requested: str | None, started: str) -> float:
+    """Seconds between two points in time; 0 where the first is not known, or the clocks disagree:
+    one is of whoever committed, the other of the pod."""
+    if requested is None:
         return 0.0
-    return max(
-        (datetime.fromisoformat(started) - datetime.fromisoformat(asked)).total_seconds(), 0.0
-    )
+    waited = datetime.fromisoformat(started) - datetime.fromisoformat(requested)
+    return max(waited.total_seconds(), 0.0)

@@ -1,12 +1,13 @@
-"""What keeps Flux from applying a revision, in one line with the repair: from its objects' conditions."""
+"""What keeps Flux from applying a revision, in one line with the repair: from its objects'
+conditions."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from ml_pipeline.rules.diagnosis.job_view import conditions_of
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.flux import CLUSTER
 
-Object = Mapping[str, Any]
 _WAITING = ("Progressing", "ProgressingWithRetry", "DependencyNotReady", "Suspended")
 _DENIED = re.compile(
     r"([\w/.-]+) dry-run failed.*?ValidatingAdmissionPolicy '([^']+)'.*? denied request: (.*)",
@@ -17,71 +18,74 @@ _DENIED = re.compile(
 def flux_findings(
     source: Object | None, kustomizations: Iterable[Object], cluster: str | None = None
 ) -> list[str]:
-    """One line for each object of Flux that is stuck; empty where everything is applied or under way. `cluster` is the uid of
-    the one cluster that should reconcile the environment."""
+    """One line for each object of Flux that is stuck; empty where everything is applied or under
+    way. `cluster` is the uid of the one cluster that should reconcile the environment."""
     if source is None:
         return ["Flux has no GitRepository ml-pipeline here; run `ml-pipeline bootstrap --apply`"]
-    found = [_source(source)] if _stuck(source) else []
+    findings = []
+    if _is_stuck(source):
+        findings.append(_source_finding(source))
     here = source["metadata"].get("annotations", {}).get(CLUSTER)
     if cluster and here != cluster:
-        found.append(
-            f"this cluster is {here or 'unknown'}, the environment belongs to {cluster}: two would train it; disconnect one of them"
+        findings.append(
+            f"this cluster is {here or 'unknown'}, the environment belongs to {cluster}: "
+            "two would train it; disconnect one of them"
         )
-    return [
-        line
-        for line in found + [_kustomization(thing) for thing in kustomizations if _stuck(thing)]
-        if line
+    findings += [
+        _finding(kustomization) for kustomization in kustomizations if _is_stuck(kustomization)
     ]
+    return findings
 
 
 def applied(kustomizations: Iterable[Object]) -> dict[str, str]:
     """Revision that each part has applied, by name; empty where it has applied none."""
-    return {
-        thing["metadata"]["name"]: _sha(thing.get("status", {}).get("lastAppliedRevision", ""))
-        for thing in kustomizations
-    }
+    revisions = {}
+    for kustomization in kustomizations:
+        revision = kustomization.get("status", {}).get("lastAppliedRevision", "")
+        # As Flux writes it: `main@sha1:<commit>`.
+        revisions[kustomization["metadata"]["name"]] = revision.rpartition(":")[2]
+    return revisions
 
 
-def _sha(revision: str) -> str:
-    return revision.rpartition(":")[2]
-
-
-def _stuck(thing: Object) -> bool:
-    ready = _ready(thing)
-    if thing["spec"].get("suspend"):
+def _is_stuck(manifest: Object) -> bool:
+    if manifest["spec"].get("suspend"):
         return True
+    ready = _ready(manifest)
     return ready.get("status") == "False" and ready.get("reason") not in _WAITING
 
 
-def _source(thing: Object) -> str:
-    message, url = _message(thing), thing["spec"]["url"]
-    if thing["spec"].get("suspend"):
-        return "GitRepository ml-pipeline is suspended; resume it with `flux resume source git ml-pipeline`"
+def _source_finding(source: Object) -> str:
+    message, url = _message(source), source["spec"]["url"]
+    if source["spec"].get("suspend"):
+        return (
+            "GitRepository ml-pipeline is suspended; "
+            "resume it with `flux resume source git ml-pipeline`"
+        )
     if "authentication" in message or "authorization" in message:
-        return f"GitRepository ml-pipeline: {url} refuses the credentials; renew the Secret of source.secret"
+        return (
+            f"GitRepository ml-pipeline: {url} refuses the credentials; "
+            "renew the Secret of source.secret"
+        )
     return (
         f"GitRepository ml-pipeline: {message}; check source.url and the branch in environment.yaml"
     )
 
 
-def _kustomization(thing: Object) -> str:
-    name, reason, message = (
-        thing["metadata"]["name"],
-        _ready(thing).get("reason", ""),
-        _message(thing),
-    )
-    if thing["spec"].get("suspend"):
-        return (
-            f"Kustomization {name} is suspended; resume it with `flux resume kustomization {name}`"
-        )
+def _finding(kustomization: Object) -> str:
+    name, message = kustomization["metadata"]["name"], _message(kustomization)
+    what = f"Kustomization {name}"
+    if kustomization["spec"].get("suspend"):
+        return f"{what} is suspended; resume it with `flux resume kustomization {name}`"
     denied = _DENIED.search(message)
     if denied:
-        return f"Kustomization {name}: {denied[1]} is denied by the policy {denied[2]}: {denied[3].strip()}"
+        return f"{what}: {denied[1]} is denied by the policy {denied[2]}: {denied[3].strip()}"
     for pattern, text in _CAUSES:
         match = re.search(pattern, message, re.DOTALL)
         if match:
-            return f"Kustomization {name}: {text.format(*map(_innermost, match.groups()))}"
-    return f"Kustomization {name}: {reason}: {message.splitlines()[0] if message else 'no message'}; correct it in git, or revert"
+            return f"{what}: {text.format(*map(_innermost, match.groups()))}"
+    first = message.splitlines()[0] if message else "no message"
+    reason = _ready(kustomization).get("reason", "")
+    return f"{what}: {reason}: {first}; correct it in git, or revert"
 
 
 # What Flux says, and what to do about it; the first match counts.
@@ -108,7 +112,8 @@ _CAUSES = (
     ),
     (
         r"decrypt|no identity matched",
-        "a secret does not decrypt with this age key; encrypt it for the key of this environment, or restore the key",
+        "a secret does not decrypt with this age key; "
+        "encrypt it for the key of this environment, or restore the key",
     ),
     (
         r"kustomization path not found|stat .*?no such file",
@@ -131,11 +136,9 @@ def _innermost(text: str | None) -> str:
     return re.sub(r"/\S*/kustomization-\d+/", "", last).strip()
 
 
-def _message(thing: Object) -> str:
-    return str(_ready(thing).get("message", "")).strip()
+def _message(manifest: Object) -> str:
+    return str(_ready(manifest).get("message", "")).strip()
 
 
-def _ready(thing: Object) -> dict[str, Any]:
-    return dict(
-        {c["type"]: c for c in thing.get("status", {}).get("conditions", ())}.get("Ready", {})
-    )
+def _ready(manifest: Object) -> Object:
+    return conditions_of(manifest).get("Ready", {})

@@ -1,17 +1,20 @@
-"""Which Jobs a person means by a name: a Job's own, a run's, prepared data's, or an experiment's."""
+"""Which Jobs a person means by a name: a Job's own, a run's, that of data, or an experiment's."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ml_pipeline.layout import file_of
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 
 _MOST_NAMED = 12
+_NEAR = 0.7  # how alike a name has to be, of 1, to be taken for a slip
 
 
 @dataclass(frozen=True)
 class JobTrace:
-    """A Job of which there is a trace, itself or its logs. `begun` orders them, in seconds since the epoch."""
+    """A Job of which there is a trace, itself or its logs. `begun` orders them, in seconds since
+    the epoch."""
 
     name: str
     labels: Mapping[str, str]
@@ -30,9 +33,11 @@ class JobTrace:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked for: a name, and a try of it, counted from 1; None is all of them. `data` is the short identity of what
-    the experiment of that name trains on, where there is one."""
+class LogQuery:
+    """What was asked for: a name, and a try of it, counted from 1; None is all of them.
+
+    `data` is the short identity of what the experiment of that name trains on, where there is one.
+    """
 
     name: str
     only: int | None = None
@@ -47,34 +52,39 @@ class Asked:
         return f"{self.name!r} has no try {self.only}; it has had {tries}"
 
 
-def to_type_instead(asked: Asked, jobs: Iterable[JobTrace], others: Iterable[str] = ()) -> str:
+def to_type_instead(query: LogQuery, jobs: Iterable[JobTrace], others: Iterable[str] = ()) -> str:
     """What has a log: the nearest name, or those there are, as people type them."""
-    mine = {job.labels.get(LABEL_EXPERIMENT, "") for job in jobs}
-    mine |= {job.reference for job in jobs}
-    names = sorted({*mine, *others} - {""})
-    near = difflib.get_close_matches(asked.name, names, n=1, cutoff=0.7)
+    names = {*others}
+    for job in jobs:
+        names |= {job.labels.get(LABEL_EXPERIMENT, ""), job.reference}
+    known = sorted(names - {""})
+    near = difflib.get_close_matches(query.name, known, n=1, cutoff=_NEAR)
     if near:
         return f"did you mean {near[0]}?"
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"known are {', '.join(names[:_MOST_NAMED]) or 'none yet'}{more}"
+    more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+    return f"known are {', '.join(known[:_MOST_NAMED]) or 'none yet'}{more}"
 
 
-def chosen(jobs: Iterable[JobTrace], asked: Asked) -> list[JobTrace]:
+def chosen(jobs: Iterable[JobTrace], query: LogQuery) -> list[JobTrace]:
     """The Jobs of a name, oldest first; none where nobody has that name.
 
-    A run can have several, one after the other, because other memory or another node is another Job. An experiment
-    stands for what its newest Job is to make: its run, or the data that is prepared for it.
+    A run can have several, one after the other, because other memory or another node is another
+    Job. An experiment stands for what its newest Job is to make: its run, or the data that is
+    prepared for it.
     """
     traces = sorted(jobs, key=lambda job: (job.begun, job.name))
-    short = asked.name.rpartition("/")[2]
-    named = [job for job in traces if asked.name == job.name]
-    made = [job for job in traces if short == job.identity]
-    if named or made:
-        return named or made
-    mine = [
-        job
-        for job in traces
-        if job.labels.get(LABEL_EXPERIMENT) == asked.name
-        or (asked.data is not None and job.labels.get(LABEL_DATA) == asked.data)
-    ]
-    return [job for job in mine if job.identity == mine[-1].identity]
+    named = [job for job in traces if job.name == query.name]
+    if named:
+        return named
+    short = file_of(query.name)
+    made = [job for job in traces if job.identity == short]
+    if made:
+        return made
+    of_experiment = [job for job in traces if _is_for_experiment(job, query)]
+    return [job for job in of_experiment if job.identity == of_experiment[-1].identity]
+
+
+def _is_for_experiment(job: JobTrace, query: LogQuery) -> bool:
+    if job.labels.get(LABEL_EXPERIMENT) == query.name:
+        return True
+    return query.data is not None and job.labels.get(LABEL_DATA) == query.data

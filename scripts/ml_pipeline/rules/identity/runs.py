@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from itertools import chain
+from operator import itemgetter
 
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.layout import SHORT
-from ml_pipeline.rules.identity.awaited import asked_run, pending
+from ml_pipeline.layout import SHORT, reference_of
+from ml_pipeline.rules.identity.awaited import awaited_identity, run_identity_of
 from ml_pipeline.rules.identity.hashes import data_identity
 
 PENDING, SUCCEEDED, FAILED = "pending", "succeeded", "failed"
@@ -22,7 +24,10 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run, settled or awaited. `run` is what other commands take; None is unknown, or not there yet."""
+    """A run, settled or awaited.
+
+    `run` is what other commands take; None is unknown, or not there yet.
+    """
 
     run: str
     experiment: str
@@ -43,7 +48,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which runs to list: patterns of names, how long ago a run may have ended, in which order, how many at most."""
+    """Which runs to list: patterns of names, how long ago one may have ended, order and number."""
 
     experiment: str = "*"
     model: str = "*"
@@ -88,39 +93,41 @@ def find_run(snapshot: Snapshot, reference: str) -> Run:
     if mine:
         last = max(mine, key=_start)
         why = (last.reason or "for no known reason").splitlines()[0][:200]
-        raise PipelineError(
-            f"{reference!r} has no run that succeeded, its newest failed: {why}; known are: {known}"
-        )
-    raise PipelineError(
-        f"{reference!r} has no receipt of a run; wait for it to finish, known are: {known}"
-    )
+        text = f"has no run that succeeded, its newest failed: {why}; known are: {known}"
+        raise PipelineError(f"{reference!r} {text}")
+    raise _unknown(repr(reference), known)
 
 
 def matching_runs(snapshot: Snapshot, patterns: Iterable[str]) -> list[Run]:
-    """Receipts by `experiment/id`, or an experiment for its newest run, or patterns of either; each once, in the order asked.
+    """Receipts by `experiment/id`, or an experiment for its newest run, or patterns of either.
+
+    Each stands there once, in the order of the patterns.
 
     Raises:
         PipelineError: nothing has some of these names; all of them are in the text.
     """
-    found: dict[str, Run] = {}
+    runs: dict[str, Run] = {}
     unknown = []
     for pattern in patterns:
-        runs = list(_matching(snapshot, pattern))
-        if not runs:
+        matching = {reference_to(run): run for run in _matching(snapshot, pattern)}
+        if not matching:
             unknown.append(repr(pattern))
-        found |= {f"{run.experiment}/{run.id}": run for run in runs}
+        runs |= matching
     if unknown:
-        known = _named(sorted(snapshot.runs_by_reference))
-        raise PipelineError(
-            f"{', '.join(unknown)} has no receipt of a run; wait for it to finish, known are: {known}"
-        )
-    return list(found.values())
+        raise _unknown(", ".join(unknown), _named(sorted(snapshot.runs_by_reference)))
+    return list(runs.values())
+
+
+def reference_to(run: Run) -> str:
+    """A run as promotions and commands name it."""
+    return f"{run.experiment}/{run.id}"
 
 
 def list_runs(snapshot: Snapshot, wanted: Wanted, now: float) -> RunList:
-    """Every run with a receipt, and what experiments wait for; a document that cannot be read takes nothing from the others.
+    """Every run with a receipt, and what experiments wait for.
 
-    `now` is in seconds since the epoch. The limit is left to whoever shows them.
+    A document that cannot be read takes nothing from the others. `now` is in seconds since the
+    epoch. The limit is left to whoever shows them.
     """
     listing = _Listing(snapshot, wanted, now)
     records = [record for record in listing.records() if wanted.holds(record)]
@@ -131,25 +138,33 @@ def list_runs(snapshot: Snapshot, wanted: Wanted, now: float) -> RunList:
 def ordered(
     records: Iterable[RunRecord], by: str = "age", *, reverse: bool = False
 ) -> list[RunRecord]:
-    """By age, the newest first; by cost, duration or a metric, the most first. What has no value stands last, either way.
+    """By age, the newest first; by cost, duration or a metric, the most first.
+
+    What has no value stands last, either way.
 
     Raises:
         PipelineError: no run has such a metric.
     """
     rows = list(records)
-    known = {name for record in rows for name in record.metrics}
+    known = set(chain.from_iterable(record.metrics for record in rows))
     if rows and by not in ("age", "cost", "duration") and by not in known:
         names = _named(["age", "cost", "duration", *sorted(known)])
         raise PipelineError(f"no run has the metric {by!r}; sort by one of {names}")
-    values = [(value, record) for record in rows if (value := _value(record, by)) is not None]
-    values.sort(key=lambda pair: pair[0], reverse=(by != "age") != reverse)
-    valued = [record for _, record in values]
-    rest = [record for record in rows if _value(record, by) is None]
-    awaited = [record for record in rest if record.outcome == PENDING]
+    valued: list[tuple[float, RunRecord]] = []
+    awaited: list[RunRecord] = []
+    rest: list[RunRecord] = []
     # Nothing is newer than what is still awaited.
-    if by == "age" and not reverse:
-        return [*awaited, *valued, *(record for record in rest if record.outcome != PENDING)]
-    return [*valued, *rest]
+    awaited_first = by == "age" and not reverse
+    for record in rows:
+        value = _value(record, by)
+        if value is not None:
+            valued.append((value, record))
+        elif awaited_first and record.outcome == PENDING:
+            awaited.append(record)
+        else:
+            rest.append(record)
+    valued.sort(key=itemgetter(0), reverse=(by != "age") != reverse)
+    return [*awaited, *map(itemgetter(1), valued), *rest]
 
 
 def record_of(run: Run, now: float, owner: str | None = None) -> RunRecord:
@@ -157,7 +172,7 @@ def record_of(run: Run, now: float, owner: str | None = None) -> RunRecord:
     begun = _seconds(run.started)
     end = None if begun is None else begun + run.duration_s
     return RunRecord(
-        run=f"{run.experiment}/{run.id}",
+        run=reference_to(run),
         experiment=run.experiment,
         model=run.model,
         environment=run.environment,
@@ -175,7 +190,7 @@ def record_of(run: Run, now: float, owner: str | None = None) -> RunRecord:
 
 
 class _Listing:
-    """One pass over receipts and experiments; `problems` are the documents that could not be read."""
+    """One pass over receipts and experiments; `problems` are the faults of unreadable ones."""
 
     def __init__(self, snapshot: Snapshot, wanted: Wanted, now: float) -> None:
         self.snapshot, self.wanted, self.now = snapshot, wanted, now
@@ -184,7 +199,8 @@ class _Listing:
 
     def records(self) -> Iterator[RunRecord]:
         for reference in self.snapshot.runs_by_reference:
-            if fnmatchcase(reference.partition("/")[0], self.wanted.experiment):
+            # By the name in the path, so that a run that is not asked for is not even read.
+            if fnmatchcase(reference_of(reference).experiment, self.wanted.experiment):
                 try:
                     run = self.snapshot.runs_by_reference[reference]
                 except InvalidDocumentsError as error:
@@ -193,11 +209,13 @@ class _Listing:
                 experiment = self._experiment(run.experiment)
                 yield record_of(run, self.now, experiment.owner if experiment else None)
         for name in self.snapshot.experiments:
-            if fnmatchcase(name, self.wanted.experiment) and (record := self._awaited(name)):
-                yield record
+            if fnmatchcase(name, self.wanted.experiment):
+                record = self._awaited(name)
+                if record:
+                    yield record
 
     def _awaited(self, name: str) -> RunRecord | None:
-        """What an experiment waits for, or that its data could not be prepared; None where its run has a receipt."""
+        """What an experiment waits for, or that its data failed; None where its run is settled."""
         experiment = self._experiment(name)
         if experiment is None:
             return None
@@ -223,9 +241,9 @@ class _Listing:
         data = self.snapshot.data.get(data_identity(experiment))
         if data and data.data is None:
             return "", FAILED, f"its data could not be prepared: {data.reason}"
-        if pending(self.snapshot, experiment) is None:
+        if awaited_identity(self.snapshot, experiment) is None:
             return "", "", ""
-        run = asked_run(self.snapshot, experiment)
+        run = run_identity_of(self.snapshot, experiment)
         if run is None:
             return "", PENDING, "waits for its data"
         return run[:SHORT], PENDING, "is to be trained"
@@ -245,28 +263,38 @@ def _matching(snapshot: Snapshot, pattern: str) -> Iterator[Run]:
         yield snapshot.runs_by_reference[pattern]
         return
     if "/" in pattern:
-        experiments, _, ids = pattern.partition("/")
+        asked = reference_of(pattern)
         for reference in snapshot.runs_by_reference:
-            experiment, _, short = reference.partition("/")
-            if fnmatchcase(experiment, experiments) and fnmatchcase(short, ids):
+            run = reference_of(reference)
+            if fnmatchcase(run.experiment, asked.experiment) and fnmatchcase(run.id, asked.id):
                 yield snapshot.runs_by_reference[reference]
         return
-    names = {reference.partition("/")[0]: None for reference in snapshot.runs_by_reference}
-    for name in [pattern] if not _GLOB & set(pattern) else names:
+    for name in _experiments(snapshot, pattern):
         runs = _runs_of(snapshot, name) if fnmatchcase(name, pattern) else []
         if runs:
             yield max(runs, key=lambda run: (run.outcome == SUCCEEDED, _start(run)))
 
 
+def _experiments(snapshot: Snapshot, pattern: str) -> Iterable[str]:
+    """The experiments that a pattern may mean, each once, in the order of their runs."""
+    if _GLOB.isdisjoint(pattern):
+        return [pattern]
+    return dict.fromkeys(reference_of(name).experiment for name in snapshot.runs_by_reference)
+
+
 def _runs_of(snapshot: Snapshot, experiment: str) -> list[Run]:
-    mine = (name for name in snapshot.runs_by_reference if name.startswith(f"{experiment}/"))
-    return [snapshot.runs_by_reference[name] for name in mine]
+    runs = snapshot.runs_by_reference
+    return [runs[name] for name in runs if reference_of(name).experiment == experiment]
 
 
 def _references(snapshot: Snapshot, outcome: str) -> list[str]:
-    return sorted(
-        name for name, run in snapshot.runs_by_reference.items() if run.outcome == outcome
-    )
+    runs = snapshot.runs_by_reference
+    return sorted(reference for reference, run in runs.items() if run.outcome == outcome)
+
+
+def _unknown(names: str, known: str) -> PipelineError:
+    text = f"has no receipt of a run; wait for it to finish, known are: {known}"
+    return PipelineError(f"{names} {text}")
 
 
 def _named(names: list[str]) -> str:

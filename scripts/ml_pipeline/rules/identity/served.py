@@ -1,23 +1,25 @@
 """What a model serves at one revision: the rollout, its weights, and how far it has come."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
+from ml_pipeline.documents.nodes import load_plain
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.documents.source import load_plain
 from ml_pipeline.layout import rollout_path
 from ml_pipeline.rules.identity.hashes import rollout_id
-
-Weights = dict[str, int]
+from ml_pipeline.rules.identity.weights import Weights, WeightsPatch, first_step
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What a model serves at one revision: the rollout, the declared weights by run, and whether a verdict ended it."""
+    """What a model serves at one revision.
+
+    Its rollout, the declared weights by run, and whether a verdict ended it.
+    """
 
     environment: str
     model: str
@@ -33,26 +35,18 @@ class Serving:
 
     @property
     def standing(self) -> Literal["serves", "runs", "stopped"]:
-        """Whether the promoted run serves alone, is on its way there, or was taken out and stays so."""
+        """Whether the promoted run serves alone, is on its way there, or was taken out for good."""
         if self.weights == {self.promotion.run: 100}:
             return "serves"
         return "stopped" if self.ended or not self.share else "runs"
 
     @property
     def step(self) -> int:
-        """Number of the step that the rollout has reached, from 1; 0 where its run was taken out."""
+        """Number of the step that the rollout has reached, from 1; 0 where its run is out."""
         return sum(percent <= self.share for percent in self.promotion.rollout.steps)
 
 
-def first_step(promotion: Promotion) -> Weights:
-    """Weights with which a promotion begins: all of it where nothing served before, else the first step."""
-    first = promotion.rollout.steps[0]
-    if promotion.baseline is None or first == 100:
-        return {promotion.run: 100}
-    return {promotion.baseline: 100 - first, promotion.run: first}
-
-
-def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
+def serving_of(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
     """What a model serves, None where it is not promoted.
 
     Raises:
@@ -62,21 +56,33 @@ def state(snapshot: Snapshot, environment: str, model: str) -> Serving | None:
     if promotion is None:
         return None
     target = rollout_id(environment, promotion)
-    raw = snapshot.files.get(rollout_path(environment, model, target))
-    first = first_step(promotion)
-    try:
-        weights = first if raw is None else patched(first, load_plain(raw))
-    except (ValueError, yaml.YAMLError) as error:
-        text = f"does not fit promotions/{model}.yaml; restore it from git"
-        raise InvalidDocumentsError(
-            [Fault(rollout_path(environment, model, target), 1, "", text)]
-        ) from error
+    path = rollout_path(environment, model, target)
+    raw = snapshot.files.get(path)
+    weights = first_step(promotion)
+    if raw is not None:
+        try:
+            weights = _reached(weights, raw)
+        except (ValueError, yaml.YAMLError) as error:
+            text = f"does not fit promotions/{model}.yaml; restore it from git"
+            raise InvalidDocumentsError([Fault(path, 1, "", text)]) from error
+    # A first promotion, or one at once, has nothing to decide and so no verdict.
     ended = (environment, target) in snapshot.verdicts or weights == {promotion.run: 100}
     return Serving(environment, model, target, promotion, weights, ended)
 
 
+def _reached(first: Weights, raw: bytes) -> Weights:
+    """The weights that automation's file for a rollout says."""
+    patch = WeightsPatch.read(load_plain(raw))
+    if patch is None:
+        raise ValueError("is not what automation writes")
+    return patch.applied_to(first)
+
+
 def stable_run(serving: Serving) -> str:
-    """The run that a next promotion replaces: the one that holds the traffic, the old one while that is undecided."""
+    """The run that a next promotion replaces.
+
+    It is the one that holds the traffic, and the old one while that is undecided.
+    """
     if len(serving.weights) == 1:
         return next(iter(serving.weights))
     return serving.promotion.baseline or serving.promotion.run
@@ -87,22 +93,3 @@ def has_trace(snapshot: Snapshot, environment: str, promotion: Promotion) -> boo
     target = rollout_id(environment, promotion)
     moved = rollout_path(environment, promotion.model, target) in snapshot.files
     return moved or (environment, target) in snapshot.verdicts
-
-
-def patched(first: Weights, patch: list[dict[str, Any]]) -> Weights:
-    """The weights after such a patch.
-
-    Raises:
-        ValueError: it is none, or not one for these runs.
-    """
-    runs, weights = list(first), dict(first)
-    try:
-        for operation in patch:
-            number = int(operation["path"].split("/")[3])
-            if operation["op"] == "remove":
-                del weights[runs.pop(number)]
-            else:
-                weights[runs[number]] = operation["value"]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError("is not what automation writes") from error
-    return weights

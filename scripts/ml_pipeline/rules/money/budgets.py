@@ -1,5 +1,6 @@
 """What an environment spends in a month: what has been paid, what waits, what serves, and what is left."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,8 +9,9 @@ from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.fields import memory_bytes
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.layout import environment_path
 from ml_pipeline.rules.identity.hashes import data_identity
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.money.estimates import ENOUGH, History, Price, priced
 from ml_pipeline.rules.money.prices import hourly, is_spot, money, month_cost, pool_for
 from ml_pipeline.rules.money.waiting import Waiting
@@ -68,24 +70,12 @@ class Month:
 def months(
     snapshot: Snapshot, history: History, month: str, known: Waiting | None = None
 ) -> dict[str, Month]:
-    """Every environment in a month; `known` is what the snapshot's experiments wait for, where that is known already."""
-    waiting: dict[str, dict[str, Price]] = {name: {} for name in snapshot.environments}
-    seen: set[str] = set()
-    known = known or Waiting(snapshot)
-    for name, identity in known.identities.items():
-        experiment = snapshot.experiments[name]
-        if identity in seen and identity != data_identity(experiment):
-            continue
-        seen.add(identity)
-        price = known.price(name, history)
-        if price:
-            waiting[experiment.environment][name] = price
-    spent = dict.fromkeys(snapshot.environments, 0.0)
-    for run in _runs_of(snapshot, month):
-        if run.cost and run.environment in spent and (run.started or "").startswith(month):
-            spent[run.environment] += run.cost.amount
-    return {
-        name: Month(
+    """Every environment in a month; `known` is what its experiments wait for, where that is known."""
+    waiting = _waiting(snapshot, history, known or Waiting(snapshot))
+    spent = _spent(snapshot, month)
+    every = {}
+    for name, environment in snapshot.environments.items():
+        every[name] = Month(
             environment=name,
             month=month,
             currency=environment.budget.currency,
@@ -94,12 +84,40 @@ def months(
             waiting=waiting[name],
             served=tuple(_served(snapshot, name)),
         )
-        for name, environment in snapshot.environments.items()
-    }
+    return every
+
+
+def _waiting(
+    snapshot: Snapshot, history: History, known: Waiting
+) -> Mapping[str, Mapping[str, Price]]:
+    """What each environment's experiments wait for, by environment and experiment."""
+    waiting: dict[str, dict[str, Price]] = {name: {} for name in snapshot.environments}
+    seen: set[str] = set()
+    for name, identity in known.identities.items():
+        experiment = snapshot.experiments[name]
+        # Experiments that ask for the same run pay for it once; those that wait for the same data
+        # will each train on it.
+        if identity in seen and identity != data_identity(experiment):
+            continue
+        seen.add(identity)
+        price = known.price(name, history)
+        if price:
+            waiting[experiment.environment][name] = price
+    return waiting
+
+
+def _spent(snapshot: Snapshot, month: str) -> dict[str, float]:
+    """What the runs of a month have cost, by environment."""
+    spent = dict.fromkeys(snapshot.environments, 0.0)
+    for run in _runs_of(snapshot, month):
+        if run.cost and run.environment in spent and (run.started or "").startswith(month):
+            spent[run.environment] += run.cost.amount
+    return spent
 
 
 def _runs_of(snapshot: Snapshot, month: str) -> Iterator[Run]:
-    """Receipts that may be of a month: the others do not hold its name, nor an escape that could stand for it."""
+    """Receipts that may be of a month."""
+    # Thousands are not read, as they hold neither its name nor an escape that could stand for it.
     for path in snapshot.paths.get(Run, ()):
         raw = snapshot.files[path]
         if month.encode() in raw or b"\\" in raw:
@@ -111,20 +129,21 @@ def _runs_of(snapshot: Snapshot, month: str) -> Iterator[Run]:
 def over_budget(
     snapshot: Snapshot, before: Mapping[str, Month], after: Mapping[str, Month]
 ) -> list[Fault]:
-    """Budgets that a change does not leave intact: what is dearer than before and too dear now. A budget already spent
-    stops nothing that makes it no worse."""
+    """Budgets that a change does not leave intact: what is dearer than before and too dear now.
+
+    A budget already spent stops nothing that makes it no worse.
+    """
     faults = []
     for name, now in after.items():
         old = before.get(name)
         if now.left < 0 and (old is None or now.left < old.left):
             more = now.expected - (old.expected if old else 0.0)
             text = (
-                f"'{now.limit:g}' is less than {now.expected:.2f} {now.currency} expected in {now.month}, {more:.2f} more than before; "
+                f"'{now.limit:g}' is less than {now.expected:.2f} {now.currency} "
+                f"expected in {now.month}, {more:.2f} more than before; "
                 "ask for less, wait for another month, or raise it"
             )
-            faults.append(
-                snapshot.fault(f"environments/{name}/environment.yaml", "budget.monthly", text)
-            )
+            faults.append(snapshot.fault(environment_path(name), "budget.monthly", text))
     return faults
 
 
@@ -134,49 +153,45 @@ def advice(snapshot: Snapshot, history: History, experiment: Experiment) -> list
     pool, price = pool_for(experiment, environment), priced(snapshot, history, experiment)
     if pool is None or price is None:
         return []
-    said = []
-    if (
-        price.spot is not None
-        and not is_spot(experiment)
-        and price.p50 - price.spot > _WORTH_SAYING
-    ):
-        said.append(
-            f"spot saves {money(price.p50 - price.spot)} {price.currency} a run; add it to options"
-        )
+    advices = []
+    if price.spot is not None and not is_spot(experiment):
+        saved = price.p50 - price.spot
+        if saved > _WORTH_SAYING:
+            amount = f"{money(saved)} {price.currency}"
+            advices.append(f"spot saves {amount} a run; add it to options")
     peaks = [run.peak_memory_mb for run in history.like(experiment) if run.peak_memory_mb]
     smaller = _smaller_memory(experiment, peaks)
     if smaller:
         resources = experiment.resources.model_copy(update={"memory": smaller})
         cheaper = experiment.model_copy(update={"resources": resources})
         other = pool_for(cheaper, environment) or pool
-        saved = price.p50 * (
-            1
-            - hourly(cheaper, other, spot=is_spot(cheaper))
-            / hourly(experiment, pool, spot=is_spot(experiment))
-        )
+        rate = hourly(experiment, pool, spot=is_spot(experiment))
+        saved = price.p50 * (1 - hourly(cheaper, other, spot=is_spot(cheaper)) / rate)
         if saved > _WORTH_SAYING:
-            used = f"{experiment.resources.memory} asked, {max(peaks) / 1024:.1f}Gi used in {len(peaks)} runs"
-            said.append(f"{used}: memory {smaller} saves {money(saved)} {price.currency} a run")
-    return said
+            asked = f"{experiment.resources.memory} asked"
+            used = f"{max(peaks) / 1024:.1f}Gi used in {len(peaks)} runs"
+            amount = f"{money(saved)} {price.currency}"
+            advices.append(f"{asked}, {used}: memory {smaller} saves {amount} a run")
+    return advices
 
 
 def _smaller_memory(experiment: Experiment, peaks: list[float]) -> str | None:
-    """Memory that is enough for what like runs have used, None where it is not clearly less than what is asked."""
+    """Memory that is enough for what like runs have used.
+
+    None is said where it is not clearly less than what is asked.
+    """
     if len(peaks) < ENOUGH:
         return None
-    enough = max(-(-int(max(peaks) * 2**20 * _ROOM) // _GIB), 1)
+    enough = max(math.ceil(int(max(peaks) * 2**20 * _ROOM) / _GIB), 1)
     return f"{enough}Gi" if enough * _GIB * 2 <= memory_bytes(experiment.resources.memory) else None
 
 
 def _served(snapshot: Snapshot, environment: str) -> list[Served]:
-    found = []
+    models = []
     for name, model in snapshot.promotions:
-        serving = state(snapshot, name, model) if name == environment else None
+        serving = serving_of(snapshot, name, model) if name == environment else None
         if serving:
             count = len(serving.weights)
-            found.append(
-                Served(
-                    model, count, month_cost(serving.promotion, snapshot.environments[name], count)
-                )
-            )
-    return found
+            month = month_cost(serving.promotion, snapshot.environments[name], count)
+            models.append(Served(model, count, month))
+    return models

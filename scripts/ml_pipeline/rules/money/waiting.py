@@ -6,7 +6,7 @@ from typing import Self
 
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import SHORT
-from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.money.estimates import History, Price, priced
 
 
@@ -32,7 +32,7 @@ class Waiting:
         found: dict[str, str] = {}
         for name in self._snapshot.experiments:
             if self._beside is None or name in self._differing:
-                identity = pending(self._snapshot, self._snapshot.experiments[name])
+                identity = awaited_identity(self._snapshot, self._snapshot.experiments[name])
             else:
                 identity = known.get(name)
             if identity:

@@ -14,9 +14,10 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.identity.hashes import rollout_id
-from ml_pipeline.rules.identity.served import Serving, first_step, has_trace, stable_run, state
+from ml_pipeline.rules.identity.served import Serving, has_trace, serving_of, stable_run
+from ml_pipeline.rules.identity.weights import first_step
 from ml_pipeline.rules.render.serving import serving_overlay
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def promotion_changes(
     Raises:
         InvalidDocumentsError: the run may not serve there.
     """
-    serving = state(snapshot, request.environment, request.run.model)
+    serving = serving_of(snapshot, request.environment, request.run.model)
     if serving and serving.weights == {request.reference: 100}:
         return Proposal(Changes({}), "", _serves(serving, request.reference))
     if serving and serving.promotion.run == request.reference and serving.standing == "runs":
@@ -170,6 +171,6 @@ def _files(snapshot: Snapshot, environment: str, promotion: Promotion) -> Change
     """
     path = promotion_path(environment, promotion.model)
     document = {path: to_document(path, promotion)}
-    after = checked(applied(dict(snapshot.files), Changes(document)))
+    after = checked_snapshot(applied(dict(snapshot.files), Changes(document)))
     wanted = document | serving_overlay(after, environment, promotion.model)
     return Changes(differing(snapshot.files, wanted))

@@ -7,9 +7,9 @@ import yaml
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
-from ml_pipeline.documents.nodes import RefusedYamlError
+from ml_pipeline.documents.nodes import RefusedYamlError, load_plain
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.documents.source import Special, load_plain
+from ml_pipeline.documents.source import Special
 from ml_pipeline.documents.writer import to_marked_yaml, to_yaml
 from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.identity.hashes import digest_of

@@ -13,7 +13,8 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.layout import rollout_path, rollouts_folder
 from ml_pipeline.rules.identity.hashes import rollout_id
-from ml_pipeline.rules.identity.served import Serving, Weights, first_step
+from ml_pipeline.rules.identity.served import Serving
+from ml_pipeline.rules.identity.weights import Weights, WeightsPatch, first_step
 from ml_pipeline.rules.render.overlays import in_namespace, resources
 from ml_pipeline.rules.render.platform import model_uri, pod_identity
 
@@ -65,8 +66,9 @@ def serving_overlay(snapshot: Snapshot, name: str, model: str) -> dict[str, byte
 
 def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dict[str, bytes]:
     """Automation's files after it has set these weights for the rollout."""
-    patch = weights_patch(first_step(serving.promotion), weights)
-    files = {rollout_path(serving.environment, serving.model, serving.rollout): to_yaml(patch)}
+    patch = WeightsPatch.between(first_step(serving.promotion), weights)
+    path = rollout_path(serving.environment, serving.model, serving.rollout)
+    files = {path: to_yaml(patch.operations())}
     folder = rollouts_folder(serving.environment, serving.model)
     known = {
         path.removeprefix(folder).removesuffix(".yaml")
@@ -85,20 +87,6 @@ def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
     return {
         path: to_yaml(rollout_component(model, [])) for path in paths if path not in snapshot.files
     }
-
-
-def weights_patch(first: Weights, weights: Weights) -> list[dict[str, Any]]:
-    """The JSON patch from the predictors of the first step to these weights: weights alone, so that whatever else a
-    person changes in the promotion or the environment takes effect."""
-    gone = [number for number, run in enumerate(first) if run not in weights]
-    kept = [run for run in first if run in weights]
-    removals: list[dict[str, Any]] = [
-        {"op": "remove", "path": f"/spec/predictors/{number}"} for number in reversed(gone)
-    ]
-    return removals + [
-        {"op": "replace", "path": f"/spec/predictors/{n}/traffic", "value": weights[run]}
-        for n, run in enumerate(kept)
-    ]
 
 
 def predictors(

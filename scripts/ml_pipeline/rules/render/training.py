@@ -10,7 +10,7 @@ from ml_pipeline.documents.fields import seconds
 from ml_pipeline.documents.receipts import DataVersion
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import SHORT
-from ml_pipeline.rules.identity.awaited import pending
+from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.render.overlays import (
     LABEL_DATA,
@@ -40,7 +40,7 @@ def training_overlays(
     for name in snapshot.experiments if names is None else names:
         experiment = snapshot.experiments[name]
         environment = snapshot.environments[experiment.environment]
-        identity = pending(snapshot, experiment)
+        identity = awaited_identity(snapshot, experiment)
         if identity is None or (environment.name, identity) in claimed:
             continue
         claimed.add((environment.name, identity))

@@ -1,7 +1,8 @@
-"""What a pull request is told, as one Markdown comment: what merging does, what it costs, what was checked, every object.
+"""What a pull request is told, as one Markdown comment: what merging does, what it costs, what was
+checked, every object.
 
-It always fits: the largest consequences come first, and what does not fit is counted. Lines are `Markdown`, which holds text of
-others in code alone.
+It always fits: the largest consequences come first, and what does not fit is counted. Lines are
+`Markdown`, which holds text of others in code alone.
 """
 
 import re
@@ -12,13 +13,14 @@ from dataclasses import dataclass
 from ml_pipeline.documents.escape import Markdown, fenced, say, words
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.rules.money.prices import money
-from ml_pipeline.rules.review.consequences import Consequence
+from ml_pipeline.rules.review.consequence import Consequence
 from ml_pipeline.rules.review.diff import ABSENT, FieldChange, ObjectChange
 
 MARKER = "<!-- ml-pipeline:review -->"
 LIMIT = 65_536  # characters that GitHub takes in one comment
 ROOM = LIMIT - 1_000  # of them for what is found; the rest says which commit and where the log is
-_SHOWN, _WHOLE = 50, 5
+_SHOWN = 50  # lines of a list; the rest is counted
+_WHOLE = 5  # created objects up to which each is shown whole
 _RESERVED = 300  # characters for the frame of the objects and what it leaves out
 _DIGEST = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{54}\b")
 _SIGNS = {"create": "+", "change": "!", "replace": "!", "delete": "-"}
@@ -42,27 +44,28 @@ class Check:
     @property
     def all_findings(self) -> tuple[str, ...]:
         """Everything that has to be mended before the merge."""
-        return (
-            (*self.findings, f"{self.name}: {self.no_answer}") if self.no_answer else self.findings
-        )
+        if not self.no_answer:
+            return self.findings
+        return (*self.findings, f"{self.name}: {self.no_answer}")
 
 
 def comment(
-    told: Sequence[Consequence],
+    consequences: Sequence[Consequence],
     changes: Sequence[ObjectChange],
     checks: Sequence[Check] = (),
     *,
     notes: Sequence[str] = (),
     hints: Sequence[str] = (),
 ) -> str:
-    """The whole comment, at most ROOM characters. `notes` are lines on gates and budgets, `hints` what would be cheaper."""
+    """The whole comment, at most ROOM characters. `notes` are lines on gates and budgets, `hints`
+    what would be cheaper."""
     lines = [
         say(MARKER),
         *_checks(checks),
         say("## What merging this does"),
         say(""),
-        *_told(told, checks),
-        *_money(told, notes),
+        *_consequences(consequences, checks),
+        *_money(consequences, notes),
     ]
     lines += [say("- {}", hint) for hint in hints[:_SHOWN]]
     lines = _fitting(lines)
@@ -90,7 +93,8 @@ def _length(lines: Sequence[Markdown]) -> int:
 
 
 def shown(change: ObjectChange) -> list[str]:
-    """The fields of an object, one line each; a value that changes in the same way in several places stands once."""
+    """The fields of an object, one line each; a value that changes in the same way in several
+    places stands once."""
     places: dict[str, list[FieldChange]] = {}
     for field in change.fields:
         places.setdefault(_arrow(field), []).append(field)
@@ -103,17 +107,18 @@ def shown(change: ObjectChange) -> list[str]:
 
 def _arrow(field: FieldChange) -> str:
     """What a value was and what it will be; of a digest, its first digits."""
-    before, after = ("" if value is ABSENT else str(value) for value in (field.before, field.after))
-    if isinstance(field.before, Mapping) or isinstance(field.after, Mapping):
-        text = (
-            "gone"
-            if field.after is ABSENT
-            else "new"
-            if field.before is ABSENT
-            else f"{before} -> {after}"
-        )
-    else:
-        text = f"{before} -> {after or 'gone'}" if before else after
+    before = "" if field.before is ABSENT else str(field.before)
+    after = "" if field.after is ABSENT else str(field.after)
+    is_block = isinstance(field.before, Mapping) or isinstance(field.after, Mapping)
+    if is_block and field.after is ABSENT:
+        return "gone"
+    if is_block and field.before is ABSENT:
+        return "new"
+    text = after
+    if is_block:
+        text = f"{before} -> {after}"
+    elif before:
+        text = f"{before} -> {after or 'gone'}"
     return _DIGEST.sub(r"\1...", text)
 
 
@@ -138,36 +143,39 @@ def _checks(checks: Sequence[Check]) -> list[Markdown]:
                 lines.append(say("- and {} more", count - _SHOWN))
             lines.append(say(""))
     holding = [f"{check.name} ({check.note})" for check in checks if check.holds and check.note]
-    return lines + ([say("Checked: {}.", ", ".join(holding)), say("")] if holding else [])
+    if holding:
+        lines += [say("Checked: {}.", ", ".join(holding)), say("")]
+    return lines
 
 
-def _told(told: Sequence[Consequence], checks: Sequence[Check]) -> list[Markdown]:
-    lines = [say("- {} ({})", c.text, c.path) for c in told[:_SHOWN]]
+def _consequences(consequences: Sequence[Consequence], checks: Sequence[Check]) -> list[Markdown]:
+    lines = [say("- {} ({})", one.text, one.path) for one in consequences[:_SHOWN]]
     if not lines and all(check.holds for check in checks):
         lines.append(say("- nothing that trains or serves changes"))
     elif not lines:
         lines.append(say("- not known until that is mended"))
-    if len(told) > _SHOWN:
-        rest = Counter(c.kind for c in told[_SHOWN:]).most_common()
-        kinds = ", ".join(f"{kind} {count}" for kind, count in rest)
-        lines.append(say("- and {} more: {}", len(told) - _SHOWN, kinds))
+    rest = consequences[_SHOWN:]
+    if rest:
+        counts = Counter(one.kind for one in rest).most_common()
+        kinds = ", ".join(f"{kind} {count}" for kind, count in counts)
+        lines.append(say("- and {} more: {}", len(rest), kinds))
     return [*lines, say("")]
 
 
-def _money(told: Sequence[Consequence], notes: Sequence[str]) -> list[Markdown]:
+def _money(consequences: Sequence[Consequence], notes: Sequence[str]) -> list[Markdown]:
     lines = []
-    for currency in sorted({c.currency for c in told if c.cost}):
-        mine = [c for c in told if c.currency == currency]
-        expected = f"{money(sum(c.cost for c in mine))} {currency}"
-        lines.append(
-            say("**{} expected, {} at p90.**  ", expected, money(sum(c.most for c in mine)))
-        )
+    for currency in sorted({one.currency for one in consequences if one.cost}):
+        paid = [one for one in consequences if one.currency == currency]
+        expected = f"{money(sum(one.cost for one in paid))} {currency}"
+        most = money(sum(one.most for one in paid))
+        lines.append(say("**{} expected, {} at p90.**  ", expected, most))
     lines += [say("{}  ", note) for note in notes]
     return [*lines, say("")] if lines else []
 
 
 def _objects(changes: Sequence[ObjectChange], room: int) -> list[Markdown]:
-    """The objects as a folded diff, as many as there is room for; what is created whole, where it is little."""
+    """The objects as a folded diff, as many as there is room for; what is created whole, where it
+    is little."""
     if not changes:
         return [say("No object changes."), say("")]
     count = words("object changes" if len(changes) == 1 else "objects change")

@@ -1,11 +1,13 @@
-"""How two sets of built objects differ: object by object, field by field, without a line for order or layout."""
+"""How two sets of built objects differ: object by object, field by field, without a line for order
+or layout."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Object = Mapping[str, Any]
+from ml_pipeline.rules.kustomize.objects import Object
+
 Path = tuple[str, ...]
 Key = tuple[str, str, str, str]
 ABSENT = object()
@@ -14,7 +16,7 @@ _HASH = re.compile(r"-[0-9a-f]{10}\Z")
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One value: where it stands, what it was and what it will be; `ABSENT` where it is not there."""
+    """One value: where it stands, what it was and what it will be; `ABSENT` where there is none."""
 
     path: Path
     before: Any
@@ -33,8 +35,8 @@ class FieldChange:
 class ObjectChange:
     """One object that the merge creates, changes, replaces or deletes.
 
-    A replaced object is one whose name ends with a hash of its content: `was` is the name of the one before. `fields` is empty for
-    what is created, which has its whole `content`, or deleted.
+    A replaced object is one whose name ends with a hash of its content: `was` is the name of the
+    one before. `fields` is empty for what is created, which has its whole `content`, or deleted.
     """
 
     action: Literal["create", "change", "replace", "delete"]
@@ -48,11 +50,8 @@ class ObjectChange:
     @property
     def title(self) -> str:
         """Kind, namespace and name."""
-        title = (
-            f"{self.kind} {self.namespace}/{self.name}"
-            if self.namespace
-            else f"{self.kind} {self.name}"
-        )
+        name = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        title = f"{self.kind} {name}"
         return f"{title}, was {self.was}" if self.was else title
 
 
@@ -65,11 +64,8 @@ def object_changes(before: Iterable[Object], after: Iterable[Object]) -> list[Ob
         _, kind, namespace, name = key
         if key in replaced:
             was = replaced[key]
-            fields = tuple(
-                field
-                for field in _fields((), old[was], new[key])
-                if field.path != ("metadata", "name")
-            )
+            differing = _fields((), old[was], new[key])
+            fields = tuple(field for field in differing if field.path != ("metadata", "name"))
             changes.append(ObjectChange("replace", kind, namespace, name, fields, was[3]))
         elif key in replaced.values():
             continue
@@ -87,33 +83,34 @@ def without_hash(name: str) -> str:
     return _HASH.sub("", name)
 
 
-def _identity(thing: Object) -> Key:
-    metadata = thing["metadata"]
-    return thing["apiVersion"], thing["kind"], metadata.get("namespace", ""), metadata["name"]
+def _identity(manifest: Object) -> Key:
+    metadata = manifest["metadata"]
+    return manifest["apiVersion"], manifest["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
 def _replaced(gone: Iterable[Key], come: Iterable[Key]) -> dict[Key, Key]:
-    """Which object takes the place of which: those whose names differ in nothing but the hash at the end, one for one."""
+    """Which object takes the place of which: those whose names differ in nothing but the hash at
+    the end, one for one."""
     olds, news = _by_stem(gone), _by_stem(come)
-    return {
-        news[stem][0]: olds[stem][0]
-        for stem in olds.keys() & news.keys()
-        if len(olds[stem]) == len(news[stem]) == 1
-    }
+    replaced = {}
+    for stem in olds.keys() & news.keys():
+        if len(olds[stem]) == len(news[stem]) == 1:
+            replaced[news[stem][0]] = olds[stem][0]
+    return replaced
 
 
 def _by_stem(keys: Iterable[Key]) -> dict[Key, list[Key]]:
-    found: dict[Key, list[Key]] = {}
+    by_stem: dict[Key, list[Key]] = {}
     for key in keys:
         stem = without_hash(key[3])
         if stem != key[3]:
-            found.setdefault((*key[:3], stem), []).append(key)
-    return found
+            by_stem.setdefault((*key[:3], stem), []).append(key)
+    return by_stem
 
 
 def _fields(at: Path, before: Any, after: Any) -> Iterator[FieldChange]:
-    """Leaves that differ. Lists of mappings are compared by their items' names, as the API server merges them, or places;
-    lists of arguments by option."""
+    """Leaves that differ. Lists of mappings are compared by their items' names, as the API server
+    merges them, or places; lists of arguments by option."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys()):
             yield from _fields((*at, str(key)), before.get(key, ABSENT), after.get(key, ABSENT))
@@ -129,8 +126,8 @@ def _fields(at: Path, before: Any, after: Any) -> Iterator[FieldChange]:
 
 
 def _items(value: Any) -> dict[str, Any] | None:
-    """The items of a list of mappings by name, or by place where one has no name or two share one; options of a list of
-    arguments; None for other values."""
+    """The items of a list of mappings by name, or by place where one has no name or two share one;
+    options of a list of arguments; None for other values."""
     if not isinstance(value, list) or not value:
         return None
     if all(isinstance(item, str) for item in value):
@@ -138,21 +135,15 @@ def _items(value: Any) -> dict[str, Any] | None:
     if not all(isinstance(item, Mapping) for item in value):
         return None
     names = [str(item.get("name", "")) for item in value]
-    return dict(
-        zip(
-            names if all(names) and len(set(names)) == len(names) else map(str, range(len(value))),
-            value,
-            strict=True,
-        )
-    )
+    if not all(names) or len(set(names)) < len(names):
+        names = [str(number) for number in range(len(value))]
+    return dict(zip(names, value, strict=True))
 
 
 def _options(arguments: list[str]) -> dict[str, Any] | None:
     """The values of `--option=value`, None for a list without any, or with one twice."""
     pairs = [argument.partition("=") for argument in arguments]
-    found = {option: value if equals else option for option, equals, value in pairs}
-    return (
-        found
-        if len(found) == len(pairs) and any(option.startswith("--") for option in found)
-        else None
-    )
+    options = {option: value if equals else option for option, equals, value in pairs}
+    is_twice = len(options) < len(pairs)
+    is_any = any(option.startswith("--") for option in options)
+    return options if is_any and not is_twice else None

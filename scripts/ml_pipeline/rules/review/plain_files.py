@@ -1,19 +1,22 @@
 """What a file of the tree must be so that every reader reads the same: a plain file of plain text.
 
-git, Flux, Kustomize, a browser and a terminal disagree about the rest: Flux leaves links out of what it fetches, a filter gives a
-checkout other bytes than those that Flux reads, and a control character shows a reviewer another text than a parser sees.
+git, Flux, Kustomize, a browser and a terminal disagree about the rest: Flux leaves links out of
+what it fetches, a filter gives a checkout other bytes than those that Flux reads, and a control
+character shows a reviewer another text than a parser sees.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
-from ml_pipeline.documents.snapshot import ROOTS, Files
+from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Special
+from ml_pipeline.layout import ROOTS, file_of
 
 PLAIN = "100644"
 ATTRIBUTES, IGNORE = ".gitattributes", ".sourceignore"
-# What every reading takes along: files at the top that decide what is made of those below the roots.
+# What every reading takes along: files at the top that decide what is made of those below the
+# roots.
 READ = (*ROOTS, ATTRIBUTES, IGNORE)
 # Names that git makes for nobody, but that the objects of a commit made by hand can hold.
 _NEVER = {"", ".", "..", ".git"}
@@ -22,16 +25,19 @@ _MODES = {
     "160000": "is a submodule, which Flux leaves out; replace it by its files",
     "100755": "is executable; take that away with `git update-index --chmod=-x`",
 }
-# C0 but tab and newline, DEL and C1, the line and paragraph separators, and what turns the direction of text around.
+# C0 but tab and newline, DEL and C1, the line and paragraph separators, and what turns the
+# direction of text around.
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # Deleting these leaves nothing of nearly every file, twenty times as fast as a search.
 _SEEN = bytes([*b"\t\n", *range(0x20, 0x7F)])
-# Attributes with which a checkout holds other bytes than git's object; the word alone, as a macro may stand for it.
+# Attributes with which a checkout holds other bytes than git's object; the word alone, as a macro
+# may stand for it.
 _CONVERTING = re.compile(r"(?<![\w-])(?:working-tree-encoding|ident|filter|eol|crlf)(?![\w-])")
 
 
 def refuse_special(modes: Iterable[tuple[str, str]]) -> None:
-    """Refuse what is no plain file, or has a name that shows otherwise than it is: path and mode, as git writes it.
+    """Refuse what is no plain file, or has a name that shows otherwise than it is: path and mode,
+    as git writes it.
 
     Raises:
         InvalidDocumentsError: with every fault.
@@ -50,12 +56,14 @@ def refuse_special(modes: Iterable[tuple[str, str]]) -> None:
 
 
 def special(mode: str, blob: str) -> Special:
-    """What stands for a file that is no plain one where the others are read all the same; mode and blob id, as git writes them."""
+    """What stands for a file that is no plain one where the others are read all the same; mode and
+    blob id, as git writes them."""
     return Special(mode, blob, _special_text(mode))
 
 
 def special_faults(files: Files) -> Iterator[Fault]:
-    """Every file of a revision that is no plain file, or has a name that shows otherwise than it is."""
+    """Every file of a revision that is no plain file, or has a name that shows otherwise than it
+    is."""
     for path, raw in files.items():
         if not path.isprintable():
             yield _name_fault(path)
@@ -64,14 +72,14 @@ def special_faults(files: Files) -> Iterator[Fault]:
 
 
 def plain_faults(files: Files, paths: Iterable[str] | None = None) -> Iterator[Fault]:
-    """Every file that is not plain text, and every attribute or rule that makes its readers read something else; with
-    `paths`, of those alone."""
+    """Every file that is not plain text, and every attribute or rule that makes its readers read
+    something else; with `paths`, of those alone."""
     for path in files if paths is None else paths:
         raw = files[path]
         fault = _text_fault(path, raw)
         if fault:
             yield fault
-        name = path.rpartition("/")[2]
+        name = file_of(path)
         if name == IGNORE:
             text = "hides files from Flux; delete it, `spec.ignore` says what Flux fetches"
             yield Fault(path, 1, "", text)
@@ -119,15 +127,15 @@ def _attribute_faults(path: str, text: str) -> Iterator[Fault]:
         found = _CONVERTING.search(" ".join(attributes))
         if found is None or pattern.startswith("#") or (path == ATTRIBUTES and _elsewhere(pattern)):
             continue
-        yield Fault(
-            path,
-            number,
-            "",
-            f"{found[0]!r} gives a checkout other bytes than Flux reads; remove it, or begin the pattern with another folder",
+        rule = (
+            f"{found[0]!r} gives a checkout other bytes than Flux reads; "
+            "remove it, or begin the pattern with another folder"
         )
+        yield Fault(path, number, "", rule)
 
 
 def _elsewhere(pattern: str) -> bool:
-    """Whether a pattern of the top's .gitattributes means nothing below the roots: it begins with another folder's plain name."""
+    """Whether a pattern of the top's .gitattributes means nothing below the roots: it begins with
+    another folder's plain name."""
     top, slash, _ = pattern.removeprefix("/").partition("/")
     return bool(slash and re.fullmatch(r"[\w.-]+", top)) and top not in ROOTS

@@ -1,7 +1,9 @@
-"""ValidatingAdmissionPolicies evaluated before the merge: the verdict and the message that the API server would give.
+"""ValidatingAdmissionPolicies evaluated before the merge: the verdict and the message that the API
+server would give.
 
-The expressions are CEL, evaluated by Google's own implementation. An object is matched by kind, operation and the labels of its
-namespace, as the policies of base/platform/policies do it; what a policy uses beyond that is refused, never passed over.
+The expressions are CEL, evaluated by Google's own implementation. An object is matched by kind,
+operation and the labels of its namespace, as the policies of base/platform/policies do it; what a
+policy uses beyond that is refused, never passed over.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +15,7 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.writer import to_yaml
+from ml_pipeline.layout import environment_folder
 from ml_pipeline.rules.kustomize.build import Builder, parsed
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.platform import policies_overlay
@@ -63,33 +66,36 @@ class Policies:
         """
         self._namespaces = namespaces
         everything = list(objects)
-        by_name = {
-            thing["metadata"]["name"]: thing
-            for thing in everything
-            if thing["kind"] == "ValidatingAdmissionPolicy"
-        }
-        bindings = [
-            thing for thing in everything if thing["kind"] == "ValidatingAdmissionPolicyBinding"
+        policies = [one for one in everything if one["kind"] == "ValidatingAdmissionPolicy"]
+        by_name = {policy["metadata"]["name"]: policy for policy in policies}
+        self._policies = [
+            _policy(by_name, manifest)
+            for manifest in everything
+            if manifest["kind"] == "ValidatingAdmissionPolicyBinding"
         ]
-        self._policies = [_policy(by_name, binding) for binding in bindings]
 
-    def denials(self, thing: Object, user: str = "") -> Iterator[Denial]:
-        """Every validation of every policy for this object that it does not pass, were it created now by this user."""
+    def denials(self, manifest: Object, user: str = "") -> Iterator[Denial]:
+        """Every validation of every policy for this object that it does not pass, were it created
+        now by this user."""
         for policy in self._policies:
-            if any(_matches(rule, thing) for rule in policy.rules) and self._selects(policy, thing):
-                yield from _denials(policy, thing, user)
+            if any(_matches(rule, manifest) for rule in policy.rules) and self._selects(
+                policy, manifest
+            ):
+                yield from _denials(policy, manifest, user)
 
-    def _selects(self, policy: _Policy, thing: Object) -> bool:
-        """Whether the namespace is one of the binding's; what has none is selected by every binding, as Kubernetes does it."""
-        if "namespace" not in thing["metadata"]:
+    def _selects(self, policy: _Policy, manifest: Object) -> bool:
+        """Whether the namespace is one of the binding's; what has none is selected by every
+        binding, as Kubernetes does it."""
+        if "namespace" not in manifest["metadata"]:
             return True
-        labels = self._namespaces.get(thing["metadata"]["namespace"], {})
+        labels = self._namespaces.get(manifest["metadata"]["namespace"], {})
         return all(labels.get(key) in values for key, values in policy.labels.items())
 
 
 def policies_of(snapshot: Snapshot, environment: Environment) -> Policies:
-    """The policies that hold in an environment, rendered from its facts; an embedded one has the same."""
-    folder = f"environments/{environment.name}/flux/cluster"
+    """The policies that hold in an environment, rendered from its facts; an embedded one has the
+    same."""
+    folder = environment_folder(environment.name, "flux/cluster")
     files = snapshot.files
     body = policies_overlay(files, environment, snapshot.environments)
     overlay = {f"{folder}/kustomization.yaml": to_yaml(body)}
@@ -120,7 +126,10 @@ def _policy(policies: Mapping[str, Object], binding: Object) -> _Policy:
         return _compiled(policies, binding)
     except (AttributeError, KeyError, TypeError) as error:
         name = binding["metadata"]["name"]
-        text = f"binding {name}, or its policy, is not written as Kubernetes has it ({error!r}); restore both from git"
+        text = (
+            f"binding {name}, or its policy, is not written as Kubernetes has it ({error!r}); "
+            "restore both from git"
+        )
         raise PipelineError(text) from error
 
 
@@ -128,7 +137,8 @@ def _compiled(policies: Mapping[str, Object], binding: Object) -> _Policy:
     name = binding["spec"]["policyName"]
     if name not in policies:
         raise PipelineError(
-            f"binding {binding['metadata']['name']}: policyName {name!r} is no policy here; correct it"
+            f"binding {binding['metadata']['name']}: "
+            f"policyName {name!r} is no policy here; correct it"
         )
     spec, bound = policies[name]["spec"], binding["spec"]
     _only(name, spec, _SPEC)
@@ -165,15 +175,16 @@ def _looks_at_objects(variable: Mapping[str, Any]) -> bool:
 
 
 def _constants(name: str, variables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Variables that are the same for every object: evaluated once, as lists of names are most of what policies hold."""
+    """Variables that are the same for every object: evaluated once, as lists of names are most of
+    what policies hold."""
     nothing = _environment().Activation(dict.fromkeys(_GIVEN))
-    found = {}
+    constants = {}
     for variable in variables:
         if not _looks_at_objects(variable):
             value = _value(_expression(name, variable["expression"]), nothing)
             if not isinstance(value, _EvaluationError):
-                found[variable["name"]] = value
-    return found
+                constants[variable["name"]] = value
+    return constants
 
 
 def _one_of(name: str, expressions: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -181,7 +192,8 @@ def _one_of(name: str, expressions: Iterable[Mapping[str, Any]]) -> dict[str, li
     for expression in expressions:
         if expression["operator"] != "In":
             raise PipelineError(
-                f"policy {name}: the operator {expression['operator']} is not evaluated here; use In"
+                f"policy {name}: the operator {expression['operator']} "
+                "is not evaluated here; use In"
             )
     return {expression["key"]: expression["values"] for expression in expressions}
 
@@ -195,11 +207,11 @@ def _validation(name: str, validation: Mapping[str, Any]) -> _Validation:
     )
 
 
-def _only(name: str, found: Mapping[str, Any], known: set[str]) -> None:
-    if found.keys() - known:
-        raise PipelineError(
-            f"policy {name}: {', '.join(sorted(found.keys() - known))} is not evaluated here; leave it out"
-        )
+def _only(name: str, body: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse a part of a policy that holds more than is evaluated here."""
+    unknown = ", ".join(sorted(body.keys() - known))
+    if unknown:
+        raise PipelineError(f"policy {name}: {unknown} is not evaluated here; leave it out")
 
 
 def _expression(name: str, text: str) -> Any:
@@ -213,7 +225,8 @@ def _expression(name: str, text: str) -> Any:
 
 @cache
 def _environment() -> Any:
-    """CEL with the variables and the extensions that the API server has, as far as the library has them."""
+    """CEL with the variables and the extensions that the API server has, as far as the library has
+    them."""
     from cel_expr_python import cel  # 0.08 s with its environment; most commands do not need it
     from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
@@ -244,50 +257,51 @@ def _plural(kind: str) -> str:
     return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
-def _matches(rule: Mapping[str, Any], thing: Object) -> bool:
-    group, _, version = thing["apiVersion"].rpartition("/")
-    have = {"apiGroups": group, "apiVersions": version, "resources": _plural(thing["kind"])}
+def _matches(rule: Mapping[str, Any], manifest: Object) -> bool:
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    have = {"apiGroups": group, "apiVersions": version, "resources": _plural(manifest["kind"])}
     return all({value, "*"} & set(rule[key]) for key, value in have.items()) and bool(
         _NEW & set(rule["operations"])
     )
 
 
-def _denials(policy: _Policy, thing: Object, user: str) -> Iterator[Denial]:
+def _denials(policy: _Policy, manifest: Object, user: str) -> Iterator[Denial]:
     variables: dict[str, Any] = {**policy.constants}
-    known = _known(thing, user, variables)
+    known = _known(manifest, user, variables)
     if not all(_value(condition, known) is True for condition in policy.conditions):
         return
     for name, expression in policy.variables:
         value = _value(expression, known)
-        if not isinstance(
-            value, _EvaluationError
-        ):  # who uses it fails, as with the API server, which looks only then
+        # Without a value, who uses it fails, as with the API server, which looks only then.
+        if not isinstance(value, _EvaluationError):
             variables[name] = value
-            known = _known(thing, user, variables)
+            known = _known(manifest, user, variables)
     for validation in policy.validations:
         value = _value(validation.expression, known)
         if isinstance(value, _EvaluationError):
             yield Denial(policy.name, f"expression '{validation.text}' resulted in error: {value}")
         elif value is not True:
-            said = (
-                _value(validation.message_expression, known)
-                if validation.message_expression
-                else None
-            )
-            yield Denial(
-                policy.name, said if isinstance(said, str) and said.strip() else validation.message
-            )
+            yield Denial(policy.name, _message(validation, known))
 
 
-def _known(thing: Object, user: str, variables: Mapping[str, Any]) -> Any:
+def _message(validation: _Validation, known: Any) -> str:
+    """What the API server says: the expression's text, or the fixed one where that gives none."""
+    if validation.message_expression:
+        message = _value(validation.message_expression, known)
+        if isinstance(message, str) and message.strip():
+            return message
+    return validation.message
+
+
+def _known(manifest: Object, user: str, variables: Mapping[str, Any]) -> Any:
     """What expressions may speak of; made once for many, as that costs more than they do."""
     request = {
         "operation": "CREATE",
-        "kind": {"kind": thing["kind"]},
+        "kind": {"kind": manifest["kind"]},
         "userInfo": {"username": user},
     }
     return _environment().Activation(
-        {"object": thing, "oldObject": None, "request": request, "variables": variables}
+        {"object": manifest, "oldObject": None, "request": request, "variables": variables}
     )
 
 

@@ -1,10 +1,12 @@
-"""The rules of the Seldon operator's validating webhook, 1.17.1, as rules of our own: what breaks one would be refused in the cluster.
+"""The rules of the Seldon operator's validating webhook, 1.17.1, as rules of our own: what breaks
+one would be refused in the cluster.
 
 Source: operator/apis/machinelearning.seldon.io/v1/seldondeployment_webhook.go.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from ml_pipeline.rules.kustomize.objects import Object
 
 # Servers that the operator's ConfigMap `seldon-config` knows as it ships.
 PREPACKAGED = frozenset(
@@ -17,7 +19,6 @@ PREPACKAGED = frozenset(
         "TRITON_SERVER",
     )
 )
-Object = Mapping[str, Any]
 
 
 def webhook_faults(deployment: Object) -> list[str]:
@@ -34,7 +35,8 @@ def webhook_faults(deployment: Object) -> list[str]:
         kinds = {node["endpoint"]["type"] for node in nodes if node.get("endpoint", {}).get("type")}
         if len(kinds) > 1:
             faults.append(
-                f"{predictor['name']}: all nodes of a graph need the same endpoint type, found {', '.join(sorted(kinds))}"
+                f"{predictor['name']}: all nodes of a graph need the same endpoint type, "
+                f"found {', '.join(sorted(kinds))}"
             )
     return faults
 
@@ -63,11 +65,10 @@ def _names(predictors: list[Object]) -> Iterator[str]:
 
 def _graph(predictor: Object, node: Object) -> Iterator[str]:
     """A node runs in a container of its name, or in a prepackaged server that is told its model."""
-    containers = [
-        c["name"]
-        for spec in predictor.get("componentSpecs") or ()
-        for c in spec.get("spec", {}).get("containers", ())
-    ]
+    containers: list[str] = []
+    for spec in predictor.get("componentSpecs") or ():
+        pod = spec.get("spec", {})
+        containers += [container["name"] for container in pod.get("containers", ())]
     implementation = node.get("implementation")
     if implementation in PREPACKAGED:
         if not node.get("modelUri"):

@@ -10,7 +10,8 @@ from ml_pipeline.documents.receipts import Verdict
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_document
 from ml_pipeline.layout import verdict_path
-from ml_pipeline.rules.identity.served import Serving, Weights, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
+from ml_pipeline.rules.identity.weights import Weights
 from ml_pipeline.rules.render.serving import rollout_files
 from ml_pipeline.rules.rollout.decisions import Decision, decide
 from ml_pipeline.rules.rollout.evidence import ServingStatus, StepEvidence
@@ -71,7 +72,7 @@ def rollout_step(
     Raises:
         LookupError: what was seen cannot be read.
     """
-    serving = state(snapshot, environment, model)
+    serving = serving_of(snapshot, environment, model)
     if serving is None or serving.ended:
         return None
     following = _next(snapshot, serving, status)
@@ -106,7 +107,7 @@ def progress(
 
 def _unfinished(snapshot: Snapshot, environment: str) -> Iterator[Serving]:
     for name, model in snapshot.promotions:
-        serving = state(snapshot, name, model) if name == environment else None
+        serving = serving_of(snapshot, name, model) if name == environment else None
         if serving and serving.standing != "serves":
             yield serving
 

@@ -8,7 +8,7 @@ from ml_pipeline.adapters.git.comparison import with_working_tree
 from ml_pipeline.adapters.git.revisions import Revisions
 from ml_pipeline.adapters.git.working_tree import open_tree
 from ml_pipeline.documents.faults import InvalidDocumentsError
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 from tests.conftest import git
 
@@ -131,7 +131,7 @@ def test_what_is_no_plain_file_is_refused_by_every_reading(team, make, commit):
     if commit:
         readings += [
             lambda: with_working_tree(revisions, "HEAD~1"),
-            lambda: checked(revisions.read("HEAD")),
+            lambda: checked_snapshot(revisions.read("HEAD")),
         ]
     for read in readings:
         with pytest.raises(InvalidDocumentsError, match=re.escape(text)) as error:

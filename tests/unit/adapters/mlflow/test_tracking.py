@@ -13,7 +13,7 @@ from ml_pipeline.adapters.mlflow import server as mlflow
 from ml_pipeline.adapters.mlflow.server import Login
 from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.documents.faults import UnavailableError
-from ml_pipeline.documents.results import MAX_BYTES, Finished, Word
+from ml_pipeline.documents.results import MAX_BYTES, Finished, TerminationMessage
 
 from tests.support.simulate import word
 
@@ -39,7 +39,7 @@ class Server:
     )  # by part of the address
     uri: str = ""
 
-    def add(self, number: int, receipt: bytes = b"{}") -> dict[str, Word]:
+    def add(self, number: int, receipt: bytes = b"{}") -> dict[str, TerminationMessage]:
         """A finished run, and the word of its pod by its identity."""
         self.receipts[run_of(number)] = receipt
         found = word(receipt, identity_of(number)).model_copy(update={"mlflow_run": run_of(number)})

@@ -64,7 +64,7 @@ def complete(state) -> State:
 def test_silent_mlflow_is_held_and_the_rest_is_seen(complete):
     complete.write("serving/digits", {"rollout": "x"})
     observed = Observer(complete, "local").look({"1" * 64})
-    assert "MLflow at http://127.0.0.1:9 does not answer" in observed.held[0].reason
+    assert "MLflow at http://127.0.0.1:9 does not answer" in observed.holds[0].reason
     assert observed.unknown == {"1" * 64}
     assert (observed.results, observed.serving["digits"].rollout) == ({}, "x")
 
@@ -75,19 +75,19 @@ def test_result_is_taken_by_what_the_record_of_its_pod_says(complete, monkeypatc
 
     monkeypatch.setattr(Tracking, "look", look)
     observed = Observer(complete, "local").look({"1" * 64})
-    assert (list(observed.results), observed.held) == (["1" * 64], ())
+    assert (list(observed.results), observed.holds) == (["1" * 64], ())
 
 
 def test_job_whose_pods_are_gone_is_held_with_the_way_out(complete):
     shutil.rmtree(complete.root / "pods")
-    (hold,) = Observer(complete, "local").look({"1" * 64}).held
+    (hold,) = Observer(complete, "local").look({"1" * 64}).holds
     assert (hold.what, hold.since) == ("Job b", "2023-11-14 22:13")
     assert f"rm {complete.root.name}/jobs/b.json" in hold.reason
 
 
 def test_nothing_is_asked_of_mlflow_that_no_pod_has_spoken_of(state):
     state.write("endpoints", {"mlflow": 9})
-    assert Observer(state, "local").look({"a" * 64}).held == ()
+    assert Observer(state, "local").look({"a" * 64}).holds == ()
 
 
 def test_environment_that_was_never_up_is_named(tmp_path):

@@ -124,7 +124,7 @@ def test_bounds_of_latency_are_text_on_the_disk(state):
     ],
 )
 def test_evidence_that_cannot_be_read_is_told_when_it_is_due(change, fault):
-    status = records.serving_of({"rollout": "r1", "routed": {"x/a": 100}, **change})
+    status = records.status_of({"rollout": "r1", "routed": {"x/a": 100}, **change})
     assert (status.rollout, status.routed, status.fault) == ("r1", {"x/a": 100}, fault)
     with pytest.raises(LookupError, match=fault):
         status.evidence_by_run()

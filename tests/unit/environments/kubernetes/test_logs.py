@@ -3,13 +3,13 @@ from ml_pipeline.adapters.kubernetes import JOBS, PODS
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.environments.kubernetes import logs
 from ml_pipeline.environments.kubernetes.logs import JobLogs
-from ml_pipeline.rules.diagnosis.logs import Asked
+from ml_pipeline.rules.diagnosis.logs import LogQuery
 
 from tests.unit.rules.diagnosis.test_pods import FAILED, RUN, job, killed, pod
 
 
 def read(cluster, name: str = RUN, *, only=None, follow=False, data=None, **more) -> bytes:
-    found = JobLogs(cluster, "t", Asked(name, only, data))
+    found = JobLogs(cluster, "t", LogQuery(name, only, data))
     return b"".join(found.read(follow=follow, **more))
 
 

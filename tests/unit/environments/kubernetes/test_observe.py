@@ -93,7 +93,7 @@ def test_model_is_judged_by_what_was_measured_of_its_own_rollout(empty, cluster,
 def test_what_the_api_server_refuses_is_held(empty, cluster, snapshot):
     empty.refuses["/apis/batch/v1/namespaces/staging-training/jobs"] = (403, "jobs is forbidden")
     observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
-    assert observed.held == (
+    assert observed.holds == (
         Hold("cluster", "jobs is forbidden; ask for the group ml-pipeline-readers"),
     )
     assert (observed.results, observed.failed) == ({}, {})
@@ -105,20 +105,20 @@ def test_silent_mlflow_is_held(empty, cluster, snapshot, monkeypatch):
     empty.put(JOBS, "staging-training", complete())
     empty.put(PODS, "staging-training", ended(0, SAID))
     observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
-    assert (observed.unknown, observed.held) == ({IDENTITY}, silent.held)
+    assert (observed.unknown, observed.holds) == ({IDENTITY}, silent.held)
 
 
 def test_result_is_taken_by_what_the_pod_of_its_job_has_said(empty, cluster, snapshot):
     empty.put(JOBS, "staging-training", complete())
     empty.put(PODS, "staging-training", ended(0, SAID))
     observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
-    assert (list(observed.results), observed.held) == ([IDENTITY], ())
+    assert (list(observed.results), observed.holds) == ([IDENTITY], ())
 
 
 def test_result_without_a_pod_is_held_since_the_end_of_its_job(empty, cluster, snapshot):
     empty.put(JOBS, "staging-training", complete())
     observed = observe(cluster, snapshot, "staging", {IDENTITY}, {})
-    (hold,) = observed.held
+    (hold,) = observed.holds
     assert (observed.results, observed.unknown) == ({}, {IDENTITY})
     assert (hold.what, hold.since) == ("Job j", "2026-01-01 00:00")
     assert "delete the Job with `kubectl -n staging-training delete job j`" in hold.reason

@@ -1,9 +1,9 @@
 """One broken file holds what needs it, and nothing else; what is held is left alone, both ways."""
 
 import pytest
-from ml_pipeline.documents.changes import applied
+from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.environments.embedded.records import serving_of
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import make_plan
@@ -40,7 +40,7 @@ def planned(files, seen=None):
 
 
 def reasons(files) -> list[str]:
-    return [hold.reason for hold in planned(files).held]
+    return [hold.reason for hold in planned(files).holds]
 
 
 def settled(plan) -> list[str]:
@@ -52,8 +52,8 @@ def test_broken_experiment_holds_itself_alone(current, broken):
     seen = observed(current)
     plan = planned({**current, WAITING: broken}, seen)
     assert settled(plan) == ["Record run other"]
-    assert [hold.what for hold in plan.held] == [WAITING]
-    assert plan.held[0].reason.endswith(f"or take it out with `ml-pipeline withdraw {WAITING}`")
+    assert [hold.what for hold in plan.holds] == [WAITING]
+    assert plan.holds[0].reason.endswith(f"or take it out with `ml-pipeline withdraw {WAITING}`")
 
 
 def test_overlay_of_a_broken_experiment_is_left_alone(current):
@@ -64,7 +64,7 @@ def test_overlay_of_a_broken_experiment_is_left_alone(current):
 def test_link_in_place_of_an_experiment_holds_itself_alone(current):
     plan = planned({**current, WAITING: LINK}, observed(current))
     assert settled(plan) == ["Record run other"]
-    assert [hold.reason for hold in plan.held] == [
+    assert [hold.reason for hold in plan.holds] == [
         f"{WAITING}:1: is a symbolic link, which Flux leaves out; replace it by the file, "
         f"or take it out with `ml-pipeline withdraw {WAITING}`"
     ]
@@ -82,21 +82,21 @@ def test_link_where_no_document_lies_is_named_and_holds_nothing(current):
     notes = "experiments/waiting/notes.md"
     plan = planned({**current, notes: LINK}, observed(current))
     assert settled(plan) == ["Record run other", "Record run waiting"]
-    (reason,) = (hold.reason for hold in plan.held)
+    (reason,) = (hold.reason for hold in plan.holds)
     assert reason.endswith(f"or revert its commit, `git log -1 -- {notes}`")
 
 
 def test_link_in_base_renders_no_job_anew(current):
     plan = planned({**current, JOB: LINK})
     assert plan.steps == ()
-    assert any("is a symbolic link" in hold.reason for hold in plan.held)
+    assert any("is a symbolic link" in hold.reason for hold in plan.holds)
 
 
 def test_overlay_of_an_experiment_that_breaks_a_rule_is_left_alone(current):
     too_large = current[WAITING].replace(b"memory: 2Gi", b"memory: 900Ti")
     plan = planned({**current, WAITING: too_large}, observed(current))
     assert settled(plan) == ["Record run other"]
-    assert "'900Ti' is above the largest node" in plan.held[0].reason
+    assert "'900Ti' is above the largest node" in plan.holds[0].reason
 
 
 def test_overlay_of_data_is_left_alone_while_an_experiment_cannot_be_read(current):
@@ -126,7 +126,7 @@ def test_run_that_a_held_experiment_may_train_is_not_started_under_another_name(
 def test_broken_receipt_of_a_run_does_not_have_it_trained_again(current, broken):
     plan = planned({**current, RUN: broken}, observed(current))
     assert sorted(settled(plan)) == ["Record run other", "Record run waiting"]
-    assert [hold.what for hold in plan.held] == [RUN]
+    assert [hold.what for hold in plan.holds] == [RUN]
     assert not any("/training/good-" in path for step in plan.steps for path in step.changes.write)
 
 
@@ -136,13 +136,13 @@ def test_receipt_under_another_name_does_not_have_its_run_trained_again(current)
     del moved[PROMOTION]
     plan = planned(moved)
     assert not any("/training/good-" in path for step in plan.steps for path in step.changes.write)
-    assert "must be the file's name and begin the identity" in plan.held[0].reason
+    assert "must be the file's name and begin the identity" in plan.holds[0].reason
 
 
 def test_broken_receipt_of_data_holds_what_trains_on_it(current):
     plan = planned({**current, DATA: UNREADABLE}, observed(current))
     assert plan.steps == ()
-    (hold,) = plan.held
+    (hold,) = plan.holds
     assert "6 experiments cannot go on without it" in hold.reason
 
 
@@ -151,14 +151,14 @@ def test_broken_environment_of_others_holds_nothing_here(current):
         {**current, "environments/staging/environment.yaml": UNREADABLE}, observed(current)
     )
     assert sorted(settled(plan)) == ["Record run other", "Record run waiting"]
-    assert plan.held == ()
+    assert plan.holds == ()
 
 
 def test_broken_environment_holds_all_that_is_in_it(current):
     plan = planned({**current, LOCAL: UNREADABLE}, observed(current))
     assert plan.steps == ()
-    assert plan.held[0].reason.startswith(f"{LOCAL}:")
-    assert f"or revert its commit, `git log -1 -- {LOCAL}`" in plan.held[0].reason
+    assert plan.holds[0].reason.startswith(f"{LOCAL}:")
+    assert f"or revert its commit, `git log -1 -- {LOCAL}`" in plan.holds[0].reason
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_broken_file_of_a_rollout_holds_that_rollout(current, path):
     assert len(planned(current, seen).steps) == 1
     plan = planned({**current, path: UNREADABLE}, seen)
     assert plan.steps == ()
-    assert path in [hold.what for hold in plan.held]
+    assert path in [hold.what for hold in plan.holds]
 
 
 def test_verdict_that_cannot_be_read_does_not_let_its_rollout_go_on(current):
     status = serving_status(current)
     status["evidence"][1]["errors"] = 1000
-    seen = Observed("local", serving={"digits": serving_of(status)})
+    seen = Observed("local", serving={"digits": status_of(status)})
     (step,) = planned(current, seen).steps
     ended = applied(current, step.changes)
     verdict = next(path for path in step.changes.write if "/verdicts/" in path)
@@ -191,21 +191,21 @@ def test_base_that_cannot_be_read_holds_what_builds_on_it(current):
     plan = planned({**current, JOB: UNREADABLE}, observed(current))
     assert sorted(settled(plan)) == ["Record run other", "Record run waiting"]
     assert planned({**current, JOB: UNREADABLE}).steps == ()
-    assert [hold.what for hold in planned({**current, JOB: UNREADABLE}).held] == [JOB]
+    assert [hold.what for hold in planned({**current, JOB: UNREADABLE}).holds] == [JOB]
     assert "2 experiments cannot go on without it" in reasons({**current, JOB: UNREADABLE})[0]
 
 
 def test_stray_file_holds_nothing(current):
     plan = planned({**current, "experiments/notes.yaml": b"x: 1\n"}, observed(current))
     assert sorted(settled(plan)) == ["Record run other", "Record run waiting"]
-    assert "is in no place that holds documents" in plan.held[0].reason
+    assert "is in no place that holds documents" in plan.holds[0].reason
 
 
 def test_nonsense_measured_of_one_model_is_held(current):
     status = {**serving_status(current), "evidence": [{"run": 5}]}
-    plan = planned(current, Observed("local", serving={"digits": serving_of(status)}))
+    plan = planned(current, Observed("local", serving={"digits": status_of(status)}))
     assert plan.steps == ()
-    assert plan.held[0].what == "model digits"
+    assert plan.holds[0].what == "model digits"
 
 
 def test_branch_after_a_change_is_that_of_the_changed_tree(current):
@@ -224,7 +224,7 @@ def test_branch_after_a_change_is_that_of_the_changed_tree(current):
     branch, files = Branch(Snapshot(current)), dict(current)
     for change in changes:
         branch.drift("local")
-        branch, files = branch.after(change), {**files, **change}
+        branch, files = branch.after(Changes(change)), {**files, **change}
         fresh = Branch(Snapshot(files))
         assert branch.holds("local") == fresh.holds("local")
         assert branch.drift("local") == fresh.drift("local")

@@ -10,7 +10,7 @@ from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.training import training_overlays
-from ml_pipeline.rules.review.faults import check
+from ml_pipeline.rules.review.faults import document_faults
 
 from tests.support.many import many
 from tests.support.simulate import PREPARED, finished, observed, settle, trained
@@ -207,9 +207,9 @@ def test_each_result_is_settled_whatever_the_others_are(say):
     planned = plan(snapshot, Observed("local", results=results, failed=failed))
     after = snapshot
     for step in planned:
-        after = after.after(step.changes.write, step.changes.delete)
+        after = after.after(step.changes)
     fresh = load_snapshot(after.files)
-    assert check(fresh) == []
+    assert document_faults(fresh) == []
     assert {i for i in good if i in fresh.runs} == set(good)
     assert all(fresh.runs[i].outcome == "succeeded" for i in good.keys() - bad)
     lost = sum(fresh.runs[i].outcome == "failed" for i in bad)
@@ -225,10 +225,10 @@ def test_mutated_results_of_a_preparation_settle_it_or_fail_it(unprepared):
         (step,) = plan(
             snapshot, Observed("local", results={identity: finished(mutated(PREPARED, chance))})
         )
-        after = snapshot.after(step.changes.write, step.changes.delete)
+        after = snapshot.after(step.changes)
         fresh = load_snapshot(after.files)
         assert identity in fresh.data
-        assert check(fresh) == []
+        assert document_faults(fresh) == []
 
 
 def mutated(receipt: dict, chance: random.Random) -> bytes:

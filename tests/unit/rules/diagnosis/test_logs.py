@@ -1,5 +1,5 @@
 import pytest
-from ml_pipeline.rules.diagnosis.logs import Asked, JobTrace, chosen, to_type_instead
+from ml_pipeline.rules.diagnosis.logs import JobTrace, LogQuery, chosen, to_type_instead
 
 
 def run(name: str, experiment: str, identity: str, begun: float) -> JobTrace:
@@ -31,22 +31,22 @@ JOBS = [OTHER, LARGE, SMALL, OLD, DATA]
     ],
 )
 def test_name_means_its_jobs_oldest_first(name, jobs):
-    assert chosen(JOBS, Asked(name)) == jobs
+    assert chosen(JOBS, LogQuery(name)) == jobs
 
 
 def test_experiment_stands_for_its_data_while_that_is_prepared():
-    assert chosen(JOBS, Asked("new", data="dddddddddd")) == [DATA]
-    assert Asked("new", data="dddddddddd").prepares([DATA])
+    assert chosen(JOBS, LogQuery("new", data="dddddddddd")) == [DATA]
+    assert LogQuery("new", data="dddddddddd").prepares([DATA])
 
 
 def test_experiment_stands_for_its_run_once_there_is_one():
-    assert chosen(JOBS, Asked("b", data="dddddddddd")) == [OTHER]
-    assert not Asked("b", data="dddddddddd").prepares([OTHER])
+    assert chosen(JOBS, LogQuery("b", data="dddddddddd")) == [OTHER]
+    assert not LogQuery("b", data="dddddddddd").prepares([OTHER])
 
 
 def test_data_of_a_changed_experiment_is_newer_than_its_old_run():
     again = JobTrace("data-2", {"ml-pipeline/data": "eeeeeeeeee"}, 9.0)
-    assert chosen([*JOBS, again], Asked("a", data="eeeeeeeeee")) == [again]
+    assert chosen([*JOBS, again], LogQuery("a", data="eeeeeeeeee")) == [again]
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_data_of_a_changed_experiment_is_newer_than_its_old_run():
     ],
 )
 def test_names_that_people_type_are_offered_instead(name, instead):
-    assert to_type_instead(Asked(name), JOBS, ["mlflow"]) == instead
+    assert to_type_instead(LogQuery(name), JOBS, ["mlflow"]) == instead
 
 
 def test_many_names_are_counted():
     jobs = [run(f"j{n}", f"e{n:02d}", f"{n:010d}", n) for n in range(20)]
-    assert to_type_instead(Asked("xyz"), jobs).endswith("e05/0000000005 and 28 more")
+    assert to_type_instead(LogQuery("xyz"), jobs).endswith("e05/0000000005 and 28 more")
 
 
 def test_nothing_has_a_log_yet():
-    assert to_type_instead(Asked("a"), []) == "known are none yet"
+    assert to_type_instead(LogQuery("a"), []) == "known are none yet"

@@ -1,6 +1,7 @@
 import pytest
 from ml_pipeline.layout import SHORT
-from ml_pipeline.rules.diagnosis.pods import data_users, failure, note, views
+from ml_pipeline.rules.diagnosis.job_view import views
+from ml_pipeline.rules.diagnosis.pods import data_users, failure, note
 from ml_pipeline.rules.identity.hashes import data_identity
 
 RUN = "ddd4bf48a3"

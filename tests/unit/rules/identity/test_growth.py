@@ -14,7 +14,7 @@ from ml_pipeline.rules.automation import branch, settle
 from ml_pipeline.rules.automation import plan as reconcile
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity import hashes as identity
-from ml_pipeline.rules.identity.awaited import asked_run
+from ml_pipeline.rules.identity.awaited import run_identity_of
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.money import estimates as estimate
 from ml_pipeline.rules.render.training import training_overlays
@@ -69,7 +69,7 @@ def everything(files) -> dict:
     loaded = load_snapshot(files)
     steps = plan(loaded, observed(files))
     return {
-        "runs": {name: asked_run(loaded, e) for name, e in loaded.experiments.items()},
+        "runs": {name: run_identity_of(loaded, e) for name, e in loaded.experiments.items()},
         "data": {name: data_identity(e) for name, e in loaded.experiments.items()},
         "overlays": training_overlays(loaded),
         "receipts": [step.changes.write for step in steps],
@@ -101,7 +101,7 @@ def test_new_key_with_another_value_is_another_run_and_an_argument(files, later)
     raw = files[PATH].replace(b"hidden: 64}", b"hidden: 64, label_smoothing: 0.1}")
     new = load_snapshot({**files, PATH: raw})
     waiting = [loaded.experiments["waiting"] for loaded in (old, new)]
-    assert asked_run(old, waiting[0]) != asked_run(new, waiting[1])
+    assert run_identity_of(old, waiting[0]) != run_identity_of(new, waiting[1])
     job = next(raw for path, raw in training_overlays(new).items() if path.endswith("job.yaml"))
     assert b"--label-smoothing=0.1" in job
     receipt = plan(new, observed({**files, PATH: raw}))[0].changes.write

@@ -3,10 +3,10 @@ from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.environments.embedded.records import serving_of
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.served import Serving, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
 from ml_pipeline.rules.proposals.promotion import PromotionRequest, Proposal, promotion_changes
 from ml_pipeline.rules.render.drift import drift
 
@@ -30,15 +30,13 @@ def step(files, errors: int = 0) -> dict[str, bytes]:
     """The tree after automation's next step."""
     status = serving_status(files)
     status["evidence"][-1]["errors"] = errors
-    for due in plan(
-        load_snapshot(files), Observed("local", serving={"digits": serving_of(status)})
-    ):
+    for due in plan(load_snapshot(files), Observed("local", serving={"digits": status_of(status)})):
         files = applied(files, due.changes)
     return files
 
 
 def serving(files) -> Serving:
-    return state(Snapshot(files), "local", "digits")
+    return serving_of(Snapshot(files), "local", "digits")
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.promotion import Resources, Rollout
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.writer import to_document
-from ml_pipeline.environments.embedded.records import serving_of
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.layout import promotion_path
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
 from ml_pipeline.rules.identity.hashes import digest_of
-from ml_pipeline.rules.identity.served import Serving, first_step, state
+from ml_pipeline.rules.identity.served import Serving, serving_of
+from ml_pipeline.rules.identity.weights import first_step
 from ml_pipeline.rules.proposals.promotion import PromotionRequest, promotion_changes
 from ml_pipeline.rules.render.serving import serving_overlay
 
@@ -80,7 +81,7 @@ class History:
         return {p: (self.repo / p).read_bytes() for p in git(self.repo, "ls-files").splitlines()}
 
     def serving(self) -> Serving | None:
-        return state(Snapshot(self.files()), "local", "digits")
+        return serving_of(Snapshot(self.files()), "local", "digits")
 
     def commit(self, changes: Changes, message: str, author: str) -> str:
         write_changes(self.repo, changes)
@@ -164,7 +165,7 @@ class History:
         status = serving_status(self.files())
         if bad := self.choose.random() < 0.3:
             status["evidence"][-1]["errors"] = 900
-        observed = Observed("local", serving={"digits": serving_of(status)})
+        observed = Observed("local", serving={"digits": status_of(status)})
         for due in plan(load_snapshot(self.files()), observed):
             self.commit(due.changes, due.message, AUTOMATION[0])
             new = self.serving()

@@ -25,7 +25,7 @@ from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.proposals.promotion import PromotionRequest, promotion_changes
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.training import training_overlays
-from ml_pipeline.rules.review.faults import checked
+from ml_pipeline.rules.review.faults import checked_snapshot
 
 from tests.conftest import git
 from tests.support.simulate import PREPARED, finished, serving_status, trained
@@ -65,7 +65,7 @@ class History:
     def written(self, documents: dict[str, bytes], *gone: str) -> Changes:
         """What a person commits: documents, and the overlays that follow from them."""
         changes = Changes(documents, frozenset(gone))
-        return changes | drift(checked(applied(self.files(), changes)))
+        return changes | drift(checked_snapshot(applied(self.files(), changes)))
 
     def experiment(self) -> tuple[str, bytes]:
         """A new experiment, often on data that another has asked for, often named like what automation makes."""

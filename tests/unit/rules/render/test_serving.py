@@ -1,14 +1,12 @@
-import pytest
 import yaml
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.identity.served import first_step, patched, stable_run, state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.serving import (
     opened_rollouts,
     rollout_files,
     serving_overlays,
-    weights_patch,
 )
 
 GOOD, BETTER = "good/31a4e76e1a", "better/c39d9a14b0"
@@ -19,10 +17,6 @@ def deployment(files) -> dict:
     return yaml.safe_load(
         rendered["environments/local/serving/digits/promotion/seldondeployment.yaml"]
     )
-
-
-def test_first_step_keeps_almost_all_where_it_is(snapshot):
-    assert first_step(snapshot.promotions["local", "digits"]) == {GOOD: 90, BETTER: 10}
 
 
 def test_weights_are_explicit_and_sum_to_100(files):
@@ -44,33 +38,14 @@ def test_predictor_carries_the_digest_of_its_model(files):
 def test_automation_writes_no_file_of_a_person(snapshot):
     person = set(serving_overlays(snapshot)) | {"environments/local/promotions/digits.yaml"}
     automation = set(
-        rollout_files(snapshot, state(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50})
+        rollout_files(snapshot, serving_of(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50})
     )
     assert not person & automation
 
 
-def test_reached_weights_are_read_back(files):
-    snapshot = load_snapshot(files)
-    after = {
-        **files,
-        **rollout_files(snapshot, state(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50}),
-    }
-    assert state(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
-
-
-@pytest.mark.parametrize("weights", [{GOOD: 50, BETTER: 50}, {BETTER: 100}, {GOOD: 100}])
-def test_patch_leads_to_the_weights_and_holds_nothing_else(snapshot, weights):
-    first = first_step(snapshot.promotions["local", "digits"])
-    patch = weights_patch(first, weights)
-    assert patched(first, patch) == weights
-    assert {
-        operation["path"].split("/")[-1] for operation in patch if operation["op"] == "replace"
-    } == {"traffic"}
-
-
 def test_changed_serving_image_takes_effect_after_a_rollout(files):
     snapshot = load_snapshot(files)
-    files |= rollout_files(snapshot, state(snapshot, "local", "digits"), {BETTER: 100})
+    files |= rollout_files(snapshot, serving_of(snapshot, "local", "digits"), {BETTER: 100})
     path = "environments/local/environment.yaml"
     files[path] = files[path].replace(b"b" * 64, b"e" * 64)
     changed = drift(load_snapshot(files)).write
@@ -97,19 +72,11 @@ def test_patches_of_earlier_rollouts_stay(files):
     files["environments/local/rollouts/digits/0123456789.yaml"] = (
         b"- {op: replace, path: /spec/predictors/0/traffic, value: 100}\n"
     )
-    files |= rollout_files(load_snapshot(files), state(snapshot, "local", "digits"), {BETTER: 100})
+    files |= rollout_files(
+        load_snapshot(files), serving_of(snapshot, "local", "digits"), {BETTER: 100}
+    )
     component = yaml.safe_load(files["environments/local/rollouts/digits/kustomization.yaml"])
     assert len(component["patches"]) == 2
-
-
-def test_stable_is_the_old_run_while_undecided(snapshot):
-    assert stable_run(state(snapshot, "local", "digits")) == GOOD
-
-
-def test_stable_is_the_new_run_after_the_end(files):
-    snapshot = load_snapshot(files)
-    files |= rollout_files(snapshot, state(snapshot, "local", "digits"), {BETTER: 100})
-    assert stable_run(state(load_snapshot(files), "local", "digits")) == BETTER
 
 
 def test_rollouts_open_where_there_are_none(files):
@@ -117,10 +84,6 @@ def test_rollouts_open_where_there_are_none(files):
     assert list(opened_rollouts(load_snapshot(files), "digits")) == [
         "environments/staging/rollouts/digits/kustomization.yaml"
     ]
-
-
-def test_model_that_is_not_promoted_has_no_state(snapshot):
-    assert state(snapshot, "staging", "digits") is None
 
 
 def test_rendered_serving_is_a_fixed_point(files):

@@ -5,7 +5,7 @@ import yaml
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.awaited import asked_run, pending, settled_by
+from ml_pipeline.rules.identity.awaited import awaited_identity, run_identity_of, settled_by
 from ml_pipeline.rules.render.training import is_data, job_name, training_overlays
 
 from tests.conftest import FIXTURES, REPOSITORY, folder
@@ -46,9 +46,14 @@ def test_settled_tree_has_no_overlay(files):
 
 
 def test_failed_run_is_settled_until_its_receipt_is_removed(files):
-    assert pending(load_snapshot(files), load_snapshot(files).experiments["broken"]) is None
+    assert (
+        awaited_identity(load_snapshot(files), load_snapshot(files).experiments["broken"]) is None
+    )
     del files["experiments/broken/runs/970e519fc8.yaml"]
-    assert pending(load_snapshot(files), load_snapshot(files).experiments["broken"]) is not None
+    assert (
+        awaited_identity(load_snapshot(files), load_snapshot(files).experiments["broken"])
+        is not None
+    )
 
 
 def test_experiments_on_the_same_data_share_its_preparation(files):
@@ -150,8 +155,8 @@ def test_run_that_another_environment_keeps_is_trained_once_more(files):
     done = settle(files)
     here = moved(done)
     snapshot = load_snapshot(here)
-    run = asked_run(snapshot, snapshot.experiments["waiting"])
-    assert pending(snapshot, snapshot.experiments["waiting"]) == run
+    run = run_identity_of(snapshot, snapshot.experiments["waiting"])
+    assert awaited_identity(snapshot, snapshot.experiments["waiting"]) == run
     assert not run.startswith("ddd4bf48a3")
     again = settle(here, "staging")
     receipts = {path for path in again if path.startswith("experiments/waiting/runs/")}

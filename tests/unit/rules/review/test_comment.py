@@ -1,5 +1,5 @@
 from ml_pipeline.rules.review.comment import ROOM, Check, comment
-from ml_pipeline.rules.review.consequences import Consequence
+from ml_pipeline.rules.review.consequence import Consequence
 from ml_pipeline.rules.review.diff import ABSENT, FieldChange, ObjectChange
 
 HOSTILE = "@everyone `x` <img src=x> ![a](b)\n# title ```"

@@ -3,7 +3,8 @@ import re
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
 from ml_pipeline.rules.render.drift import drift
-from ml_pipeline.rules.review.consequences import ORDER, consequences
+from ml_pipeline.rules.review.consequence import ORDER
+from ml_pipeline.rules.review.consequences import consequences
 
 WAITING = "experiments/waiting/experiment.yaml"
 PROMOTION = "environments/local/promotions/digits.yaml"

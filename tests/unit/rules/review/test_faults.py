@@ -3,7 +3,7 @@ import re
 import pytest
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.rules.review.faults import check
+from ml_pipeline.rules.review.faults import document_faults
 
 from tests.conftest import FIXTURES, REPOSITORY, folder
 
@@ -12,7 +12,7 @@ INVALID = sorted((FIXTURES / "invalid").glob("*.yaml"))
 
 def faults(files) -> list[str]:
     try:
-        return [str(fault) for fault in check(load_snapshot(files))]
+        return [str(fault) for fault in document_faults(load_snapshot(files))]
     except InvalidDocumentsError as error:
         return [str(fault) for fault in error.faults]
 

@@ -1,13 +1,14 @@
 import pytest
 from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.layout import is_automations
-from ml_pipeline.rules.render.serving import rollout_component, weights_patch
+from ml_pipeline.rules.identity.weights import WeightsPatch
+from ml_pipeline.rules.render.serving import rollout_component
 from ml_pipeline.rules.review.two_pens import hand_written, rollout_faults
 
 FOLDER = "environments/local/rollouts/digits"
 COMPONENT = f"{FOLDER}/kustomization.yaml"
 PATCH = f"{FOLDER}/0123456789.yaml"
-STEP = to_yaml(weights_patch({"a/1": 90, "b/2": 10}, {"a/1": 50, "b/2": 50}))
+STEP = to_yaml(WeightsPatch.between({"a/1": 90, "b/2": 10}, {"a/1": 50, "b/2": 50}).operations())
 
 
 def component(*targets: str) -> bytes:
@@ -74,7 +75,7 @@ def test_files_of_people_are_not(path):
     ],
 )
 def test_what_automation_writes_is_no_fault(first, weights):
-    files = {**MOVED, PATCH: to_yaml(weights_patch(first, weights))}
+    files = {**MOVED, PATCH: to_yaml(WeightsPatch.between(first, weights).operations())}
     assert list(rollout_faults(files, files)) == []
 
 

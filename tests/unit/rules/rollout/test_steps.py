@@ -1,10 +1,10 @@
 import pytest
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
-from ml_pipeline.environments.embedded.records import serving_of
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.identity.served import state
+from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.rollout.steps import Progress, progress
 
 from tests.support.simulate import serving_status
@@ -13,21 +13,21 @@ GOOD, BETTER = "good/31a4e76e1a", "better/c39d9a14b0"
 
 
 def steps(files, serving):
-    seen = {model: serving_of(status) for model, status in serving.items()}
+    seen = {model: status_of(status) for model, status in serving.items()}
     return plan(load_snapshot(files), Observed("local", serving=seen))
 
 
 def test_good_step_is_advanced(current):
     (step,) = steps(current, serving={"digits": serving_status(current)})
     after = applied(current, step.changes)
-    assert state(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
+    assert serving_of(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
 
 
 def test_rollout_ends_with_a_verdict(current):
     for _ in range(2):
         (step,) = steps(current, serving={"digits": serving_status(current)})
         current = applied(current, step.changes)
-    serving = state(load_snapshot(current), "local", "digits")
+    serving = serving_of(load_snapshot(current), "local", "digits")
     assert (serving.weights, serving.ended) == ({BETTER: 100}, True)
     assert next(iter(load_snapshot(current).verdicts.values())).outcome == "finished"
 
@@ -37,7 +37,7 @@ def test_bad_candidate_is_taken_out_with_a_verdict(current):
     status["evidence"][1]["errors"] = 500
     (step,) = steps(current, serving={"digits": status})
     after = load_snapshot(applied(current, step.changes))
-    assert state(after, "local", "digits").weights == {GOOD: 100}
+    assert serving_of(after, "local", "digits").weights == {GOOD: 100}
     assert next(iter(after.verdicts.values())).outcome == "aborted"
 
 
@@ -61,7 +61,7 @@ def test_silent_metrics_hold(current):
 
 
 def waits(files, status, model="digits") -> Progress:
-    seen = {} if status is None else {model: serving_of(status)}
+    seen = {} if status is None else {model: status_of(status)}
     (found,) = progress(load_snapshot(files), "local", seen)
     return found
 

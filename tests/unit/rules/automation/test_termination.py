@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from ml_pipeline.documents.results import Finished, Word
-from ml_pipeline.rules.automation.words import PodEnd, SeenJob, hear, vouch, word_of
+from ml_pipeline.documents.results import Finished, TerminationMessage
+from ml_pipeline.rules.automation.observed import ObservedJob, PodEnd
+from ml_pipeline.rules.automation.termination import message_of, read_messages, verify
 
 from tests.support.simulate import trained, word
 
@@ -14,22 +15,22 @@ MODEL = trained(IDENTITY)["artifact"]["uri"]
 WORD = word(RECEIPT, IDENTITY)
 
 
-def said(found: Word = WORD) -> PodEnd:
+def said(found: TerminationMessage = WORD) -> PodEnd:
     return PodEnd(0, f"peak 5 MiB after 1.0 s\n{found.model_dump_json()}")
 
 
-def job(*pods: PodEnd, name="j", is_complete=True, ended="2026-01-01T00:00:00Z") -> SeenJob:
-    return SeenJob(name, IDENTITY[:10], is_complete, ended, "delete it", pods)
+def job(*pods: PodEnd, name="j", is_complete=True, ended="2026-01-01T00:00:00Z") -> ObservedJob:
+    return ObservedJob(name, IDENTITY[:10], is_complete, ended, "delete it", pods)
 
 
-def held(*jobs: SeenJob, results=None, refused=None) -> list[str]:
-    heard = hear(jobs, {IDENTITY})
-    vouched = vouch(heard, results or {}, refused or {})
+def held(*jobs: ObservedJob, results=None, refused=None) -> list[str]:
+    heard = read_messages(jobs, {IDENTITY})
+    vouched = verify(heard, results or {}, refused or {})
     assert vouched.results == {}
-    assert all(hold.reason.isprintable() and len(hold.reason) <= 900 for hold in vouched.held)
-    if vouched.held:
+    assert all(hold.reason.isprintable() and len(hold.reason) <= 900 for hold in vouched.holds)
+    if vouched.holds:
         assert vouched.unknown == {IDENTITY}  # and so no failure is recorded
-    return [hold.reason for hold in vouched.held]
+    return [hold.reason for hold in vouched.holds]
 
 
 def body(**change) -> str:
@@ -74,8 +75,10 @@ def test_job_that_has_not_ended_is_waited_for():
 
 
 def test_job_that_has_failed_and_said_nothing_has_failed():
-    heard = hear([job(PodEnd(42, "peak 5 MiB\ncannot work: {x}"), is_complete=False)], {IDENTITY})
-    assert vouch(heard, {}, {}).unknown == frozenset()
+    heard = read_messages(
+        [job(PodEnd(42, "peak 5 MiB\ncannot work: {x}"), is_complete=False)], {IDENTITY}
+    )
+    assert verify(heard, {}, {}).unknown == frozenset()
 
 
 def test_job_of_the_same_run_that_still_runs_is_waited_for():
@@ -84,9 +87,9 @@ def test_job_of_the_same_run_that_still_runs_is_waited_for():
 
 def test_of_two_tries_the_last_that_says_anything_counts():
     first, second = word(b"1", IDENTITY), word(b"2", IDENTITY)
-    assert word_of(job(said(first), said(second)), IDENTITY) == second
-    assert word_of(job(said(first), PodEnd(137, "peak 5 MiB")), IDENTITY) == first
-    assert word_of(job(said(first), PodEnd(0, "x" * 4096)), IDENTITY) == first
+    assert message_of(job(said(first), said(second)), IDENTITY) == second
+    assert message_of(job(said(first), PodEnd(137, "peak 5 MiB")), IDENTITY) == first
+    assert message_of(job(said(first), PodEnd(0, "x" * 4096)), IDENTITY) == first
 
 
 def test_of_two_jobs_the_last_one_counts():
@@ -95,12 +98,12 @@ def test_of_two_jobs_the_last_one_counts():
     old = job(said(first), name="z", ended="2026-01-01T00:00:00Z")
     for ended in ("2026-01-02T00:00:00Z", ""):
         new = job(said(second), name="a", ended=ended)
-        assert hear([old, new], {IDENTITY}).words == {IDENTITY: second}
+        assert read_messages([old, new], {IDENTITY}).by_identity == {IDENTITY: second}
 
 
 def test_way_out_is_never_cut_off():
     again = f"delete the Job with `kubectl -n {'n' * 63} delete job {'j' * 63}`"
-    long = SeenJob("j" * 63, IDENTITY[:10], True, "2026-01-01T00:00:00Z", again, (said(),))  # noqa: FBT003
+    long = ObservedJob("j" * 63, IDENTITY[:10], True, "2026-01-01T00:00:00Z", again, (said(),))  # noqa: FBT003
     (reason,) = held(long, refused={IDENTITY: "x" * 5000})
     assert reason.endswith(again)
 
@@ -108,7 +111,9 @@ def test_way_out_is_never_cut_off():
 def test_word_counts_however_the_pod_ended():
     """It is written last: what comes after it, such as a node that goes, changes nothing."""
     killed = PodEnd(137, said().message)
-    assert hear([job(killed, is_complete=False)], {IDENTITY}).words == {IDENTITY: WORD}
+    assert read_messages([job(killed, is_complete=False)], {IDENTITY}).by_identity == {
+        IDENTITY: WORD
+    }
 
 
 @pytest.mark.parametrize(
@@ -137,12 +142,12 @@ def test_run_that_mlflow_does_not_have_is_held():
 
 
 def test_what_mlflow_could_not_be_asked_of_is_unknown_and_no_fault_of_the_job():
-    vouched = vouch(hear([job(said())], {IDENTITY}), {}, {})
-    assert (vouched.held, vouched.unknown) == ((), {IDENTITY})
+    vouched = verify(read_messages([job(said())], {IDENTITY}), {}, {})
+    assert (vouched.holds, vouched.unknown) == ((), {IDENTITY})
 
 
 def test_receipt_that_its_pod_vouches_for_is_taken():
     found = Finished(WORD, RECEIPT, (MODEL,))
-    assert vouch(hear([job(said())], {IDENTITY}), {IDENTITY: found}, {}).results == {
+    assert verify(read_messages([job(said())], {IDENTITY}), {IDENTITY: found}, {}).results == {
         IDENTITY: found
     }

@@ -1,0 +1,138 @@
+"""People's own places where Flux builds: `platform/secrets/` and `platform/team/`.
+
+What stands there is held to what an environment's own account may apply, and told before the merge
+by kind and rights.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ml_pipeline.documents.environment import Environment
+from ml_pipeline.documents.faults import Fault
+from ml_pipeline.documents.snapshot import Files
+from ml_pipeline.layout import own_place
+from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization
+from ml_pipeline.rules.kustomize.objects import Object
+from ml_pipeline.rules.review.consequence import Consequence
+from ml_pipeline.rules.review.diff import ObjectChange, object_changes
+
+# What the ServiceAccount `platform` may apply in the namespaces of training and serving
+# (base/flux/access), without Kueue's queue.
+_MAY_STAND = {
+    ("v1", "LimitRange"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "ResourceQuota"),
+    ("v1", "Secret"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+}
+# A Secret of another type can be a credential of the cluster itself: `service-account-token` has
+# one made.
+_SECRET_TYPES = {
+    "Opaque",
+    "kubernetes.io/basic-auth",
+    "kubernetes.io/dockerconfigjson",
+    "kubernetes.io/ssh-auth",
+    "kubernetes.io/tls",
+}
+# Labels and annotations with which an object tells Flux and Kustomize how to treat it.
+_STEERING = (
+    "kustomize.toolkit.fluxcd.io/",
+    "config.kubernetes.io/",
+    "internal.config.kubernetes.io/",
+)
+_DOING = {"create": "adds", "delete": "removes"}
+
+
+def own_places(files: Files) -> list[str]:
+    """The places of people's own that Flux builds."""
+    places = {own_place(path) for path in files}
+    return sorted(place for place in places if place and has_kustomization(files, place))
+
+
+def own_place_faults(
+    environment: Environment, place: str, objects: Iterable[Object]
+) -> Iterator[Fault]:
+    """What may not stand in a place of people's own."""
+    for manifest in objects:
+        name = f"{manifest['kind']} {manifest['metadata']['name']}"
+        for text in _object_faults(environment, manifest):
+            yield Fault(f"{place}/{NAMES[0]}", 1, "", f"{name}: {text}")
+
+
+def own_place_consequences(
+    place: str, before: Iterable[Object], after: Iterable[Object]
+) -> Iterator[Consequence]:
+    """What becomes of the objects in a place of people's own: each by kind, name and what it
+    grants."""
+    manifests = {_identity(manifest): manifest for manifest in after}
+    for change in object_changes(before, manifests.values()):
+        manifest = manifests.get((change.kind, change.namespace, change.name))
+        granted = rights(manifest) if manifest else ""
+        yield Consequence(
+            "grants" if granted else "keeps",
+            _in_words(change, granted),
+            f"{place}/{NAMES[0]}",
+        )
+
+
+def rights(manifest: Object) -> str:
+    """What an object lets somebody do, in words; empty where it grants nothing."""
+    kind = manifest["kind"]
+    if kind in ("RoleBinding", "ClusterRoleBinding"):
+        role = (manifest.get("roleRef") or {}).get("name")
+        subjects = _mappings(manifest.get("subjects"))
+        names = ", ".join(f"{subject.get('kind')} {subject.get('name')}" for subject in subjects)
+        return f"gives {role} to {names or 'nobody'}"
+    if kind in ("Role", "ClusterRole"):
+        rules = [
+            f"{_listed(rule.get('verbs'))} {_listed(rule.get('resources'))}"
+            for rule in _mappings(manifest.get("rules"))
+        ]
+        return f"allows {'; '.join(rules) or 'nothing'}"
+    if kind == "NetworkPolicy":
+        spec = manifest.get("spec")
+        ways = [way for way in ("ingress", "egress") if isinstance(spec, dict) and spec.get(way)]
+        return f"allows {' and '.join(ways) or 'no'} traffic"
+    return ""
+
+
+def _object_faults(environment: Environment, manifest: Object) -> Iterator[str]:
+    metadata = manifest["metadata"]
+    spaces = (environment.namespaces.training, environment.namespaces.serving)
+    if (manifest["apiVersion"], manifest["kind"]) not in _MAY_STAND:
+        kinds = ", ".join(sorted(kind for _, kind in _MAY_STAND))
+        yield f"may not stand here, only {kinds}; leave it to an administrator"
+    elif metadata.get("namespace") not in spaces:
+        namespace = metadata.get("namespace")
+        yield (
+            f"is in the namespace {namespace!r}, not in {' or '.join(spaces)}; "
+            "set `namespace` in the kustomization"
+        )
+    if manifest["kind"] == "Secret" and manifest.get("type", "Opaque") not in _SECRET_TYPES:
+        yield f"has the type {manifest['type']!r}, a credential of the cluster; remove it"
+    marks = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
+    for mark in sorted(marks):
+        if mark.startswith(_STEERING):
+            yield f"has {mark!r}, which changes what Flux does with it; remove it"
+
+
+def _identity(manifest: Object) -> tuple[str, str, str]:
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def _in_words(change: ObjectChange, granted: str) -> str:
+    doing = _DOING.get(change.action, "changes")
+    where = f"in {change.namespace}" if change.namespace else "in the whole cluster"
+    which = f", which {granted}" if granted else ""
+    return f"{doing} {change.kind} {change.name} {where}{which}"
+
+
+def _mappings(value: Any) -> list[Object]:
+    if not isinstance(value, list):
+        return []
+    return [item for item in value if isinstance(item, dict)]
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
