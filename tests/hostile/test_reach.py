@@ -109,15 +109,12 @@ class Known:
     def __init__(self, before, after) -> None:
         paths = before.keys() | after.keys()
         changed = frozenset(p for p in paths if before.get(p) != after.get(p))
-        self._compared = Comparison(before, after, changed, code_differs=False)
+        self.compared = Comparison(before, after, changed, code_differs=False)
 
     def fork_point(self, base):
         return base
 
     revision = fork_point
-
-    def comparison(self, revision):
-        return self._compared
 
     def restored(self, revision, contents):
         return frozenset()
@@ -128,6 +125,7 @@ def answer(before, after) -> tuple:
     found = review._Review()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(review, "Revisions", lambda *_, **__: Known(before, after))
+        patch.setattr(review, "with_working_tree", lambda known, _: known.compared)
         review._look(found, None, review.Merge("main"))
     text = comment(found.told, found.changes, found.checks, notes=found.notes, hints=found.hints)
     return text, found.checks, found.told, found.changes, found.notes, found.hints
