@@ -109,15 +109,12 @@ class Known:
     def __init__(self, before, after) -> None:
         paths = before.keys() | after.keys()
         changed = frozenset(p for p in paths if before.get(p) != after.get(p))
-        self._compared = Comparison(before, after, changed, code_differs=False)
+        self.compared = Comparison(before, after, changed, code_differs=False)
 
     def fork_point(self, base):
         return base
 
     revision = fork_point
-
-    def comparison(self, revision):
-        return self._compared
 
     def restored(self, revision, contents):
         return frozenset()
@@ -127,6 +124,7 @@ def answer(before, after) -> tuple:
     """The comment, and all that it is made of."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(review, "Revisions", lambda *_, **__: Known(before, after))
+        patch.setattr(review, "with_working_tree", lambda known, _: known.compared)
         found = review.review(None, review.Merge("main"))
     told, changes = found.difference.consequences, found.difference.objects
     text = comment(told, changes, found.checks, notes=found.notes, hints=found.hints)

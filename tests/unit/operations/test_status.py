@@ -174,7 +174,7 @@ def test_aborted_rollout_is_shown_with_time_reason_and_way_out(up, capsys):
     shown = up.read("serving/digits")
     shown["evidence"][-1]["errors"] = 900
     files = Repository(up.origin).read("HEAD")
-    observed = Observed("local", serving={"digits": serving_of(shown)})
+    observed = Observed("local", serving={"digits": status_of(shown)})
     abort = plan(load_snapshot(files), observed)[-1]
     commit(up, abort.changes)
     when = git(up.origin, "log", "-1", "--format=%cI", "main")

@@ -73,7 +73,7 @@ def package_at(repository: Repository, revision: str) -> dict[str, str]:
 
 
 def package_here(like: Mapping[str, str]) -> dict[str, str]:
-    """Blob ids of the modules that this process runs, as long as those that they are to be `like`."""
+    """Blob ids of the modules that this process runs; `like` are ids as long as they are to be."""
     folder, one = Path(__file__).parents[2], next(iter(like.values()), "")
     modules: dict[str, str] = {}
     for path in folder.rglob("*.py"):

@@ -170,7 +170,7 @@ def test_broken_environment_holds_all_that_is_in_it(current):
     ],
 )
 def test_broken_file_of_a_rollout_holds_that_rollout(current, path):
-    seen = Observed("local", serving={"digits": serving_of(serving_status(current))})
+    seen = Observed("local", serving={"digits": status_of(serving_status(current))})
     assert len(planned(current, seen).steps) == 1
     plan = planned({**current, path: UNREADABLE}, seen)
     assert plan.steps == ()
