@@ -10,10 +10,9 @@ from typing import Any
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
-from ml_pipeline.layout import OWN, is_renderers, own_place
+from ml_pipeline.layout import BUILT, OWN, is_renderers, own_place, part_of
 from ml_pipeline.rules.kustomize.kustomizations import (
     NAMES,
-    PARTS,
     has_kustomization,
     is_kustomization,
     kustomization_faults,
@@ -139,5 +138,4 @@ def _words(value: Any) -> str:
 
 
 def _where_flux_builds(path: str) -> bool:
-    parts = path.split("/", 3)
-    return len(parts) > 2 and parts[0] == "environments" and parts[2] in PARTS
+    return part_of(path) in BUILT
