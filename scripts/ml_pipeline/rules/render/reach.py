@@ -35,7 +35,7 @@ from ml_pipeline.layout import (
 
 @dataclass(frozen=True)
 class Reach:
-    """The paths that a change touches, and whether answers about all the others may have changed with them."""
+    """The paths that a change touches, and whether answers about all others may have changed."""
 
     changed: frozenset[str]
     everything: bool

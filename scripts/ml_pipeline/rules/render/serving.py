@@ -1,4 +1,4 @@
-"""From a promotion to the SeldonDeployment that serves it, in two pens that never touch the same file.
+"""From a promotion to the SeldonDeployment that serves it, by two pens that share no file.
 
 `environments/<env>/serving/<model>/` is rendered from the promotion, in the person's commit.
 Automation writes only `environments/<env>/rollouts/<model>/`: one patch for each rollout that it

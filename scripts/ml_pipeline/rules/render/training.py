@@ -1,4 +1,4 @@
-"""From an experiment to the overlays of its Jobs: data preparation first, training when its receipt is there."""
+"""From an experiment to the overlays of its Jobs: data first, training once that is there."""
 
 import re
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ from ml_pipeline.rules.render.platform import pod_identity
 
 DATA_RESOURCES = ("1", "1Gi")
 DATA_SECONDS = 3600
-# Two lines as the renderer writes them; parsing the whole of thousands of files to compare two names
-# would take seconds.
+# Two lines as the renderer writes them; parsing the whole of thousands of files to compare two
+# names would take seconds.
 _AFFIX = re.compile(rb"^name(Prefix|Suffix): '?([a-z0-9-]*)'?(?: +#.*)?$", re.MULTILINE)
 
 
@@ -140,7 +140,7 @@ def _training_overlay(
 
 
 def _command(experiment: Experiment) -> dict[str, list[str]]:
-    """Command and arguments: one argument a line, so that a diff shows the parameter that changed."""
+    """Command and arguments, one a line, so that a diff shows the parameter that changed."""
     arguments = [
         "train",
         f"--experiment={experiment.name}",
