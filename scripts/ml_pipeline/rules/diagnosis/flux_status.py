@@ -1,12 +1,12 @@
 """What keeps Flux from applying a revision, in one line with the repair: from its objects' conditions."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.flux import CLUSTER
 
-Object = Mapping[str, Any]
 _WAITING = ("Progressing", "ProgressingWithRetry", "DependencyNotReady", "Suspended")
 _DENIED = re.compile(
     r"([\w/.-]+) dry-run failed.*?ValidatingAdmissionPolicy '([^']+)'.*? denied request: (.*)",

@@ -1,7 +1,7 @@
 """Why a Job waits, runs or has failed, in one line with the repair: from the objects that the API server shows."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import SHORT
 from ml_pipeline.rules.automation.words import PodEnd
 from ml_pipeline.rules.identity.hashes import data_identity
+from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_EXPERIMENT, LABEL_RUN
 
-Object = Mapping[str, Any]
 JOB_NAME = "batch.kubernetes.io/job-name"
 _PULL = (
     "ErrImagePull",

@@ -108,7 +108,7 @@ def kustomization_file(**body: Any) -> dict[str, Any]:
 
 
 def in_namespace(namespace: str, resources: list[str], **body: Any) -> dict[str, Any]:
-    """A kustomization whose objects live in one namespace, which a Namespace among them is named."""
+    """A kustomization whose objects live in one namespace; a Namespace among them has its name."""
     return kustomization_file(namespace=namespace, resources=resources, **body)
 
 
