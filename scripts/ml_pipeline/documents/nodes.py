@@ -45,7 +45,7 @@ class RefusedYamlError(yaml.YAMLError):
 
 
 def dotted(location: Location) -> str:
-    """`("steps", 0)` as people write it, `steps[0]`; a key that is no plain word is quoted and cut."""
+    """`("steps", 0)` as people write it, `steps[0]`; a key that is no plain word is quoted."""
     out = ""
     for part in location:
         if isinstance(part, int):

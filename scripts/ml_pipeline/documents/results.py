@@ -24,7 +24,7 @@ _MOST = 10**15  # larger whole numbers are no counts, and YAML readers differ on
 
 
 class Untrusted(BaseModel):
-    """A part of a result: no guessed types, only finite numbers; what is not known is passed over."""
+    """A part of a result: no guessed types, finite numbers; what is not known is passed over."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""What makes two runs the same run: the hash of all that decides the result, and of nothing else."""
+"""What makes two runs the same run: the hash of all that decides the result, and of no more."""
 
 import hashlib
 import json

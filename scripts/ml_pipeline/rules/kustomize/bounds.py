@@ -1,9 +1,10 @@
-"""What Kustomize is not handed, as a few lines of it would take all memory: aliases, deep files, and folders that multiply."""
+"""What Kustomize is not handed, as a few lines of it would take all memory.
 
-import posixpath
+Those are aliases, deep files, and folders that multiply.
+"""
+
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 import yaml
 
@@ -11,29 +12,37 @@ from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.nodes import MAX_BYTES, RefusedYamlError, compose_all, too_large
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Source, parse
-from ml_pipeline.rules.kustomize.kustomizations import NAMES
+from ml_pipeline.layout import resolved
+from ml_pipeline.rules.kustomize.kustomizations import NAMES, kustomization_in
 
 MOST_ENTRIES = 10_000
 
 
 def bounds_faults(files: Files, unit: str) -> list[Fault]:
-    """What stands in the way of building a folder, or a manifest, within limits; none of it leads out of the tree."""
+    """What stands in the way of building a folder, or a manifest, within limits.
+
+    None of it leads out of the tree: others see to that first.
+    """
     if unit in files:
         return list(_file_faults(unit, files[unit]))
     entries = _Entries(files)
-    found: list[Fault] = []
+    faults: list[Fault] = []
     if entries.number(unit) > MOST_ENTRIES:
         text = f"leads to more than {MOST_ENTRIES} files, some again and again; name each once"
-        found.append(Fault(f"{unit}/{NAMES[0]}", 1, "", text))
+        faults.append(Fault(f"{unit}/{NAMES[0]}", 1, "", text))
     for path in sorted(entries.read):
-        found += _file_faults(path, files[path])
+        faults += _file_faults(path, files[path])
     for source in entries.sources:
-        found += _patch_faults(source)
-    return found
+        faults += _patch_faults(source)
+    return faults
 
 
 class _Entries:
-    """What a folder leads to: every file that Kustomize parses, and how many there are if each counts as often as it is named."""
+    """What a folder leads to.
+
+    That is every file that Kustomize parses, and how many there are if each counts as often as it
+    is named.
+    """
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -41,7 +50,10 @@ class _Entries:
         self.sources: list[Source] = []
 
     def number(self, unit: str) -> int:
-        """Entries of a folder and of all that it leads to, each as often as it is named, at most one more than MOST_ENTRIES."""
+        """Entries of a folder and of all that it leads to, each as often as it is named.
+
+        It is at most one more than MOST_ENTRIES.
+        """
         graph: dict[str, list[str]] = {}
         waiting = [unit]
         while waiting:
@@ -49,6 +61,7 @@ class _Entries:
             if place not in graph:
                 graph[place] = self._entries(place)
                 waiting += graph[place]
+        # Folders that name two each, which name two each: looked at once, counted as built.
         numbers: dict[str, int] = {}
         try:
             for place in TopologicalSorter(graph).static_order():
@@ -59,7 +72,7 @@ class _Entries:
         return numbers[unit]
 
     def _entries(self, place: str) -> list[str]:
-        path = next((p for name in NAMES if (p := f"{place}/{name}") in self._files), None)
+        path = kustomization_in(self._files, place)
         if path is None:
             if place in self._files:
                 self.read.add(place)
@@ -68,21 +81,23 @@ class _Entries:
         if isinstance(source, Source):
             self.sources.append(source)
         self.read.add(path)
-        return [posixpath.normpath(f"{place}/{entry}") for entry in _named(source)]
+        return [resolved(place, entry) for entry in _named(source)]
 
 
 def _named(source: Source | Fault) -> Iterator[str]:
     if isinstance(source, Fault):
         return
     for key in ("resources", "components"):
-        yield from (entry for entry in _listed(source.data.get(key)) if isinstance(entry, str))
+        for entry in _listed(source.data.get(key)):
+            if isinstance(entry, str):
+                yield entry
     for key in ("patches", "replacements"):
         for item in _listed(source.data.get(key)):
             if isinstance(item, dict) and isinstance(item.get("path"), str):
                 yield item["path"]
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 

@@ -1,26 +1,36 @@
-"""What Flux builds of a path, as kustomize-controller does it, and that nothing of it comes from outside the tree.
+"""What Flux builds of a path, and that nothing of it comes from outside the tree.
 
-A path with a kustomization is one build. Of one without, kustomize-controller generates the root over every manifest at any depth,
-and over every folder with a kustomization, which it takes whole (fluxcd/pkg, `kustomize_generator.go`, `scanManifests`).
+A path with a kustomization is one build. Of one without, kustomize-controller generates the root
+over every manifest at any depth, and over every folder with a kustomization, which it takes whole
+(fluxcd/pkg, `kustomize_generator.go`, `scanManifests`).
 """
 
-import posixpath
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from ml_pipeline.documents.canonical import Location
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Source, parse
+from ml_pipeline.layout import (
+    built_path,
+    file_of,
+    folder_of,
+    folders_between,
+    is_base,
+    resolved,
+    rolled_out,
+    serving_folder,
+)
+from ml_pipeline.rules.kustomize.objects import Object
 
 # In the order in which they are looked for (kustomize, `RecognizedKustomizationFileNames`).
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-PARTS = ("flux", "platform", "serving", "training")
 _MANIFESTS = (".yaml", ".yml")
-# Whatever else Kustomize knows either names files in ways of its own (generators, transformers, validators, helmCharts, openapi,
-# configurations, crds) or is an older word for one of these. Go takes keys in any case, so the list is closed.
+# Whatever else Kustomize knows either names files in ways of its own (generators, transformers,
+# validators, helmCharts, openapi, configurations, crds) or is an older word for one of these. Go
+# takes keys in any case, so the list is closed.
 _FIELDS = {
     "apiVersion",
     "kind",
@@ -52,74 +62,81 @@ _LOCAL = re.compile(r"(?:\.\./)*[A-Za-z0-9_][\w.-]*(?:/[A-Za-z0-9_][\w.-]*)*", r
 _REPOSITORY = re.compile(r"github\.com|\.git|_git/", re.IGNORECASE)
 
 
-def part_of(path: str) -> str | None:
-    """The path of Flux that a file lies below, `environments/<env>/<part>`; None elsewhere."""
-    parts = path.split("/", 3)
-    if len(parts) > 3 and parts[0] == "environments" and parts[2] in PARTS:
-        return "/".join(parts[:3])
-    return None
-
-
 def unit_of(files: Files, path: str) -> str | None:
-    """What Flux builds of which a file is a part: the topmost folder with a kustomization below its path, or the file itself
-    where it is a manifest; None where Flux does not look at it. Automation's component is a part of the model that it is for."""
-    parts = path.split("/")
-    if _in_rollouts(path):
-        return unit_of(files, "/".join([*parts[:2], "serving", parts[3], NAMES[0]]))
-    if part_of(path) is None:
+    """What Flux builds of which a file is a part; None where Flux does not look at it.
+
+    It is the topmost folder with a kustomization below Flux's path, or the file itself where it is
+    a manifest. Automation's component is a part of the model that it is for.
+    """
+    model = rolled_out(path)
+    if model:
+        return unit_of(files, f"{serving_folder(*model)}/{NAMES[0]}")
+    top = built_path(path)
+    if top is None:
         return None
-    folders = ("/".join(parts[:depth]) for depth in range(3, len(parts)))
-    topmost = next((folder for folder in folders if has_kustomization(files, folder)), None)
-    if topmost:
-        return topmost
+    for folder in folders_between(top, path):
+        if has_kustomization(files, folder):
+            return folder
     return path if path in files and path.endswith(_MANIFESTS) else None
 
 
 def units(files: Files, paths: Iterable[str]) -> set[str]:
     """Everything that Flux builds of some files."""
-    return {unit for path in paths if (unit := unit_of(files, path))}
+    return set(filter(None, (unit_of(files, path) for path in paths)))
 
 
 def is_kustomization(path: str) -> bool:
     """Whether a file is one that Kustomize builds its folder by."""
-    return path.rpartition("/")[2] in NAMES
+    return file_of(path) in NAMES
 
 
 def has_kustomization(files: Files, folder: str) -> bool:
     """Whether a folder is built as its kustomization says."""
-    return any(f"{folder}/{name}" in files for name in NAMES)
+    return kustomization_in(files, folder) is not None
+
+
+def kustomization_in(files: Files, folder: str) -> str | None:
+    """The file that a folder is built by, the first of those that are looked for."""
+    for name in NAMES:
+        path = f"{folder}/{name}"
+        if path in files:
+            return path
+    return None
 
 
 def changed_units(before: Files, after: Files, changed: Iterable[str]) -> tuple[set[str], set[str]]:
-    """What has to be built of each side so that every object that differs is there: what a changed file is a part of; all, where
-    base/ changes; and what lies below a kustomization that comes or goes, as it is a part of something else then."""
+    """What has to be built of each side so that every object that differs is there.
+
+    That is what a changed file is a part of; all, where base/ changes; and what lies below a
+    kustomization that comes or goes, as it is a part of something else then.
+    """
     touched = set(changed)
-    if any(path.startswith("base/") for path in touched):
+    if any(map(is_base, touched)):
         return units(before, before), units(after, after)
-    moved = [
-        path.rpartition("/")[0] + "/"
-        for path in touched
-        if is_kustomization(path) and (path in before) != (path in after)
-    ]
+    kustomizations = [path for path in touched if is_kustomization(path)]
+    moved = [p for p in kustomizations if (p in before) != (p in after)]
     if moved:
         for files in (before, after):
-            touched |= _below(sorted(files), moved)
+            touched |= _below(sorted(files), map(folder_of, moved))
     return units(before, touched), units(after, touched)
 
 
 def _below(paths: list[str], folders: Iterable[str]) -> set[str]:
     """The paths, of a sorted list, that lie in some folders."""
-    found = set()
+    below = set()
     for folder in folders:
-        at = bisect_left(paths, folder)
-        while at < len(paths) and paths[at].startswith(folder):
-            found.add(paths[at])
+        at = bisect_left(paths, f"{folder}/")
+        while at < len(paths) and paths[at].startswith(f"{folder}/"):
+            below.add(paths[at])
             at += 1
-    return found
+    return below
 
 
 def kustomization_faults(files: Files, folder: str, within: tuple[str, ...]) -> Iterator[Fault]:
-    """What a kustomization may not say: whatever is not a file of this tree below one of some folders, or might not be."""
+    """What a kustomization may not say.
+
+    That is whatever is not a file of this tree below one of some folders, or might not be.
+    """
     names = [name for name in NAMES if f"{folder}/{name}" in files]
     path = f"{folder}/{names[0]}"
     if names != [NAMES[0]]:
@@ -142,37 +159,40 @@ def kustomization_faults(files: Files, folder: str, within: tuple[str, ...]) -> 
 
 def reachable_faults(files: Files, folder: str, within: tuple[str, ...]) -> list[Fault]:
     """The same of a folder and of every folder that it leads to."""
-    found: list[Fault] = []
+    faults: list[Fault] = []
     seen, queue = set[str](), [folder]
     while queue:
         folder = queue.pop()
         if folder in seen or not has_kustomization(files, folder):
             continue
         seen.add(folder)
-        found += kustomization_faults(files, folder, within)
+        faults += kustomization_faults(files, folder, within)
+        # Two files of it are a fault by themselves; what the second leads to is looked at too.
         for name in NAMES:
-            source = parse(file, files[file]) if (file := f"{folder}/{name}") in files else None
-            if isinstance(source, Source):
-                entries = (entry for _, entry in _entries(source) if isinstance(entry, str))
-                queue += [posixpath.normpath(f"{folder}/{entry}") for entry in entries]
-    return found
+            queue += _led_to(files, folder, name)
+    return faults
 
 
-def _in_rollouts(path: str) -> bool:
-    parts = path.split("/")
-    return len(parts) > 4 and parts[0] == "environments" and parts[2] == "rollouts"
+def _led_to(files: Files, folder: str, name: str) -> Iterator[str]:
+    """The paths that a kustomization of a folder names, by whichever name it has."""
+    path = f"{folder}/{name}"
+    source = parse(path, files[path]) if path in files else None
+    if isinstance(source, Source):
+        for _, entry in _entries(source):
+            if isinstance(entry, str):
+                yield resolved(folder, entry)
 
 
-def _unknown(source: Source, at: Location, found: Any, known: set[str]) -> Iterator[Fault]:
+def _unknown(source: Source, at: Location, part: object, known: set[str]) -> Iterator[Fault]:
     """Keys that are none of those that are known, or no keys at all."""
-    if not isinstance(found, dict):
+    if not isinstance(part, dict):
         yield source.fault(at, f"must hold keys and values; known are {', '.join(sorted(known))}")
         return
-    for key in found.keys() - known:
+    for key in part.keys() - known:
         yield source.fault((*at, key), f"is not used here; known are {', '.join(sorted(known))}")
 
 
-def _entries(source: Source) -> Iterator[tuple[Location, Any]]:
+def _entries(source: Source) -> Iterator[tuple[Location, object]]:
     """Everything in a kustomization that names a file or a folder, or ought to."""
     for key in ("resources", "components"):
         for number, entry in enumerate(_listed(source.data.get(key))):
@@ -183,7 +203,7 @@ def _entries(source: Source) -> Iterator[tuple[Location, Any]]:
                 yield from _nested_entries((key, number), item)
 
 
-def _nested_entries(at: Location, item: dict[str, Any]) -> Iterator[tuple[Location, Any]]:
+def _nested_entries(at: Location, item: Object) -> Iterator[tuple[Location, object]]:
     if "path" in item:
         yield (*at, "path"), item["path"]
     for name in ("files", "envs"):
@@ -192,7 +212,7 @@ def _nested_entries(at: Location, item: dict[str, Any]) -> Iterator[tuple[Locati
             yield (*at, name, number), str(entry).rpartition("=")[2]
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[object]:
     """The items of a list; what is none is a list of itself, so that it is looked at."""
     if value is None:
         return []
@@ -200,12 +220,13 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _wrong(
-    files: Files, folder: str, location: Location, entry: Any, within: tuple[str, ...]
+    files: Files, folder: str, location: Location, entry: object, within: tuple[str, ...]
 ) -> str | None:
     """What is wrong with a path that a kustomization names."""
     if not isinstance(entry, str) or not _LOCAL.fullmatch(entry) or _REPOSITORY.search(entry):
         return f"{entry!r} is not the path of a file of this tree; add the file and name that"
-    target = posixpath.normpath(f"{folder}/{entry}")
+    target = resolved(folder, entry)
+    # With the slash, as `environments/local-2` does not lie below `environments/local`.
     if not f"{target}/".startswith(within):
         return f"{entry!r} leads out of {' and '.join(within)}; move the file"
     is_folder = has_kustomization(files, target)

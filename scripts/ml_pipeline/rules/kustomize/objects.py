@@ -1,5 +1,8 @@
-"""Kubernetes objects as plain data. Go's YAML readers, and so Kustomize and the API server, disagree among themselves about bare
-words such as `on`, `N`, `010`: what Kustomize prints never has one, and elsewhere they are not covered."""
+"""Kubernetes objects as plain data.
+
+Go's YAML readers, and so Kustomize and the API server, disagree among themselves about bare words
+such as `on`, `N`, `010`: what Kustomize prints never has one, and elsewhere they are not covered.
+"""
 
 import math
 import re
@@ -17,14 +20,14 @@ from ml_pipeline.documents.nodes import (
     too_large,
 )
 
+# A manifest of Kubernetes, or a part of one. Nobody changes one in place: builds share what they do
+# not touch.
 Object = Mapping[str, Any]
 MAX_BUILT = 8 * 1024 * 1024  # bytes of one build
 _MOST_DIGITS = 400  # Python refuses to read some thousands
 _TAG = "tag:yaml.org,2002:"
-_BOOL, _INT = (
-    re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
-    re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z"),
-)
+_BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(
     r"[-+]?(?:0|[1-9][0-9]*)?(?:\.[0-9]+|(?<=[0-9])\.)?(?<=[0-9.])(?:[eE][-+]?[0-9]+)?\Z"
 )
@@ -34,13 +37,14 @@ _UNCLEAR = re.compile(rf"(?:y|n|yes|no|on|off|{_NUMERIC}|[-+]?\.(?:inf|nan)|=|<<
 
 
 class NotCoveredError(PipelineError):
-    """This needs something that only Kustomize does, or is wrong in a way that Kustomize explains better."""
+    """This needs what only Kustomize does, or is wrong in a way that Kustomize explains better."""
 
 
 class _Loader(yaml.CSafeLoader):
     """PyYAML's C parser with the scalars of YAML 1.2."""
 
 
+# A table of its own: the one of PyYAML, which others use too, is shared by inheritance.
 _Loader.yaml_implicit_resolvers = {}
 for _name, _pattern, _first in (
     ("bool", _BOOL, "tTfF"),
@@ -53,21 +57,23 @@ for _name, _pattern, _first in (
 
 
 def parse_objects(raw: bytes, *, exact: bool = True, most: int = MAX_BYTES) -> list[Any]:
-    """The documents of a YAML stream of at most `most` bytes, empty ones left out; where it need not be `exact`, unclear words are
-    text.
+    """The documents of a YAML stream of at most `most` bytes, empty ones left out.
+
+    Where it need not be `exact`, unclear words are text.
 
     Raises:
-        NotCoveredError: it is not YAML, is too large or deep, uses an alias or a tag, has a key twice or an unclear word.
+        NotCoveredError: it is not YAML, is too large or deep, uses an alias or a tag, has a key
+            twice or an unclear word.
     """
     if len(raw) > most:
         raise NotCoveredError(too_large(raw, most)[0])
     try:
-        found = [_plain(node, exact) for node in compose_all(raw, _Loader)]
+        documents = [_plain(node, exact) for node in compose_all(raw, _Loader)]
     except RefusedYamlError as error:
         raise NotCoveredError(f"line {error.line} {error.rule}; {error.repair}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise NotCoveredError(f"is not YAML: {str(error).splitlines()[0]}") from error
-    return [document for document in found if document is not None]
+    return [document for document in documents if document is not None]
 
 
 def parse_built(raw: bytes) -> list[Any]:
@@ -88,12 +94,15 @@ def _plain(node: yaml.Node, exact: bool) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, exact) for item in node.value]
     assert isinstance(node, yaml.MappingNode)
-    if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
-        raise NotCoveredError("has a key that is not text")
-    out = {key.value: _plain(value, exact) for key, value in node.value}
-    if len(out) != len(node.value) or "<<" in out:
+    values: dict[str, Any] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise NotCoveredError("has a key that is not text")
+        values[key.value] = _plain(value, exact)
+    # A merge key is as good as twice: which of the two values holds is the reader's to say.
+    if len(values) != len(node.value) or "<<" in values:
         raise NotCoveredError("has a key twice")
-    return out
+    return values
 
 
 def _scalar(tag: str, text: str, exact: bool) -> Any:
@@ -107,11 +116,11 @@ def _scalar(tag: str, text: str, exact: bool) -> Any:
             raise NotCoveredError(f"has a number of {len(text)} digits")
         return int(text)
     if kind == "float":
-        return (
-            text if math.isinf(float(text)) else float(text)
-        )  # Go takes a number that is too large for text
+        number = float(text)
+        # Go takes a number that is too large for text.
+        return text if math.isinf(number) else number
     if kind == "null":
         return None
-    raise NotCoveredError(
-        f"has the unclear word {text}" if kind == "unclear" else f"has the tag {tag}"
-    )
+    if kind == "unclear":
+        raise NotCoveredError(f"has the unclear word {text}")
+    raise NotCoveredError(f"has the tag {tag}")

@@ -1,4 +1,4 @@
-"""What an environment spends in a month: what has been paid, what waits, what serves, and what is left."""
+"""What an environment spends in a month: what is paid, what waits, what serves, what is left."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,10 @@ class Served:
 
 @dataclass(frozen=True)
 class Month:
-    """One environment in one month (`2026-11`), amounts in its currency. `waiting` are medians by experiment."""
+    """One environment in one month (`2026-11`), amounts in its currency.
+
+    `waiting` are medians by experiment.
+    """
 
     environment: str
     month: str
@@ -70,7 +73,7 @@ class Month:
 def months(
     snapshot: Snapshot, history: History, month: str, known: Waiting | None = None
 ) -> dict[str, Month]:
-    """Every environment in a month; `known` is what its experiments wait for, where that is known."""
+    """Every environment in a month; `known` is what experiments wait for, where that is known."""
     waiting = _waiting(snapshot, history, known or Waiting(snapshot))
     spent = _spent(snapshot, month)
     every = {}

@@ -1,5 +1,6 @@
-"""What runs and served models cost: the dearest share of a node that they hold, times the node's price, times the time."""
+"""What runs and served models cost: the dearest share of a node, times its price and the time."""
 
+import math
 from dataclasses import dataclass
 
 from ml_pipeline.documents.environment import Environment, Pool
@@ -13,7 +14,7 @@ HOURS_A_MONTH = 730  # 365 days / 12
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one pod holds: cores, bytes, and GPUs counted in whole ones, so that a quarter of one is 0.25."""
+    """What one pod holds: cores, bytes, and GPUs counted in whole ones, a quarter as 0.25."""
 
     cores: float
     memory: int
@@ -21,40 +22,39 @@ class Wanted:
 
 
 def wanted(experiment: Experiment, pool: Pool) -> Wanted:
-    """What one pod of a run holds of a node of a pool; shares and slices are as large as the pool makes them."""
+    """What one pod of a run holds of a node; the pool says how large shares and slices are."""
     resources = experiment.resources
-    parts = (
-        pool.gpu_shares
-        if "gpu-shared" in experiment.options
-        else pool.gpu_slices
-        if "gpu-mig" in experiment.options
-        else 1
-    )
+    parts = 1
+    if "gpu-shared" in experiment.options:
+        parts = pool.gpu_shares
+    elif "gpu-mig" in experiment.options:
+        parts = pool.gpu_slices
     return Wanted(cpu_cores(resources.cpu), memory_bytes(resources.memory), resources.gpus / parts)
 
 
 def share_of(held: Wanted, pool: Pool) -> float:
     """Largest fraction of any resource of one node; more than 1 does not fit."""
-    gpus = held.gpus / pool.gpus if pool.gpus else float("inf") if held.gpus else 0.0
+    gpus = 0.0
+    if held.gpus:
+        gpus = held.gpus / pool.gpus if pool.gpus else math.inf
     return max(held.cores / cpu_cores(pool.cpu), held.memory / memory_bytes(pool.memory), gpus)
 
 
 def node_share(experiment: Experiment, pool: Pool) -> float:
-    """Largest fraction of any resource of one node that one pod of the run takes; more than 1 does not fit."""
+    """Largest fraction of any resource of one node that a pod takes; more than 1 does not fit."""
     return share_of(wanted(experiment, pool), pool)
 
 
 def pool_for(experiment: Experiment, environment: Environment) -> Pool | None:
     """Cheapest pool whose nodes hold the run, None where none does."""
+    spot = is_spot(experiment)
+
+    def cost(pool: Pool) -> tuple[float, str]:
+        # By name where two cost the same, so that the answer does not hang on their order.
+        return node_share(experiment, pool) * price(pool, spot=spot), pool.name
+
     fitting = [pool for pool in environment.pools if node_share(experiment, pool) <= 1]
-    return min(
-        fitting,
-        key=lambda pool: (
-            node_share(experiment, pool) * price(pool, spot=is_spot(experiment)),
-            pool.name,
-        ),
-        default=None,
-    )
+    return min(fitting, key=cost, default=None)
 
 
 def is_spot(experiment: Experiment) -> bool:
@@ -64,11 +64,9 @@ def is_spot(experiment: Experiment) -> bool:
 
 def price(pool: Pool, *, spot: bool) -> float:
     """Price of one node for an hour; on demand where the pool has no spot nodes."""
-    return (
-        pool.spot_price_per_hour
-        if spot and pool.spot_price_per_hour is not None
-        else pool.price_per_hour
-    )
+    if spot and pool.spot_price_per_hour is not None:
+        return pool.spot_price_per_hour
+    return pool.price_per_hour
 
 
 def hourly(experiment: Experiment, pool: Pool, *, spot: bool) -> float:
@@ -88,21 +86,19 @@ def run_cost(experiment: Experiment, environment: Environment, seconds: float) -
 def gpu_hours(experiment: Experiment, environment: Environment, seconds: float) -> float:
     """Whole-GPU hours that a run of that many seconds holds, all its workers together."""
     pool = pool_for(experiment, environment)
-    return (
-        0.0
-        if pool is None
-        else wanted(experiment, pool).gpus * experiment.topology.workers * seconds / 3600
-    )
+    if pool is None:
+        return 0.0
+    return wanted(experiment, pool).gpus * experiment.topology.workers * seconds / 3600
 
 
 def month_cost(promotion: Promotion, environment: Environment, predictors: int) -> float:
-    """What a served model costs in a month, with that many predictors, on the cheapest pool that holds one."""
+    """What so many predictors cost in a month, on the cheapest pool that holds one."""
     held = Wanted(cpu_cores(promotion.resources.cpu), memory_bytes(promotion.resources.memory))
-    rates = [
-        share_of(held, pool) * pool.price_per_hour
-        for pool in environment.pools
-        if share_of(held, pool) <= 1
-    ]
+    rates = []
+    for pool in environment.pools:
+        share = share_of(held, pool)
+        if share <= 1:
+            rates.append(share * pool.price_per_hour)
     return round(min(rates, default=0.0) * predictors * HOURS_A_MONTH, 2)
 
 
@@ -113,11 +109,10 @@ def money(amount: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as people say them: `45 s`, `12 min`, `3.5 h`, `4.0 d`."""
-    for unit, length, limit, digits in (
-        ("s", 1, 100, 0),
-        ("min", 60, 6000, 0),
-        ("h", 3600, 3 * 86400, 1),
-    ):
-        if seconds < limit:
-            return f"{seconds / length:.{digits}f} {unit}"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 3 * 86400:
+        return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86400:.1f} d"

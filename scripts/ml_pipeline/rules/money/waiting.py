@@ -11,8 +11,11 @@ from ml_pipeline.rules.money.estimates import History, Price, priced
 
 
 class Waiting:
-    """Identities that a snapshot's experiments wait for. With `beside`, those of another revision that has the same environments
-    and receipts, what does not differ is taken from there."""
+    """Identities that a snapshot's experiments wait for.
+
+    With `beside`, those of another revision that has the same environments and receipts, what does
+    not differ is taken from there.
+    """
 
     def __init__(
         self, snapshot: Snapshot, beside: Self | None = None, differing: Collection[str] = ()
@@ -23,21 +26,21 @@ class Waiting:
 
     @cached_property
     def identities(self) -> dict[str, str]:
-        """What each experiment waits for, by its name in the order of names; one that is settled is left out.
+        """What each experiment waits for, in the order of names; one that is settled is left out.
 
         Raises:
             InvalidDocumentsError: an experiment cannot be read.
         """
         known = self._beside.identities if self._beside else {}
-        found: dict[str, str] = {}
+        identities: dict[str, str] = {}
         for name in self._snapshot.experiments:
             if self._beside is None or name in self._differing:
                 identity = awaited_identity(self._snapshot, self._snapshot.experiments[name])
             else:
                 identity = known.get(name)
             if identity:
-                found[name] = identity
-        return found
+                identities[name] = identity
+        return identities
 
     def price(self, name: str, history: History) -> Price | None:
         """What the run of an experiment is expected to cost, by the receipts of either revision."""
@@ -49,5 +52,5 @@ class Waiting:
         return self._prices[name]
 
     def claimants(self, shorts: Collection[str]) -> list[str]:
-        """The experiments, in the order of names, that wait for something whose identity begins with one of these."""
+        """The experiments, in the order of names, that wait for an identity that begins so."""
         return [name for name, identity in self.identities.items() if identity[:SHORT] in shorts]

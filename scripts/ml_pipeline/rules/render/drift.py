@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.layout import SHORT, experiments_of, is_renderers, job_folder
+from ml_pipeline.layout import SHORT, experiments_of, folder_of, is_renderers, job_folder
 from ml_pipeline.rules.money.waiting import Waiting
 from ml_pipeline.rules.render.flux import flux_overlays
 from ml_pipeline.rules.render.platform import platform_overlays
@@ -24,26 +24,37 @@ def rendered(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def drift(snapshot: Snapshot) -> Changes:
-    """What has to change so that the tree holds just what follows from its documents; what the renderer never writes stays."""
+    """What has to change so that the tree holds just what follows from its documents.
+
+    What the renderer never writes stays.
+    """
     return _between(snapshot, rendered(snapshot), filter(is_renderers, snapshot.files))
 
 
 def drift_within(snapshot: Snapshot, reach: Reach, waiting: Waiting, before: Waiting) -> Changes:
-    """The same, of what a change can have made stale. `waiting` is what the snapshot's experiments wait for, `before` what those
-    of the base do."""
+    """The same, of what a change can have made stale.
+
+    `waiting` is what the snapshot's experiments wait for, `before` what those of the base do.
+    """
     if reach.everything:
         return drift(snapshot)
-    names = experiments_of(reach.changed)
-    asked = {side.identities.get(name, "") for side in (waiting, before) for name in names}
-    shorts = reach.jobs | {identity[:SHORT] for identity in asked if identity}
+    # What a changed experiment asked for before counts too: its overlay may have to go.
+    shorts = set(reach.jobs)
+    for name in experiments_of(reach.changed):
+        for side in (waiting, before):
+            identity = side.identities.get(name)
+            if identity:
+                shorts.add(identity[:SHORT])
     wanted = training_overlays(snapshot, waiting.claimants(shorts))
     wanted |= platform_overlays(snapshot) | flux_overlays(snapshot)
     if reach.serving:
         wanted |= serving_overlays(snapshot)
 
     def within(path: str) -> bool:
-        folder = job_folder(path.rpartition("/")[0])
-        return folder.short in shorts if folder else reach.serving or path in reach.changed
+        folder = job_folder(folder_of(path))
+        if folder:
+            return folder.short in shorts
+        return reach.serving or path in reach.changed
 
     return _between(snapshot, wanted, filter(within, filter(is_renderers, snapshot.files)))
 
@@ -51,6 +62,5 @@ def drift_within(snapshot: Snapshot, reach: Reach, waiting: Waiting, before: Wai
 def _between(snapshot: Snapshot, wanted: dict[str, bytes], there: Iterable[str]) -> Changes:
     """From the files that are there to those that are wanted."""
     stale = {path for path in there if path not in wanted}
-    return Changes(
-        {p: raw for p, raw in wanted.items() if snapshot.files.get(p) != raw}, frozenset(stale)
-    )
+    differing = {path: raw for path, raw in wanted.items() if snapshot.files.get(path) != raw}
+    return Changes(differing, frozenset(stale))

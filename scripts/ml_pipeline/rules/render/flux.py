@@ -1,5 +1,8 @@
-"""From an environment's facts to what an administrator applies once, `environments/<env>/flux/`: namespaces, rights, and
-the Flux objects that reconcile this repository. Nothing that git can merge later widens those rights."""
+"""From an environment's facts to what an administrator applies once, `environments/<env>/flux/`.
+
+Namespaces, rights, and the Flux objects that reconcile this repository. Nothing that git can merge
+later widens those rights.
+"""
 
 import hashlib
 import re
@@ -9,7 +12,7 @@ from typing import Any
 from ml_pipeline.documents.environment import Environment, GitSource
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.layout import SHORT
+from ml_pipeline.layout import SHORT, environment_folder
 from ml_pipeline.rules.render.overlays import in_namespace, kustomization_file, operation, patch
 from ml_pipeline.rules.render.platform import cluster_wide, policies_overlay
 
@@ -26,17 +29,18 @@ def flux_overlays(snapshot: Snapshot) -> dict[str, bytes]:
     for environment in snapshot.environments.values():
         if environment.runtime == "kubernetes":
             rendered |= {
-                f"environments/{environment.name}/flux/{path}": to_yaml(body)
+                f"{environment_folder(environment.name, 'flux')}/{path}": to_yaml(body)
                 for path, body in _overlay(snapshot, environment).items()
             }
     return rendered
 
 
 def surplus(environment: Environment, names: Iterable[str]) -> list[str]:
-    """Of the names of Kustomizations or GitRepositories, those of shards that an environment has no longer.
+    """Of the names of Kustomizations or GitRepositories, those of shards that are no longer there.
 
-    Flux prunes only what bears the name of the Kustomization that made it: a Job of such a shard would run on after it was
-    cancelled. So these go with their Jobs, which start again in the shards that are left, from their checkpoints.
+    Flux prunes only what bears the name of the Kustomization that made it: a Job of such a shard
+    would run on after it was cancelled. So these go with their Jobs, which start again in the
+    shards that are left, from their checkpoints.
     """
     shard = re.compile(rf"(?:training|{SOURCE})-([0-9]+)")
     found = ((name, shard.fullmatch(name)) for name in names)
@@ -74,7 +78,7 @@ def _overlay(snapshot: Snapshot, environment: Environment) -> dict[str, dict[str
 
 
 def _cluster(snapshot: Snapshot, environment: Environment) -> dict[str, Any]:
-    """Rights on the whole cluster, by the names of this environment's objects, and the policies that bound all of it."""
+    """Rights on the whole cluster, by the names of this environment's objects, and the policies."""
     overlay = policies_overlay(snapshot.files, environment, snapshot.environments)
     training, serving = (cluster_wide(environment, part) for part in ("training", "serving"))
     named = [
@@ -165,8 +169,9 @@ def _repository(environment: Environment, source: GitSource, shard: int) -> list
 
 
 def _ignored(environment: Environment, shard: int) -> list[str]:
-    """gitignore rules that leave only what the cluster builds from: no experiments, receipts, code or documentation.
+    """gitignore rules that leave only what the cluster builds from.
 
+    Experiments, receipts, code and documentation are no part of it.
     Of the training overlays a shard sees those whose run has one of its first digits.
     """
     folder, training = (

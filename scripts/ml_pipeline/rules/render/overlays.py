@@ -40,7 +40,8 @@ class Bases:
     """The parsed content of folders below base/, each read once.
 
     Raises:
-        InvalidDocumentsError: from every method, for a file that is not YAML, too large, or no plain file.
+        InvalidDocumentsError: from every method, for a file that is not YAML, too large, or no
+            plain file.
     """
 
     def __init__(self, files: Files) -> None:
@@ -80,9 +81,10 @@ def overlay(
 ) -> dict[str, bytes]:
     """The two files of a Job's overlay, in a folder whose path begins with `stem`.
 
-    The Job's name ends with a hash of everything the Pod template is built from, so that another template is another Job
-    and an immutable field never changes under a name. So does the folder's, for the same reason: an overlay comes and
-    goes and never changes, so no revert finds one that somebody has changed since.
+    The Job's name ends with a hash of everything the Pod template is built from, so that another
+    template is another Job and an immutable field never changes under a name. So does the folder's,
+    for the same reason: an overlay comes and goes and never changes, so no revert finds one that
+    somebody has changed since.
     """
     folders = [*kustomization["resources"], *kustomization.get("components", ())]
     parts = [bases.content(path.removeprefix(_UP)) for path in folders]
@@ -106,7 +108,7 @@ def kustomization_file(**body: Any) -> dict[str, Any]:
 
 
 def in_namespace(namespace: str, resources: list[str], **body: Any) -> dict[str, Any]:
-    """A kustomization whose objects all live in one namespace; a Namespace among them gets that name."""
+    """A kustomization whose objects live in one namespace; a Namespace among them has its name."""
     return kustomization_file(namespace=namespace, resources=resources, **body)
 
 
@@ -135,7 +137,7 @@ def kustomization(environment: Environment, base: str, components: Iterable[str]
 
 
 def environment_variables(environment: Environment, extra: dict[str, str]) -> list[dict[str, Any]]:
-    """What a pod of this environment is told by its surroundings; none of it decides the result of a run."""
+    """What a pod is told by its surroundings; none of it decides the result of a run."""
     values = {
         "MLFLOW_TRACKING_URI": environment.tracking.uri,
         "ARTIFACTS_URI": environment.artifacts.uri,
@@ -148,7 +150,7 @@ def environment_variables(environment: Environment, extra: dict[str, str]) -> li
 
 
 def login(environment: Environment) -> list[dict[str, Any]]:
-    """What MLflow asks of a pod, from the Secret of its namespace; nothing where MLflow has no login."""
+    """What MLflow asks of a pod, from the Secret of its namespace; nothing without a login."""
     secret = environment.tracking.secret
     if secret is None:
         return []
@@ -156,7 +158,7 @@ def login(environment: Environment) -> list[dict[str, Any]]:
 
 
 def _from_secret(secret: str, key: str) -> dict[str, Any]:
-    """One key of a Secret, which need not have all of them: a login is a name and a password, or a token."""
+    """One key of a Secret, which need not have all: a login is a name and password, or a token."""
     reference = {"name": secret, "key": key, "optional": True}
     return {"name": key, "valueFrom": {"secretKeyRef": reference}}
 

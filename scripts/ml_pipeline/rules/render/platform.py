@@ -1,6 +1,8 @@
-"""From an environment's facts to what Flux keeps in its namespaces, `environments/<env>/platform/`: priorities, quotas,
-network, storage, `reconcile`. The folders `secrets/` and `team/` there are people's own; each that has a kustomization
-is included."""
+"""From an environment's facts to what Flux keeps there, `environments/<env>/platform/`.
+
+Priorities, quotas, network, storage, `reconcile`. The folders `secrets/` and `team/` there are
+people's own; each that has a kustomization is included.
+"""
 
 import json
 import re
@@ -11,7 +13,7 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.documents.snapshot import Files, Snapshot
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.layout import OWN, POLICIES
+from ml_pipeline.layout import OWN, POLICIES, environment_folder
 from ml_pipeline.rules.render.overlays import (
     in_namespace,
     kustomization_file,
@@ -28,20 +30,23 @@ _ACCOUNTS = {"training": "trainer", "serving": "predictor"}
 
 
 def platform_overlays(snapshot: Snapshot) -> dict[str, bytes]:
-    """Overlays of base/platform, and the ServiceAccounts of pods, for every environment that Flux reconciles."""
+    """Overlays of base/platform, and the pods' ServiceAccounts, of what Flux reconciles."""
     rendered: dict[str, bytes] = {}
     for environment in snapshot.environments.values():
         if environment.runtime == "kubernetes":
             overlay = _overlay(snapshot, environment) | _accounts(environment)
             rendered |= {
-                f"environments/{environment.name}/{path}": to_yaml(body)
+                f"{environment_folder(environment.name)}/{path}": to_yaml(body)
                 for path, body in overlay.items()
             }
     return rendered
 
 
 def cluster_wide(environment: Environment, part: str) -> str:
-    """Name of an object of the whole cluster that belongs to `training` or `serving`: a PriorityClass, or Kueue's queue."""
+    """Name of an object of the whole cluster that belongs to `training` or `serving`.
+
+    That is a PriorityClass, or Kueue's queue.
+    """
     return f"{environment.name}-{part}"
 
 
@@ -51,7 +56,7 @@ def applier(environment: Environment, part: str) -> str:
 
 
 def pod_identity(environment: Environment, part: str) -> dict[str, str]:
-    """Who a pod of `training` or `serving` is, and what it may displace; nothing in the embedded environment."""
+    """Who a pod of `training` or `serving` is, and what it may displace; nothing if embedded."""
     if environment.runtime == "embedded":
         return {}
     return {
@@ -63,7 +68,10 @@ def pod_identity(environment: Environment, part: str) -> dict[str, str]:
 def policies_overlay(
     files: Files, environment: Environment, environments: Mapping[str, Environment]
 ) -> dict[str, Any]:
-    """The policies, which `bootstrap` applies: what is merged later cannot loosen them. They bind in the environment alone."""
+    """The policies, which bind in the environment alone.
+
+    `bootstrap` applies them: what is merged later cannot loosen them.
+    """
     binding = {"kind": "ValidatingAdmissionPolicyBinding"}
     label = "/spec/matchResources/namespaceSelector/matchLabels/ml-pipeline~1environment"
     names = _bindings(files)
@@ -88,7 +96,8 @@ def policies_overlay(
 
 
 def _cluster_overlay(environment: Environment) -> dict[str, Any]:
-    """Objects of the whole cluster that Flux keeps: their names begin with the environment's, as its rights demand."""
+    """Objects of the whole cluster that Flux keeps."""
+    # Their names begin with the environment's, as Flux's rights demand.
     queues = ["kueue/cluster"] if environment.kueue else []
     resources = [f"{_BASE}/{name}" for name in ("priorities", *queues)]
     patches = []
@@ -122,7 +131,10 @@ def _cluster_overlay(environment: Environment) -> dict[str, Any]:
 def _parameters(
     environment: Environment, environments: Mapping[str, Environment]
 ) -> dict[str, list[str]]:
-    """What policies have to know of an environment: the expressions of their first variables, in the order of base/."""
+    """What policies have to know of an environment.
+
+    Those are the expressions of their first variables, in the order of base/.
+    """
     training, serving = (pod_identity(environment, part) for part in ("training", "serving"))
     tracking, images = environment.tracking, environment.images
     surroundings = {
@@ -162,7 +174,10 @@ def model_uri(environment: Environment, path: str) -> str:
 
 
 def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
-    """The identity of pods. It has no rights and no token in its pods; a cloud's workload identity may be bound to it."""
+    """The identity of pods, without rights and without a token in its pods.
+
+    A cloud's workload identity may be bound to it.
+    """
     return {
         f"{part}/serviceaccount.yaml": {
             "apiVersion": "v1",
@@ -177,7 +192,7 @@ def _accounts(environment: Environment) -> dict[str, dict[str, Any]]:
 def _overlay(snapshot: Snapshot, environment: Environment) -> dict[str, dict[str, Any]]:
     files = snapshot.files
     training, serving = environment.namespaces.training, environment.namespaces.serving
-    folder = f"environments/{environment.name}/platform"
+    folder = environment_folder(environment.name, "platform")
     own = [name for name in OWN if f"{folder}/{name}/kustomization.yaml" in files]
     parts = [f"{_BASE}/{name}" for name in ("quotas", "storage", "network/training")]
     queue = [f"{_BASE}/kueue/training"] if environment.kueue else []
@@ -208,7 +223,10 @@ def _overlay(snapshot: Snapshot, environment: Environment) -> dict[str, dict[str
 
 
 def _reconciler(environment: Environment) -> dict[str, dict[str, Any]]:
-    """What commits in the cluster, where the environment names it: in the platform namespace, whose account it runs as."""
+    """What commits in the cluster, where the environment names it.
+
+    It runs in the platform namespace, as an account of that.
+    """
     chosen, source = environment.reconcile, environment.source
     if chosen is None or source is None:
         return {}

@@ -1,8 +1,8 @@
-"""From a promotion to the SeldonDeployment that serves it, in two pens that never touch the same file.
+"""From a promotion to the SeldonDeployment that serves it, by two pens that share no file.
 
-`environments/<env>/serving/<model>/` is rendered from the promotion, in the person's commit. Automation writes only
-`environments/<env>/rollouts/<model>/`: one patch for each rollout that it has moved, which applies while the
-promotion names that rollout as its target and to nothing else.
+`environments/<env>/serving/<model>/` is rendered from the promotion, in the person's commit.
+Automation writes only `environments/<env>/rollouts/<model>/`: one patch for each rollout that it
+has moved, which applies while the promotion names that rollout as its target and to nothing else.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.writer import to_yaml
-from ml_pipeline.layout import rollout_path, rollouts_folder
+from ml_pipeline.layout import rollout_path, rollouts_folder, serving_folder, stem_of
 from ml_pipeline.rules.identity.hashes import rollout_id
 from ml_pipeline.rules.identity.served import Serving
 from ml_pipeline.rules.identity.weights import Weights, WeightsPatch, first_step
@@ -41,9 +41,9 @@ def serving_overlays(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def serving_overlay(snapshot: Snapshot, name: str, model: str) -> dict[str, bytes]:
-    """The rendered side of one promotion; of the other documents it reads the environments and runs that it names."""
+    """The rendered side of one promotion, from the environments and runs that it names."""
     environment, promotion = snapshot.environments[name], snapshot.promotions[name, model]
-    folder = f"environments/{name}/serving/{model}"
+    folder = serving_folder(name, model)
     target = rollout_id(name, promotion)
     patch = _deployment(
         model,
@@ -70,11 +70,7 @@ def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dic
     path = rollout_path(serving.environment, serving.model, serving.rollout)
     files = {path: to_yaml(patch.operations())}
     folder = rollouts_folder(serving.environment, serving.model)
-    known = {
-        path.removeprefix(folder).removesuffix(".yaml")
-        for path in snapshot.files
-        if path.startswith(folder)
-    }
+    known = {stem_of(path) for path in snapshot.files if path.startswith(folder)}
     targets = sorted((known | {serving.rollout}) - {"kustomization"})
     return files | {
         f"{folder}kustomization.yaml": to_yaml(rollout_component(serving.model, targets))
@@ -82,11 +78,14 @@ def rollout_files(snapshot: Snapshot, serving: Serving, weights: Weights) -> dic
 
 
 def opened_rollouts(snapshot: Snapshot, model: str) -> dict[str, bytes]:
-    """Automation's component, still without a patch, for each environment where the model has none yet."""
-    paths = (f"{rollouts_folder(name, model)}kustomization.yaml" for name in snapshot.environments)
-    return {
-        path: to_yaml(rollout_component(model, [])) for path in paths if path not in snapshot.files
-    }
+    """Automation's component, without a patch yet, for each environment where there is none."""
+    component = to_yaml(rollout_component(model, []))
+    opened = {}
+    for name in snapshot.environments:
+        path = f"{rollouts_folder(name, model)}kustomization.yaml"
+        if path not in snapshot.files:
+            opened[path] = component
+    return opened
 
 
 def predictors(
@@ -155,7 +154,8 @@ def _kustomization(environment: Environment, model: str) -> dict[str, Any]:
 
 
 def rollout_component(model: str, targets: list[str]) -> dict[str, Any]:
-    """Automation's component, with the patches of these rollouts. Labels keep it from being empty, which kustomize refuses."""
+    """Automation's component, with the patches of these rollouts."""
+    # Labels keep it from being empty, which kustomize refuses.
     body: dict[str, Any] = {**_COMPONENT, "labels": [{"pairs": {"ml-pipeline/model": model}}]}
     if targets:
         selector = {"kind": "SeldonDeployment"}

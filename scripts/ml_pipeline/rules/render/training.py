@@ -1,4 +1,4 @@
-"""From an experiment to the overlays of its Jobs: data preparation first, training when its receipt is there."""
+"""From an experiment to the overlays of its Jobs: data first, training once that is there."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.fields import seconds
 from ml_pipeline.documents.receipts import DataVersion
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.layout import SHORT
+from ml_pipeline.layout import SHORT, job_stem
 from ml_pipeline.rules.identity.awaited import awaited_identity
 from ml_pipeline.rules.identity.hashes import data_identity
 from ml_pipeline.rules.render.overlays import (
@@ -26,14 +26,15 @@ from ml_pipeline.rules.render.platform import pod_identity
 
 DATA_RESOURCES = ("1", "1Gi")
 DATA_SECONDS = 3600
-# Two lines as the renderer writes them; parsing the whole of thousands of files to compare two names would take seconds.
+# Two lines as the renderer writes them; parsing the whole of thousands of files to compare two
+# names would take seconds.
 _AFFIX = re.compile(rb"^name(Prefix|Suffix): '?([a-z0-9-]*)'?(?: +#.*)?$", re.MULTILINE)
 
 
 def training_overlays(
     snapshot: Snapshot, names: Iterable[str] | None = None, bases: Bases | None = None
 ) -> dict[str, bytes]:
-    """Overlays of everything that is still to be done, or of what some experiments wait for; a settled run has none."""
+    """Overlays of all that is still to be done, or of what some experiments wait for."""
     rendered: dict[str, bytes] = {}
     claimed: set[tuple[str, str]] = set()
     bases = bases or Bases(snapshot.files)
@@ -41,6 +42,7 @@ def training_overlays(
         experiment = snapshot.experiments[name]
         environment = snapshot.environments[experiment.environment]
         identity = awaited_identity(snapshot, experiment)
+        # A settled run has no overlay; what several ask for alike is made once.
         if identity is None or (environment.name, identity) in claimed:
             continue
         claimed.add((environment.name, identity))
@@ -60,7 +62,8 @@ def job_name(kustomization: bytes) -> str:
 
 
 def is_data(kustomization: bytes) -> bool:
-    """Whether an overlay prepares data, whatever its folder is called: only the Job of a run is named after an experiment."""
+    """Whether an overlay prepares data, whatever its folder is called."""
+    # Only the Job of a run is named after an experiment.
     return all(key != b"Prefix" for key, _ in _AFFIX.findall(kustomization))
 
 
@@ -71,9 +74,8 @@ def _data_overlay(
     arguments = ["prepare", f"--source={dataset.uri}", f"--holdout={dataset.holdout:g}"]
     if dataset.sha256:
         arguments.append(f"--sha256={dataset.sha256}")
-    if (
-        dataset.preparation != 1
-    ):  # images from before the first change of preparation do not know it
+    # Images from before the first change of preparation do not know the option.
+    if dataset.preparation != 1:
         arguments.append(f"--preparation={dataset.preparation}")
     labels = {LABEL_DATA: identity[:SHORT]}
     container = {
@@ -91,7 +93,7 @@ def _data_overlay(
         {"containers": [container], **pod_identity(environment, "training")},
         DATA_SECONDS,
     )
-    stem = f"environments/{environment.name}/training/data-{identity[:SHORT]}"
+    stem = job_stem(environment.name, "data", identity)
     return overlay(bases, stem, kustomization(environment, "data-job", ()), patch)
 
 
@@ -133,12 +135,12 @@ def _training_overlay(
     body = kustomization(environment, "training-job", experiment.options) | {
         "namePrefix": f"{experiment.name}-"
     }
-    stem = f"environments/{environment.name}/training/{experiment.name}-{identity[:SHORT]}"
+    stem = job_stem(environment.name, experiment.name, identity)
     return overlay(bases, stem, body, patch)
 
 
 def _command(experiment: Experiment) -> dict[str, list[str]]:
-    """Command and arguments: one argument a line, so that a diff shows the parameter that changed."""
+    """Command and arguments, one a line, so that a diff shows the parameter that changed."""
     arguments = [
         "train",
         f"--experiment={experiment.name}",

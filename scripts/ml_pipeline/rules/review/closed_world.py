@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.layout import (
+    BUILT,
     OWN,
     environment_folder,
     folder_of,
@@ -16,7 +17,6 @@ from ml_pipeline.layout import (
     part_of,
 )
 from ml_pipeline.rules.kustomize.kustomizations import (
-    PARTS,
     is_kustomization,
     kustomization_faults,
     reachable_faults,
@@ -60,4 +60,4 @@ def outside_faults(files: Files, folder: str) -> list[Fault]:
 
 
 def _is_stray(path: str) -> bool:
-    return part_of(path) in PARTS and not is_renderers(path) and own_place(path) is None
+    return part_of(path) in BUILT and not is_renderers(path) and own_place(path) is None
