@@ -15,10 +15,7 @@ def add_arguments(arguments: Arguments) -> None:
 def run(options: Options) -> int:
     import shtab
 
-    # The parser lists all commands, so this one too: it cannot be imported above.
-    from ml_pipeline.commands.parser import parser
-
-    program = parser()
+    program = options.parser
     for command in (program, *program.complete_all().values()):
         _complete_paths(command)
     console.result(shtab.complete(program, options.shell).rstrip())

@@ -23,7 +23,7 @@ Exit codes: 0 in the desired state, 1 findings or drift, 2 wrong usage or invali
 
 
 def parsed(arguments: Sequence[str] | None) -> Options:
-    """The options of the command that was typed, its name in `command`.
+    """The options of the command that was typed, its name in `command`, and the `parser` itself.
 
     Raises:
         SystemExit: with code 2 for wrong usage, 0 after --help and --version.
@@ -32,6 +32,7 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     options, unknown = top.parse_known_args(arguments)
     if unknown:
         top.commands[options.command].refuse(unknown)
+    options.parser = top
     return options
 
 
