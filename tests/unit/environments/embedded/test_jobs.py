@@ -31,7 +31,7 @@ def ended(code: int, reason: str = "Error", message: str = "", peak: int = 2**30
 
 
 class FakePods:
-    """Pods whose end a test decides. tests/environment/ runs the same controller over real ones."""
+    """Pods whose end a test decides. tests/embedded/ runs the same controller over real ones."""
 
     def __init__(self):
         self.started, self.ends, self.stopped, self.removed = [], {}, [], []

@@ -14,7 +14,7 @@ from tests.conftest import until
 
 
 class FakePods:
-    """Pods that run until a test ends them; tests/environment/ runs the same loop over real ones."""
+    """Pods that run until a test ends them; tests/embedded/ runs the same loop over real ones."""
 
     def __init__(self):
         self.running, self.started = set(), []
