@@ -1,5 +1,6 @@
 import pytest
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.environments.embedded.runtime import EmbeddedRuntime
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.kubernetes.runtime import KubernetesRuntime
@@ -28,4 +29,7 @@ def test_cluster_has_the_traffic_of_the_bridge_alone(tmp_path):
     measured = open_runtime(tmp_path, "staging", "kubernetes", folders=Folders(bridge=tmp_path))
     unmeasured = open_runtime(tmp_path, "staging", "kubernetes", folders=Folders(tmp_path))
     assert isinstance(measured, KubernetesRuntime)
-    assert (measured._traffic(), unmeasured._traffic()) == ({"digits": {"rollout": "x"}}, {})
+    assert (measured._traffic(), unmeasured._traffic()) == (
+        {"digits": status_of({"rollout": "x"})},
+        {},
+    )

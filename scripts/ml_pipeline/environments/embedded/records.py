@@ -120,11 +120,11 @@ class RevisionRecord:
     `at` is when that was taken up, `seconds` how long it took; `error` says why it does not build.
     """
 
-    applied: str | None
-    seen: str
-    at: float
-    seconds: float
-    error: str
+    applied: str | None = None
+    seen: str | None = None
+    at: float | None = None
+    seconds: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def save_endpoints(state: State, ports: Endpoints) -> None:
 def revision(state: State) -> RevisionRecord | None:
     """What was last seen of the branch, None before anything was."""
     raw = state.read("revision")
-    return RevisionRecord(**{"applied": None, **_known(RevisionRecord, raw)}) if raw else None
+    return RevisionRecord(**_known(RevisionRecord, raw)) if raw else None
 
 
 def save_revision(state: State, record: RevisionRecord) -> None:

@@ -18,6 +18,7 @@ from ml_pipeline.adapters.git.repository import AUTOMATION
 from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.environments.embedded.records import status_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
@@ -163,7 +164,7 @@ class History:
                 results[identity] = finished(receipt)
         serving = {}
         if "environments/local/promotions/digits.yaml" in files:
-            serving = {"digits": serving_status(files)}
+            serving = {"digits": status_of(serving_status(files))}
         seen = Observed("local", results, failed, serving)
         for step in plan(snapshot, seen):
             self.commit(step.changes, step.message, AUTOMATION[0])
