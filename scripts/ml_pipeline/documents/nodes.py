@@ -55,16 +55,19 @@ def dotted(location: Location) -> str:
     return out
 
 
-def compose_all(raw: bytes | str, loader: Any = yaml.CSafeLoader) -> Iterator[yaml.Node]:
+def compose_all(
+    raw: bytes | str, loader: Any = yaml.CSafeLoader, *, tags: bool = True
+) -> Iterator[yaml.Node]:
     """The root node of each document; scalars have the tags that the loader gives them.
 
     Raises:
-        RefusedYamlError: it uses an alias, or has more than MAX_LEVELS levels or MAX_NODES nodes.
+        RefusedYamlError: it uses an alias, or has more than MAX_LEVELS levels or MAX_NODES nodes;
+            or, where `tags` are not taken, it has a tag or a directive.
         yaml.YAMLError: it is not YAML.
     """
     parser = loader(raw)
     try:
-        yield from _Building(parser).documents()
+        yield from _Building(parser, tags=tags).documents()
     finally:
         parser.dispose()
 
@@ -122,8 +125,8 @@ def too_large(raw: bytes, most: int = MAX_BYTES) -> tuple[str, str]:
 class _Building:
     """Nodes from events. What is open is on a stack of its own, each node with its items so far."""
 
-    def __init__(self, parser: Any) -> None:
-        self._parser = parser
+    def __init__(self, parser: Any, *, tags: bool) -> None:
+        self._parser, self._tags = parser, tags
         self._open: list[tuple[yaml.CollectionNode, list[yaml.Node]]] = []
         self._nodes = 0
 
@@ -146,7 +149,11 @@ class _Building:
         if kind is yaml.ScalarEvent:
             self._count(event)
             tag = event.tag
-            if tag is None or tag == "!":
+            if tag is None:
+                tag = self._parser.resolve(yaml.ScalarNode, event.value, event.implicit)
+            elif not self._tags:
+                raise self._refused(event, f"has the tag {tag}", "leave it out")
+            elif tag == "!":
                 tag = self._parser.resolve(yaml.ScalarNode, event.value, event.implicit)
             start, end = event.start_mark, event.end_mark
             return yaml.ScalarNode(tag, event.value, start, end, style=event.style)
@@ -158,10 +165,14 @@ class _Building:
             return self._ended(event)
         elif kind is yaml.AliasEvent:
             raise self._refused(event, "uses an alias (*)", "write the value out in each place")
+        elif kind is yaml.DocumentStartEvent and not self._tags and (event.version or event.tags):
+            raise self._refused(event, "has a directive (%)", "leave it out")
         return None
 
     def _begin(self, event: Any, kind: type[yaml.CollectionNode], tag: str) -> None:
         self._count(event)
+        if event.tag is not None and not self._tags:
+            raise self._refused(event, f"has the tag {event.tag}", "leave it out")
         if len(self._open) == MAX_LEVELS:
             raise self._refused(event, f"is nested deeper than {MAX_LEVELS} levels", "flatten it")
         explicit = event.tag if event.tag not in (None, "!") else tag

@@ -16,7 +16,6 @@ from ml_pipeline.documents.nodes import (
     MAX_BYTES,
     RefusedYamlError,
     compose_all,
-    is_untagged,
     too_large,
 )
 
@@ -34,6 +33,12 @@ _FLOAT = re.compile(
 _NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 _NUMERIC = r"[-+]?[0-9][0-9_.:eExXoOa-fA-F+-]*|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[Tt ].*"
 _UNCLEAR = re.compile(rf"(?:y|n|yes|no|on|off|{_NUMERIC}|[-+]?\.(?:inf|nan)|=|<<)\Z", re.IGNORECASE)
+
+
+_KEYS = frozenset({_TAG + "str"})
+_ANY_KEYS = _KEYS | {_TAG + "unclear"}
+# Kustomize cuts a stream into documents by lines, before any reader of YAML sees it.
+_BEHIND_SEPARATOR = re.compile(rb"^---[ \t]*[^\s-]", re.MULTILINE)
 
 
 class NotCoveredError(PipelineError):
@@ -62,13 +67,15 @@ def parse_objects(raw: bytes, *, exact: bool = True, most: int = MAX_BYTES) -> l
     Where it need not be `exact`, unclear words are text.
 
     Raises:
-        NotCoveredError: it is not YAML, is too large or deep, uses an alias or a tag, has a key
-            twice or an unclear word.
+        NotCoveredError: it is not YAML, is too large or deep, uses an alias, a tag or a directive,
+            has text behind `---`, a key that is not text, a key twice, or an unclear word.
     """
     if len(raw) > most:
         raise NotCoveredError(too_large(raw, most)[0])
+    if _BEHIND_SEPARATOR.search(raw):
+        raise NotCoveredError("has text behind the separator of documents (---)")
     try:
-        documents = [_plain(node, exact) for node in compose_all(raw, _Loader)]
+        documents = [_plain(node, exact) for node in compose_all(raw, _Loader, tags=False)]
     except RefusedYamlError as error:
         raise NotCoveredError(f"line {error.line} {error.rule}; {error.repair}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -89,14 +96,13 @@ def _plain(node: yaml.Node, exact: bool) -> Any:
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node.tag, node.value, exact)
     assert isinstance(node, yaml.CollectionNode)
-    if not is_untagged(node):
-        raise NotCoveredError(f"has the tag {node.tag}")
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, exact) for item in node.value]
     assert isinstance(node, yaml.MappingNode)
     values: dict[str, Any] = {}
     for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
+        # A key that is a number or a word such as `true` is none that JSON could have.
+        if not isinstance(key, yaml.ScalarNode) or key.tag not in (_KEYS if exact else _ANY_KEYS):
             raise NotCoveredError("has a key that is not text")
         values[key.value] = _plain(value, exact)
     # A merge key is as good as twice: which of the two values holds is the reader's to say.
@@ -121,6 +127,4 @@ def _scalar(tag: str, text: str, exact: bool) -> Any:
         return text if math.isinf(number) else number
     if kind == "null":
         return None
-    if kind == "unclear":
-        raise NotCoveredError(f"has the unclear word {text}")
-    raise NotCoveredError(f"has the tag {tag}")
+    raise NotCoveredError(f"has the unclear word {text}")

@@ -11,7 +11,7 @@ from ml_pipeline.documents.nodes import RefusedYamlError, load_plain
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Special
 from ml_pipeline.documents.writer import to_marked_yaml, to_yaml
-from ml_pipeline.layout import SHORT
+from ml_pipeline.layout import SHORT, is_base
 from ml_pipeline.rules.identity.hashes import digest_of
 
 GPU_RESOURCE = {"gpu-shared": "nvidia.com/gpu.shared", "gpu-mig": "nvidia.com/mig-1g.10gb"}
@@ -47,7 +47,7 @@ class Bases:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._paths = sorted(
-            path for path in files if path.startswith("base/") and path.endswith(".yaml")
+            path for path in files if is_base(path) and path.endswith((".yaml", ".yml"))
         )
         self._content: dict[str, list[Any]] = {}
 
