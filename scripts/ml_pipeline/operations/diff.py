@@ -17,7 +17,7 @@ from ml_pipeline.rules.kustomize.kustomizations import changed_units
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.review.closed_world import stray_fault, strays
 from ml_pipeline.rules.review.consequence import Consequence, in_order
-from ml_pipeline.rules.review.consequences import consequences
+from ml_pipeline.rules.review.consequences import consequences, object_consequences
 from ml_pipeline.rules.review.diff import ObjectChange, object_changes, without_hash
 from ml_pipeline.rules.review.jobs import stale_experiments
 from ml_pipeline.rules.review.own_places import own_place_consequences, own_places
@@ -64,7 +64,8 @@ def diff(repo: Path, base: str = "origin/main", *, talk: Talk = silent) -> Diffe
     with builds_of(compared) as builds:
         kept = own_consequences(compared, builds)
         objects = changed_objects(compared, builds)
-    return Difference(tuple(in_order([*merged, *kept])), tuple(objects))
+    refused = object_consequences(objects, compared.changed)
+    return Difference(tuple(in_order([*merged, *kept, *refused])), tuple(objects))
 
 
 def consequences_of(

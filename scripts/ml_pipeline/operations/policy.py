@@ -26,7 +26,7 @@ from ml_pipeline.rules.review.faults import checked_snapshot
 from ml_pipeline.rules.review.own_places import own_place_faults, own_places
 from ml_pipeline.rules.review.policies import Denial, Policies, policies_of
 
-_JUDGED = ("training", "serving")
+_JUDGED = ("platform", "training", "serving")
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,35 @@ def policy_faults(
         # An environment without a document has no policies; that it lacks one is said elsewhere.
         objects = overlays.objects(unit) if name in policies else []
         count += len(objects)
-        if own_place(f"{unit}/"):
+        is_own = own_place(f"{unit}/") == unit
+        if is_own and name in policies:
             faults += own_place_faults(snapshot.environments[name], unit, objects)
+        # The platform builds people's own places too: those are told where they stand.
+        told = set() if is_own else _in_own_places(snapshot.files, overlays, unit)
         for manifest in objects:
-            faults += _refused(snapshot, unit, policies[name], manifest)
+            if _key(manifest) not in told:
+                faults += _refused(snapshot, unit, policies[name], manifest)
     return Judgement(tuple(sorted(faults)), count)
 
 
+def _in_own_places(files: Files, overlays: Overlays, unit: str) -> set[tuple[str, str, str]]:
+    """Objects of a build that people keep in places of their own."""
+    if part_of(unit) != "platform":
+        return set()
+    keys: set[tuple[str, str, str]] = set()
+    for place in own_places(files):
+        if place.startswith(f"{unit}/"):
+            keys |= {_key(manifest) for manifest in overlays.objects(place)}
+    return keys
+
+
+def _key(manifest: Object) -> tuple[str, str, str]:
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
 def _judged(files: Files, within: Collection[str] | None) -> list[str]:
-    """What Flux builds of training and serving, and what people keep in places of their own."""
+    """What Flux builds, but for what an administrator applies; and people's own places."""
     if within is not None:
         return sorted(unit for unit in within if _is_judged(files, unit))
     rendered = (path for path in files if part_of(path) in _JUDGED)
@@ -122,6 +142,8 @@ def _document(unit: str, manifest: Object, denial: Denial) -> str:
     """The document that an object is rendered from, or whose facts the policy is about."""
     environment = owner_of(unit)
     if "environment.yaml" in denial.message:
+        return environment_path(environment)
+    if part_of(unit) == "platform" and not own_place(f"{unit}/"):
         return environment_path(environment)
     if part_of(unit) == "serving":
         return promotion_path(environment, entry_of(unit))

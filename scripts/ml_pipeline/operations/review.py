@@ -33,6 +33,7 @@ from ml_pipeline.rules.render.reach import Reach, reach_of
 from ml_pipeline.rules.review.closed_world import place_faults
 from ml_pipeline.rules.review.comment import Check
 from ml_pipeline.rules.review.consequence import Consequence, in_order
+from ml_pipeline.rules.review.consequences import object_consequences
 from ml_pipeline.rules.review.diff import ObjectChange
 from ml_pipeline.rules.review.faults import refuse_faults
 from ml_pipeline.rules.review.traffic import gate_lines
@@ -251,6 +252,8 @@ def _compare(answer: _Answer, sides: _Sides, builds: Builds) -> None:
         answer.consequences = in_order([*answer.consequences, *kept])
     with answer.check("objects"):
         answer.objects = changed_objects(sides.compared, builds)
+        refused = object_consequences(answer.objects, changed)
+        answer.consequences = in_order([*answer.consequences, *refused])
 
 
 def _hand_written(sides: _Sides) -> Iterable[Fault]:

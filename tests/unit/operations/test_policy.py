@@ -3,6 +3,7 @@ import json
 from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.cli import main
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.operations.policy import Judgement, policy_faults
 
 from tests.support.many import rendered
@@ -23,7 +24,7 @@ def said(files) -> list[str]:
 
 
 def test_what_is_rendered_passes(files):
-    assert judged(rendered(files)) == Judgement((), 7)
+    assert judged(rendered(files)) == Judgement((), 35)
 
 
 def test_finding_stands_at_the_key_that_repairs_it(files):
@@ -64,7 +65,7 @@ def test_command_counts_what_passes(team, capsys):
     main(["render", "--repo", str(team)])
     capsys.readouterr()
     assert main(["policy", "--repo", str(team)]) == 0
-    assert capsys.readouterr().out == "7 objects pass every policy\n"
+    assert capsys.readouterr().out == "35 objects pass every policy\n"
 
 
 def test_command_finds_what_was_edited_by_hand(team, capsys):
@@ -86,3 +87,31 @@ def test_finding_is_red_where_colours_are_shown(team, capsys, monkeypatch):
     capsys.readouterr()
     assert main(["policy", "--repo", str(team)]) == 1
     assert capsys.readouterr().out.startswith("\x1b[31menvironments/local/environment.yaml:")
+
+
+def test_what_the_platform_applies_is_judged(files):
+    """By the policy of the same name, as the API server would for the account `platform`."""
+    path = "base/platform/storage/extra.yaml"
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "x", "annotations": {"eks.amazonaws.com/role-arn": "a"}},
+    }
+    base = edited(
+        files,
+        "base/platform/storage/kustomization.yaml",
+        "resources:\n",
+        "resources:\n- extra.yaml\n",
+    )
+    faults = said({**base, path: to_yaml(account)})
+    assert faults, faults
+    assert [f for f in faults if "accounts-are-plain" not in f] == []
+    assert [f for f in faults if "environment.yaml:" not in f] == []
+
+
+def test_place_without_its_environment_is_no_crash(files):
+    after = rendered(files)
+    gone = "environments/staging/environment.yaml"
+    kept = "environments/staging/platform/team/kustomization.yaml"
+    tree = {path: raw for path, raw in after.items() if path != gone}
+    assert judged({**tree, kept: b"resources: []\n"}).faults is not None

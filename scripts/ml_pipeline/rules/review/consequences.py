@@ -4,10 +4,13 @@ cancelled, who gets which traffic."""
 from collections.abc import Iterable, Iterator
 
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.layout import POLICIES
+from ml_pipeline.layout import POLICIES, environment_path, owner_of
 from ml_pipeline.rules.review.consequence import Consequence, in_order
+from ml_pipeline.rules.review.diff import ObjectChange
 from ml_pipeline.rules.review.jobs import job_consequences
 from ml_pipeline.rules.review.traffic import traffic_consequences
+
+_POLICY_KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
 def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> list[Consequence]:
@@ -21,6 +24,26 @@ def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> l
             *traffic_consequences(before, after, paths),
         ]
     )
+
+
+def object_consequences(
+    objects: Iterable[ObjectChange], changed: Iterable[str]
+) -> Iterator[Consequence]:
+    """Policies that change as the facts of an environment do, though none of their files does."""
+    paths = sorted(changed)
+    if any(path.startswith(POLICIES) for path in paths):
+        return
+    for change in objects:
+        if change.kind not in _POLICY_KINDS:
+            continue
+        text = (
+            f"changes what the cluster refuses, by {change.kind} {change.name}; "
+            "the policies were judged as they are afterwards"
+        )
+        for path in paths:
+            name = owner_of(path)
+            if path == environment_path(name) and change.name.startswith(f"{name}-"):
+                yield Consequence("policies", text, path)
 
 
 def _policy_consequences(paths: Iterable[str]) -> Iterator[Consequence]:

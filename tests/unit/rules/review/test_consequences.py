@@ -2,9 +2,11 @@ import re
 
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.layout import POLICIES
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.consequence import ORDER
-from ml_pipeline.rules.review.consequences import consequences
+from ml_pipeline.rules.review.consequences import consequences, object_consequences
+from ml_pipeline.rules.review.diff import ObjectChange
 
 WAITING = "experiments/waiting/experiment.yaml"
 PROMOTION = "environments/local/promotions/digits.yaml"
@@ -204,3 +206,17 @@ def test_canary_at_its_first_step_is_no_jump(files):
     after = edited(files, PROMOTION, f"run: {BETTER}", f"run: {THIRD}")
     ((_, text),) = [row for row in said(files, after) if row[0] == "traffic"]
     assert text.endswith(f"to 90 % {GOOD}, 10 % {THIRD}")
+
+
+def test_policy_that_changes_with_the_facts_of_an_environment_is_told():
+    facts = "environments/staging/environment.yaml"
+    kind = "ValidatingAdmissionPolicy"
+    changes = [
+        ObjectChange("change", kind, "", "staging-images-are-pinned"),
+        ObjectChange("change", kind, "", "production-images-are-pinned"),
+        ObjectChange("change", "ConfigMap", "x", "staging-y"),
+    ]
+    (told,) = object_consequences(changes, [facts])
+    assert (told.kind, told.path) == ("policies", facts)
+    assert "staging-images-are-pinned" in told.text
+    assert list(object_consequences(changes, [facts, f"{POLICIES}one.yaml"])) == []
