@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.mlflow.registry import Registry
+from ml_pipeline.adapters.mlflow.server import NOBODY, Server
 from ml_pipeline.environments.embedded.state import MARKER
 from ml_pipeline.rules.automation.mirror import mirror
 
@@ -58,9 +59,11 @@ def test_promoted_run_is_a_version_with_the_name_of_the_environment(environment)
     server = Registry(f"http://127.0.0.1:{environment.state.read('endpoints')['mlflow']}")
     wanted = mirror(environment.head(), "local")
     environment.wait("the registry", lambda: server.differences(wanted) == [])
-    found = server._get("registered-models/alias", name="digits", alias="local")["model_version"]
+    raw = Server(server.uri, NOBODY, "nothing follows")
+    alias = raw.get("registered-models/alias", name="digits", alias="local")
+    found = json.loads(alias.body)["model_version"]
     assert found["run_id"] == run.tracking.run_id
-    tags = tags_of(server._get("runs/get", run_id=run.tracking.run_id)["run"])
+    tags = tags_of(json.loads(raw.get("runs/get", run_id=run.tracking.run_id).body)["run"])
     assert tags["commit"] == run.commit
     assert environment.pipeline("registry", "verify") == "MLflow says what git says"
     assert run.tracking.experiment == "digits"
@@ -81,7 +84,7 @@ def test_every_container_leaves_its_files_in_its_own_folder(environment):
         raw = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         environ = dict(pair.decode().split("=", 1) for pair in raw if b"=" in pair)
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        own = any(part in command for part in ("local.shim", "local.supervisor"))
+        own = any(part in command for part in ("embedded.shim", "embedded.supervisor"))
         if not own and not environ.get("TMPDIR", "").startswith(environ[MARKER]):
             outside.append(command)
     assert outside == []
