@@ -54,7 +54,7 @@ class Run:
         snapshot = self._snapshot()
         receipt = self._receipt_in(snapshot)
         if receipt:  # perhaps another experiment asked for the same run before
-            return f"{receipt.experiment}/{receipt.id}"
+            return receipt.reference
         run = run_identity_of(snapshot, self.experiment)
         return f"{self.experiment.name}/{run[:SHORT]}" if run else self.experiment.name
 

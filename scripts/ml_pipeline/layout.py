@@ -65,6 +65,11 @@ class Receipt(NamedTuple):
     experiment: str
     id: str
 
+    @property
+    def reference(self) -> str:
+        """`experiment/id`, which `reference_of` reads."""
+        return f"{self.experiment}/{self.id}"
+
 
 class Served(NamedTuple):
     """A model in an environment."""

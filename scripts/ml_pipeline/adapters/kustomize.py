@@ -18,7 +18,7 @@ from ml_pipeline.documents.writer import to_yaml
 from ml_pipeline.layout import BASE, ENVIRONMENTS, owner_of, part_of
 from ml_pipeline.rules.kustomize.bounds import bounds_faults
 from ml_pipeline.rules.kustomize.build import Builder, has_plain_names
-from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization
+from ml_pipeline.rules.kustomize.kustomizations import NAMES, first_file, has_kustomization
 from ml_pipeline.rules.kustomize.objects import MAX_BUILT, NotCoveredError, Object, parse_built
 from ml_pipeline.rules.render.overlays import kustomization_file
 from ml_pipeline.rules.review.closed_world import outside_faults
@@ -99,7 +99,7 @@ class Overlays:
             text = (
                 "holds an object whose apiVersion, kind, name or namespace is no text; correct it"
             )
-            raise InvalidDocumentsError([Fault(self._place(unit), 1, "", text)])
+            raise InvalidDocumentsError([Fault(first_file(self._files, unit), 1, "", text)])
         return built
 
     def stream(self, unit: str) -> bytes:
@@ -119,7 +119,9 @@ class Overlays:
         except processes.ProgramError as error:
             said = self._without_places(error.stderr, written, unit)
             text = f"cannot be built: {said}; correct it, or restore it from git"
-            raise InvalidDocumentsError([Fault(self._place(unit), 1, "", text)]) from error
+            raise InvalidDocumentsError(
+                [Fault(first_file(self._files, unit), 1, "", text)]
+            ) from error
 
     @staticmethod
     def _without_places(stderr: str, written: Path, unit: str) -> str:
@@ -128,9 +130,6 @@ class Overlays:
         root = str(written).removesuffix(unit)
         said = said.replace(str(written), unit).replace(root, "")
         return " ".join(said.split())
-
-    def _place(self, unit: str) -> str:
-        return unit if unit in self._files else f"{unit}/{NAMES[0]}"
 
     def _written(self, unit: str) -> Path:
         """The folder on disk, with what it may refer to.

@@ -42,7 +42,7 @@ def _table(runs: "list[Run]") -> str:
     keys: dict[str, None] = {}
     for column in columns:
         keys |= dict.fromkeys(column)
-    rows = [("", *(f"{run.experiment}/{run.id}" for run in runs))]
+    rows = [("", *(run.reference for run in runs))]
     for key in keys:
         values = [column.get(key, "-") for column in columns]
         if len(set(values)) > 1 or not key.startswith(_DECIDED_BY):
@@ -72,7 +72,7 @@ def _lines_of(run: "Run") -> dict[str, str]:
 def _data(run: "Run") -> dict[str, Any]:
     """A run for programs: numbers as numbers, digests whole."""
     return {
-        "run": f"{run.experiment}/{run.id}",
+        "run": run.reference,
         "model": run.model,
         "environment": run.environment,
         "decided_by": run.decided_by.model_dump(mode="json"),

@@ -18,6 +18,7 @@ from ml_pipeline.documents.fields import (
     added,
     matching,
 )
+from ml_pipeline.layout import Receipt
 
 
 class Stored(Strict):
@@ -208,6 +209,11 @@ class Run(Strict):
     estimate: Estimated | None = Field(
         None, description="What it was expected to take; default none."
     )
+
+    @property
+    def reference(self) -> str:
+        """`experiment/id`, as promotions and commands name it."""
+        return Receipt(self.experiment, self.id).reference
 
 
 class PredictorEvidence(Strict):

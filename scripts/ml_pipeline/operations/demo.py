@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import sqrt
@@ -19,6 +19,7 @@ from ml_pipeline.adapters.git.plumbing import git
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.load import Load
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.state import State, read_json
 from ml_pipeline.layout import (
     ENVIRONMENTS,
@@ -31,6 +32,7 @@ from ml_pipeline.layout import (
     run_of,
 )
 from ml_pipeline.operations import Talk, silent
+from ml_pipeline.rules.rollout.evidence import ServingStatus
 
 PER_SECOND, MIN_REQUESTS = 120.0, 250  # a canary at 10 % has answered enough in 20 s
 EPOCHS = 200  # long enough to be killed half-way, also on a fast machine
@@ -79,15 +81,6 @@ class Step(NamedTuple):
     seconds: float
     what: str
     result: str
-
-
-@dataclass(frozen=True)
-class ModelServing:
-    """How the model stands: its state, its address, and the weights that Envoy has, by run."""
-
-    state: str
-    url: str
-    routed: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -183,15 +176,13 @@ class Demo:
         """The only run of an experiment, as promotions name it."""
         runs = (run_of(path) for path in self.receipts(run_of))
         run = next(run for run in runs if run and run.experiment == experiment)
-        return f"{run.experiment}/{run.id}"
+        return run.reference
 
-    def serving(self) -> ModelServing:
-        """What serves the model."""
-        known = self.state.read(f"serving/{MODEL}") or {}
-        state, url = known.get("state", ""), known.get("url", "")
-        return ModelServing(state, url, known.get("routed", {}))
+    def serving(self) -> ServingStatus:
+        """What serves the model; nothing is said of it while nothing does."""
+        return records.serving(self.state, MODEL) or ServingStatus("")
 
-    def routed(self) -> dict[str, int]:
+    def routed(self) -> Mapping[str, int]:
         """Weights that Envoy has, by run."""
         return self.serving().routed
 

@@ -18,7 +18,7 @@ from ml_pipeline.layout import (
     part_of,
     promotion_path,
 )
-from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization, units
+from ml_pipeline.rules.kustomize.kustomizations import first_file, units
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.render.platform import applier
@@ -76,21 +76,21 @@ def policy_faults(
         # An environment without a document has no policies; that it lacks one is said elsewhere.
         objects = overlays.objects(unit) if name in policies else []
         count += len(objects)
-        is_own = own_place(f"{unit}/") == unit
-        if is_own and name in policies:
-            faults += own_place_faults(snapshot.environments[name], unit, objects)
-        # The platform builds people's own places too: those are told where they stand.
-        told = set() if is_own else _in_own_places(snapshot.files, overlays, unit)
+        elsewhere: set[tuple[str, str, str]] = set()
+        if _is_own(unit):
+            if name in policies:
+                faults += own_place_faults(snapshot.environments[name], unit, objects)
+        elif part_of(unit) == "platform":
+            # It builds people's own places too: those objects are told where they stand.
+            elsewhere = _in_own_places(snapshot.files, overlays, unit)
         for manifest in objects:
-            if _key(manifest) not in told:
+            if _key(manifest) not in elsewhere:
                 faults += _refused(snapshot, unit, policies[name], manifest)
     return Judgement(tuple(sorted(faults)), count)
 
 
 def _in_own_places(files: Files, overlays: Overlays, unit: str) -> set[tuple[str, str, str]]:
-    """Objects of a build that people keep in places of their own."""
-    if part_of(unit) != "platform":
-        return set()
+    """Objects of a platform that people keep in places of their own."""
     keys: set[tuple[str, str, str]] = set()
     for place in own_places(files):
         if place.startswith(f"{unit}/"):
@@ -106,16 +106,15 @@ def _key(manifest: Object) -> tuple[str, str, str]:
 def _judged(files: Files, within: Collection[str] | None) -> list[str]:
     """What Flux builds, but for what an administrator applies; and people's own places."""
     if within is not None:
-        return sorted(unit for unit in within if _is_judged(files, unit))
+        return sorted(unit for unit in within if part_of(unit) in _JUDGED)
     rendered = (path for path in files if part_of(path) in _JUDGED)
     return sorted({*units(files, rendered), *own_places(files)})
 
 
-def _is_judged(files: Files, unit: str) -> bool:
-    if part_of(unit) in _JUDGED:
-        return True
+def _is_own(unit: str) -> bool:
+    """Whether people keep a build in a place of their own."""
     # With a slash at its end the unit is asked about as a folder that files lie in.
-    return own_place(f"{unit}/") == unit and has_kustomization(files, unit)
+    return own_place(f"{unit}/") == unit
 
 
 def _refused(
@@ -133,7 +132,7 @@ def _fault(snapshot: Snapshot, unit: str, manifest: Object, denial: Denial) -> F
     path = _document(unit, manifest, denial)
     source = snapshot.source(path)
     if source is None:
-        return Fault(_place(snapshot.files, unit), 1, "", text)
+        return Fault(first_file(snapshot.files, unit), 1, "", text)
     key = _named_key(source, denial.message)
     return source.fault(key, text) if key else Fault(path, 1, "", text)
 
@@ -143,7 +142,7 @@ def _document(unit: str, manifest: Object, denial: Denial) -> str:
     environment = owner_of(unit)
     if "environment.yaml" in denial.message:
         return environment_path(environment)
-    if part_of(unit) == "platform" and not own_place(f"{unit}/"):
+    if part_of(unit) == "platform" and not _is_own(unit):
         return environment_path(environment)
     if part_of(unit) == "serving":
         return promotion_path(environment, entry_of(unit))
@@ -158,7 +157,3 @@ def _named_key(source: Source, message: str) -> str:
         if tuple(word.split(".")) in source.lines:
             return word
     return ""
-
-
-def _place(files: Files, unit: str) -> str:
-    return unit if unit in files else f"{unit}/{NAMES[0]}"

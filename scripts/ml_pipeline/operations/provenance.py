@@ -87,7 +87,7 @@ def compare(
     matching = matching_runs(open_branch(repo).snapshot, patterns)
     if not sort:
         return matching
-    by_name = {f"{run.experiment}/{run.id}": run for run in matching}
+    by_name = {run.reference: run for run in matching}
     records = (record_of(run, time.time()) for run in matching)
     return [by_name[record.run] for record in ordered(records, sort, reverse=reverse)]
 

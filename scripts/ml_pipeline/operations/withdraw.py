@@ -152,7 +152,7 @@ def _refuse_served(snapshot: Snapshot, path: str) -> None:
     run = run_of(path)
     if run is None:
         return
-    reference = f"{run.experiment}/{run.id}".encode()
+    reference = run.reference.encode()
     for promotion in snapshot.paths.get(Promotion, []):
         # The bytes, since a promotion that cannot be read names it too.
         if reference in snapshot.files[promotion]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.interface import Experiments
 from ml_pipeline.rules.diagnosis.logs import JobTrace, LogQuery, chosen, to_type_instead
@@ -119,11 +120,8 @@ class EmbeddedLogs:
 
 def traces(state: State) -> list[JobTrace]:
     """Jobs that are there, and those that are gone but whose logs are kept; each name once."""
-    by_name: dict[str, JobTrace] = {}
-    for name in state.names("logs/jobs"):
-        kept = state.read(f"logs/jobs/{name}")
-        if kept:
-            by_name[name] = JobTrace(name, kept["labels"], kept.get("created", 0.0))
+    by_name = {trace.name: trace for trace in records.kept_traces(state)}
+    # Those that are there last: of a name that has come again they are the newer ones.
     for name in state.names("jobs"):
         record = state.read(f"jobs/{name}")
         if record:  # it may just have been dropped
@@ -163,8 +161,8 @@ def names_of_others(state: State, jobs: Iterable[JobTrace]) -> set[str]:
 
 def have_ended(state: State, jobs: Iterable[JobTrace]) -> bool:
     """Whether none of these Jobs prints any more."""
-    records = (state.read(f"jobs/{job.name}") for job in jobs)
-    return all(record is None or record["phase"] in _DONE for record in records)
+    there = (state.read(f"jobs/{job.name}") for job in jobs)
+    return all(record is None or record["phase"] in _DONE for record in there)
 
 
 def _tries_of(jobs: Iterable[JobTrace]) -> re.Pattern[str]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.environments.embedded import records
-from ml_pipeline.environments.embedded.state import MARKER, State, read_json
+from ml_pipeline.environments.embedded.records import JobRecord
+from ml_pipeline.environments.embedded.state import MARKER, State
+from ml_pipeline.layout import STATE
 from ml_pipeline.rules.automation.observed import Hold, Observed, ObservedJob, PodEnd
 from ml_pipeline.rules.automation.termination import read_messages, verify
 from ml_pipeline.rules.render.overlays import LABEL_DATA, LABEL_RUN
@@ -18,7 +19,7 @@ from ml_pipeline.rules.rollout.evidence import ServingStatus
 
 def state_of(repo: Path) -> State:
     """The state folder that an embedded environment of a checkout has, or would have."""
-    return State(repo.resolve() / ".ml-pipeline")
+    return State(repo.resolve() / STATE)
 
 
 def find_state(repo: Path) -> State:
@@ -37,13 +38,13 @@ def find_state(repo: Path) -> State:
 
 def running(state: State) -> int | None:
     """Process id of the environment, None if it is not up."""
-    supervisor = state.read("supervisor")
-    if not supervisor:
+    supervisor = records.supervisor(state)
+    if supervisor is None:
         return None
     # After a kill another process may have the id: only one with our mark is the supervisor.
     marked = processes.with_variable(MARKER, str(state.root))
-    if supervisor["pid"] in marked and processes.is_alive(supervisor["pid"]):
-        return int(supervisor["pid"])
+    if supervisor.pid in marked and processes.is_alive(supervisor.pid):
+        return supervisor.pid
     return None
 
 
@@ -88,14 +89,14 @@ def served(state: State) -> dict[str, ServingStatus]:
 
 def tracking_uri(state: State) -> str:
     """Address of MLflow on this machine."""
-    endpoints = state.read("endpoints")
+    endpoints = records.endpoints(state)
     if endpoints is None:
         raise UnavailableError("the embedded environment is not up; start it with `ml-pipeline up`")
-    return f"http://127.0.0.1:{endpoints['mlflow']}"
+    return f"http://127.0.0.1:{endpoints.mlflow}"
 
 
 def seen_jobs(state: State) -> list[ObservedJob]:
-    """Jobs with the pods of theirs that have ended, for the rule of words."""
+    """Jobs with the pods of theirs that have ended, as `rules/automation/termination.py` takes them."""
     return [_seen(state, record) for record in _records(state)]
 
 
@@ -103,44 +104,40 @@ def failed_jobs(state: State) -> dict[str, str]:
     """Reasons of failed Jobs by the short identity of what they were to do."""
     failed = {}
     for record in _records(state):
-        if record["phase"] == "Failed":
-            failed[_identity(record)] = f"{record['reason']}: {record['message']}"
+        if record.phase == "Failed":
+            failed[_identity(record)] = f"{record.reason}: {record.message}"
     return failed
 
 
-def _records(state: State) -> Iterator[dict[str, Any]]:
+def _records(state: State) -> Iterator[JobRecord]:
     """Jobs that say what they make."""
-    for name in state.names("jobs"):
-        record = state.read(f"jobs/{name}")
-        if record and _identity(record):
-            yield record
+    return (record for record in records.jobs(state) if _identity(record))
 
 
-def _identity(record: dict[str, Any]) -> str:
-    labels = record["manifest"]["metadata"]["labels"]
-    return labels.get(LABEL_RUN) or labels.get(LABEL_DATA) or ""
+def _identity(record: JobRecord) -> str:
+    return record.labels.get(LABEL_RUN) or record.labels.get(LABEL_DATA) or ""
 
 
-def _seen(state: State, record: dict[str, Any]) -> ObservedJob:
-    """A Job as the rule of words takes it. The supervisor makes one anew whose record is gone."""
-    name = record["name"]
+def _seen(state: State, record: JobRecord) -> ObservedJob:
+    """A Job with what its pods have said. The supervisor makes one anew whose record is gone."""
+    name = record.name
     command = f"rm {state.root.name}/jobs/{name}.json"
     again = f"remove its record with `{command}`: the next one says again what has finished"
-    complete = record["phase"] == "Complete"
+    complete = record.phase == "Complete"
     pods = tuple(_pod_ends(state, record))
     return ObservedJob(name, _identity(record), complete, _ended(record), again, pods)
 
 
-def _pod_ends(state: State, record: dict[str, Any]) -> Iterator[PodEnd]:
+def _pod_ends(state: State, record: JobRecord) -> Iterator[PodEnd]:
     """How the pods of a Job have ended, those that are there, newest last."""
-    for number in range(1, record.get("attempt", 0) + 1):
-        pod = read_json(state.pod(f"{record['name']}-{number}") / "status.json")
-        if pod and pod["phase"] == "Ended":
-            yield PodEnd(pod["exit_code"], pod.get("message", ""))
+    for number in range(1, record.attempt + 1):
+        pod = records.pod_status(state, f"{record.name}-{number}")
+        if pod and not pod.is_running:
+            yield PodEnd(pod.exit_code, pod.message)
 
 
-def _ended(record: dict[str, Any]) -> str:
+def _ended(record: JobRecord) -> str:
     """When a Job ended, as an API server would write it; empty where it has not."""
-    if record["phase"] not in ("Complete", "Failed"):
+    if record.phase not in ("Complete", "Failed"):
         return ""
-    return datetime.fromtimestamp(record.get("finished", 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(record.finished or 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.environments.embedded.state import Json, State, read_json
+from ml_pipeline.environments.records import SeenRevision
 from ml_pipeline.rules.diagnosis.logs import JobTrace
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.rollout.evidence import PredictorStatus, ServingStatus, StepEvidence
@@ -114,25 +115,11 @@ class Endpoints:
 
 
 @dataclass(frozen=True)
-class RevisionRecord:
-    """`revision.json`: the last revision that was applied, and the last that was seen.
-
-    `at` is when that was taken up, `seconds` how long it took; `error` says why it does not build.
-    """
-
-    applied: str | None = None
-    seen: str | None = None
-    at: float | None = None
-    seconds: float | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True)
 class SupervisorRecord:
     """`supervisor.json`: the process of the environment; not there while it is down."""
 
     pid: int
-    environment: str
+    environment: str = ""
 
 
 def pod_status(state: State, pod: str) -> PodStatus | None:
@@ -208,13 +195,13 @@ def save_endpoints(state: State, ports: Endpoints) -> None:
     state.write("endpoints", {name: port for name, port in asdict(ports).items() if port})
 
 
-def revision(state: State) -> RevisionRecord | None:
+def revision(state: State) -> SeenRevision | None:
     """What was last seen of the branch, None before anything was."""
     raw = state.read("revision")
-    return RevisionRecord(**_known(RevisionRecord, raw)) if raw else None
+    return SeenRevision(**_known(SeenRevision, raw)) if raw else None
 
 
-def save_revision(state: State, record: RevisionRecord) -> None:
+def save_revision(state: State, record: SeenRevision) -> None:
     """Say what was seen of the branch."""
     state.write("revision", _said(record))
 

@@ -35,7 +35,7 @@ def look(state: State, branch: Branch, environment: str, selector: str) -> Embed
         models=tuple(model for model in models if _matches(model, wanted)),
         traffic=traffic if up else None,
         up=up,
-        revision=_revision(records.revision(state)),
+        revision=records.revision(state) or SeenRevision(),
         missing=tuple(_missing(state, branch.whole, environment)),
     )
 
@@ -122,12 +122,6 @@ def _stopped(model: ModelStatus) -> ModelStatus:
     """What served before the environment went down: nothing of it answers."""
     predictors = (replace(one, ready=False, message="down") for one in model.predictors)
     return replace(model, state="Down", predictors=tuple(predictors))
-
-
-def _revision(record: records.RevisionRecord | None) -> SeenRevision:
-    if record is None:
-        return SeenRevision()
-    return SeenRevision(record.applied, record.seen, record.at, record.seconds, record.error)
 
 
 def _missing(state: State, snapshot: Snapshot, environment: str) -> list[str]:

@@ -55,7 +55,7 @@ def lacking_model(state: State, snapshot: Snapshot, run: Run) -> str:
     """Where the model of a run is not on this machine, what to do about it; else empty."""
     if run.artifact is None or _is_here(state, snapshot, run.environment, run.artifact):
         return ""
-    reference = f"{run.experiment}/{run.id}"
+    reference = run.reference
     return (
         f"{reference} is trained, but its model is not on this machine; "
         f"`ml-pipeline withdraw {reference}` trains it here"

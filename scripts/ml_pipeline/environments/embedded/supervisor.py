@@ -25,11 +25,12 @@ from ml_pipeline.environments.embedded.jobs import Jobs
 from ml_pipeline.environments.embedded.loop import run_until_stopped
 from ml_pipeline.environments.embedded.pods import Pods
 from ml_pipeline.environments.embedded.privacy import UMASK
-from ml_pipeline.environments.embedded.records import Endpoints, RevisionRecord, SupervisorRecord
+from ml_pipeline.environments.embedded.records import Endpoints, SupervisorRecord
 from ml_pipeline.environments.embedded.router import Router
 from ml_pipeline.environments.embedded.services import Service, Services, mlflow_command, program
 from ml_pipeline.environments.embedded.serving import Serving
 from ml_pipeline.environments.embedded.state import State, free_port
+from ml_pipeline.environments.records import SeenRevision
 from ml_pipeline.layout import environment_path
 from ml_pipeline.rules.kustomize.objects import Object
 
@@ -107,7 +108,7 @@ class Supervisor:
         else:
             log.info("applied %s in %.2f s", revision[:10], seconds)
             applied = revision
-        record = RevisionRecord(applied, revision, start, seconds, error)
+        record = SeenRevision(applied, revision, start, seconds, error)
         records.save_revision(self.state, record)
 
 

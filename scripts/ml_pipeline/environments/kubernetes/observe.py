@@ -115,7 +115,7 @@ def _failed(jobs: Iterable[JobView], snapshot: Snapshot) -> dict[str, str]:
 
 
 def _seen(view: JobView, environment: Environment) -> ObservedJob:
-    """A Job as the rule of words takes it. Flux makes one that was deleted again soon."""
+    """A Job with what its pods have said. Flux makes one that was deleted again soon."""
     command = f"kubectl -n {environment.namespaces.training} delete job {view.name}"
     again = f"delete the Job with `{command}`: the next one says again what has finished"
     complete = view.phase == "Complete"

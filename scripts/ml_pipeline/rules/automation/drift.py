@@ -6,7 +6,7 @@ Serving overlays belong to people's commits.
 from collections import Counter
 from dataclasses import dataclass
 
-from ml_pipeline.documents.changes import Changes
+from ml_pipeline.documents.changes import Changes, differing
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.reader import Document, kind_of
@@ -94,9 +94,10 @@ def training_drift(triage: Triage, renderer: Renderer, environment: str) -> Drif
         except InvalidDocumentsError as error:
             unrendered.setdefault(error.faults[0].path, []).append(error.faults[0])
             taken.add(identity[:SHORT])
-    write = {path: raw for path, raw in wanted.items() if files.get(path) != raw}
     stale = here - wanted.keys() - kept
-    changes = Changes(write, frozenset(path for path in stale if short_of(path) not in taken))
+    changes = Changes(
+        differing(files, wanted), frozenset(path for path in stale if short_of(path) not in taken)
+    )
     holds = []
     for path, faults in unrendered.items():
         holds.append(hold_of(path, faults[:1], Counter({"experiment": len(faults)})))

@@ -149,10 +149,10 @@ def _version(snapshot: Snapshot, environment: Environment, run: Run) -> Version:
         run_id = run.tracking.run_id
         logged = _LOGGED_MODEL.search(uri)
         model_id = logged[1] if logged else ""
-    tags = {**_tags(snapshot, run), "run": _reference(run), "sha256": run.artifact.sha256}
+    tags = {**_tags(snapshot, run), "run": run.reference, "sha256": run.artifact.sha256}
     return Version(
         run.model,
-        _reference(run),
+        run.reference,
         model_uri(snapshot.environments[run.environment], uri),
         run_id,
         model_id,
@@ -198,7 +198,3 @@ def _description(environment: Environment, run: Run) -> str:
 
 def _receipt(run: Run) -> str:
     return run_path(run.experiment, run.id)
-
-
-def _reference(run: Run) -> str:
-    return f"{run.experiment}/{run.id}"

@@ -109,18 +109,13 @@ def matching_runs(snapshot: Snapshot, patterns: Iterable[str]) -> list[Run]:
     runs: dict[str, Run] = {}
     unknown = []
     for pattern in patterns:
-        matching = {reference_to(run): run for run in _matching(snapshot, pattern)}
+        matching = {run.reference: run for run in _matching(snapshot, pattern)}
         if not matching:
             unknown.append(repr(pattern))
         runs |= matching
     if unknown:
         raise _unknown(", ".join(unknown), _named(sorted(snapshot.runs_by_reference)))
     return list(runs.values())
-
-
-def reference_to(run: Run) -> str:
-    """A run as promotions and commands name it."""
-    return f"{run.experiment}/{run.id}"
 
 
 def list_runs(snapshot: Snapshot, wanted: Wanted, now: float) -> RunList:
@@ -172,7 +167,7 @@ def record_of(run: Run, now: float, owner: str | None = None) -> RunRecord:
     begun = _seconds(run.started)
     end = None if begun is None else begun + run.duration_s
     return RunRecord(
-        run=reference_to(run),
+        run=run.reference,
         experiment=run.experiment,
         model=run.model,
         environment=run.environment,

@@ -132,6 +132,11 @@ def _below(paths: list[str], folders: Iterable[str]) -> set[str]:
     return below
 
 
+def first_file(files: Files, unit: str) -> str:
+    """The file by which a unit is built: the manifest, or the folder's kustomization."""
+    return unit if unit in files else f"{unit}/{NAMES[0]}"
+
+
 def kustomization_faults(files: Files, folder: str, within: tuple[str, ...]) -> Iterator[Fault]:
     """What a kustomization may not say.
 

@@ -35,7 +35,7 @@ class PromotionRequest:
     @property
     def reference(self) -> str:
         """The run as promotions name it, `experiment/id`."""
-        return f"{self.run.experiment}/{self.run.id}"
+        return self.run.reference
 
 
 @dataclass(frozen=True)

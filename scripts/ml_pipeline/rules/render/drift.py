@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ml_pipeline.documents.changes import Changes
+from ml_pipeline.documents.changes import Changes, differing
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import SHORT, experiments_of, folder_of, is_renderers, job_folder
 from ml_pipeline.rules.money.waiting import Waiting
@@ -62,5 +62,4 @@ def drift_within(snapshot: Snapshot, reach: Reach, waiting: Waiting, before: Wai
 def _between(snapshot: Snapshot, wanted: dict[str, bytes], there: Iterable[str]) -> Changes:
     """From the files that are there to those that are wanted."""
     stale = {path for path in there if path not in wanted}
-    differing = {path: raw for path, raw in wanted.items() if snapshot.files.get(path) != raw}
-    return Changes(differing, frozenset(stale))
+    return Changes(differing(snapshot.files, wanted), frozenset(stale))

@@ -8,10 +8,10 @@ from ml_pipeline.environments.embedded.records import (
     JobRecord,
     PodSpec,
     PodStatus,
-    RevisionRecord,
     SupervisorRecord,
 )
 from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.environments.records import SeenRevision
 from ml_pipeline.rules.diagnosis.logs import JobTrace
 from ml_pipeline.rules.rollout.evidence import PredictorStatus, ServingStatus, StepEvidence
 from ml_pipeline.rules.rollout.latency import Latency
@@ -64,7 +64,7 @@ def test_endpoint_alone_is_what_a_bridge_keeps(state):
 
 
 def test_first_revision_that_does_not_build_is_applied_nowhere(state):
-    record = RevisionRecord(None, "a" * 40, 5.0, 0.1, "does not build")
+    record = SeenRevision(None, "a" * 40, 5.0, 0.1, "does not build")
     records.save_revision(state, record)
     assert list(state.read("revision")) == ["seen", "at", "seconds", "error"]
     assert records.revision(state) == record
