@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -68,6 +68,19 @@ def fails_now_and_then(connection: socket.socket, number: int) -> bool:
     return answers(500 if number % 4 == 0 else 200)(connection, number)
 
 
+def end(listener: socket.socket, *threads: threading.Thread) -> None:
+    """Close a listener once nothing waits in its accept().
+
+    A system call that goes on after a pause of the process takes the descriptor by its number,
+    and by then that may be another server's.
+    """
+    with suppress(OSError):  # it has ended by itself
+        listener.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join()
+    listener.close()
+
+
 class Predictor:
     """Listens on a port and treats each request as its behaviour says, but questions whether it is
     ready as `readiness` does. `asked` holds the first lines of the former."""
@@ -78,10 +91,11 @@ class Predictor:
         self._lock = threading.Lock()
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        self.socket.close()
+        end(self.socket, self._thread)
 
     def _accept(self) -> None:
         while True:

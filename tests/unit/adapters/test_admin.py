@@ -11,8 +11,21 @@ from ml_pipeline.adapters.http import NoAnswerError
 from tests.support import predictors
 
 
-def listening(folder, answer: bytes):
-    """A socket in a folder that answers each connection with the same bytes."""
+@pytest.fixture
+def listening():
+    """Starts sockets in a folder, each of which answers each connection with the same bytes."""
+    started = []
+
+    def start(folder, answer: bytes):
+        started.append(listen(folder, answer))
+        return folder / "admin.sock"
+
+    yield start
+    for server, thread in started:
+        predictors.end(server, thread)
+
+
+def listen(folder, answer: bytes):
     server = socket.socket(socket.AF_UNIX)
     handle = os.open(folder, os.O_PATH)
     server.bind(f"/proc/self/fd/{handle}/admin.sock")
@@ -29,11 +42,12 @@ def listening(folder, answer: bytes):
                 connection.recv(65536)
                 connection.sendall(answer)
 
-    threading.Thread(target=serve, daemon=True).start()
-    return folder / "admin.sock"
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return server, thread
 
 
-def test_page_is_read_however_long_the_path_is(tmp_path):
+def test_page_is_read_however_long_the_path_is(listening, tmp_path):
     folder = tmp_path / ("long-" * 40)
     folder.mkdir()
     path = listening(folder, predictors.reply(200, b"stats"))
@@ -42,18 +56,18 @@ def test_page_is_read_however_long_the_path_is(tmp_path):
 
 
 @pytest.mark.parametrize("answer", [predictors.reply(503), predictors.reply(404)])
-def test_another_status_is_no_page(tmp_path, answer):
+def test_another_status_is_no_page(listening, tmp_path, answer):
     with pytest.raises(NoAnswerError, match="/stats is answered"):
         admin.get(listening(tmp_path, answer), "/stats", seconds=5)
 
 
-def test_page_without_end_is_refused(tmp_path, monkeypatch):
+def test_page_without_end_is_refused(listening, tmp_path, monkeypatch):
     monkeypatch.setattr(admin, "MAX_BYTES", 4)
     with pytest.raises(NoAnswerError, match="/stats has more than 4 bytes"):
         admin.get(listening(tmp_path, predictors.reply(200, b"stats")), "/stats", seconds=5)
 
 
-def test_nonsense_is_no_page(tmp_path):
+def test_nonsense_is_no_page(listening, tmp_path):
     with pytest.raises(NoAnswerError):
         admin.get(listening(tmp_path, b"\x16\x03\x01 nonsense\r\n"), "/stats", seconds=5)
 

@@ -14,22 +14,25 @@ from tests.support import predictors
 @pytest.fixture
 def serve():
     """Starts a server that answers each connection with the next of some bytes."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        asked: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked: list[bytes] = []
+    threads: list[threading.Thread] = []
 
-        def loop(answers: tuple[bytes, ...]) -> None:
-            for answer in answers:
-                with suppress(OSError):
-                    connection, _ = listener.accept()
-                    with connection:
-                        asked.append(connection.recv(65536))
-                        connection.sendall(answer)
+    def loop(answers: tuple[bytes, ...]) -> None:
+        for answer in answers:
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    asked.append(connection.recv(65536))
+                    connection.sendall(answer)
 
-        def start(*answers: bytes) -> tuple[str, list[bytes]]:
-            threading.Thread(target=loop, args=(answers,), daemon=True).start()
-            return f"http://127.0.0.1:{listener.getsockname()[1]}/x", asked
+    def start(*answers: bytes) -> tuple[str, list[bytes]]:
+        threads.append(threading.Thread(target=loop, args=(answers,), daemon=True))
+        threads[-1].start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/x", asked
 
-        yield start
+    yield start
+    predictors.end(listener, *threads)
 
 
 def ask(url: str, **options) -> http.Answer:
