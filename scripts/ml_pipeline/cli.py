@@ -16,7 +16,7 @@ from ml_pipeline.documents.faults import PipelineError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the only broad `except` is here."""
+    """Run one command, and make an exit code of every way in which it can end."""
     try:
         options = parsed(arguments)
         options.repo = _top(options.repo)

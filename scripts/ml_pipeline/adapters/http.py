@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 from ml_pipeline.documents.faults import UnavailableError
 from ml_pipeline.documents.fields import one_line
@@ -95,7 +95,8 @@ def send(
         raise NoAnswerError("the login holds a line break, or what no header may hold")
     try:
         prepared = _prepared(request)
-        with _opener(unix_socket).open(prepared, timeout=seconds) as response:
+        opener = _opener(unix_socket, follows=request.method == "GET")
+        with opener.open(prepared, timeout=seconds) as response:
             return _answer(cast(http.client.HTTPResponse, response), limit)
     except urllib.error.HTTPError as error:
         return _refusal(error, limit)
@@ -133,25 +134,6 @@ def _refusal(error: urllib.error.HTTPError, limit: int) -> Answer:
     return Answer(error.code, str(error.reason), body)
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows what only reads. Anything else would arrive as a GET, without its body: not done,
-    and taken for done."""
-
-    def redirect_request(  # noqa: PLR0913 - the standard library's signature
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """The request to follow with; None leaves the redirect as the answer."""
-        if req.get_method() != "GET":
-            return None
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 class _SocketConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, host: str, *, timeout: float) -> None:
         super().__init__(host, timeout=timeout)
@@ -187,13 +169,18 @@ class _SocketHandler(urllib.request.HTTPHandler):
 
 
 @cache
-def _opener(unix_socket: Path | None) -> urllib.request.OpenerDirector:
-    """Kept, because certificates are read each time that one is made."""
+def _opener(unix_socket: Path | None, *, follows: bool) -> urllib.request.OpenerDirector:
+    """Kept, because certificates are read each time that one is made.
+
+    Only what reads follows a redirect. Anything else would arrive as a GET, without its body: not
+    done, and taken for done.
+    """
     opener = urllib.request.OpenerDirector()
     if unix_socket is None:
         for handler in _OVER_TCP:
             opener.add_handler(handler())
-        opener.add_handler(_Redirects())
+        if follows:
+            opener.add_handler(urllib.request.HTTPRedirectHandler())
     else:
         opener.add_handler(_SocketHandler(unix_socket))
     opener.add_handler(urllib.request.HTTPErrorProcessor())
