@@ -1,7 +1,13 @@
 import pytest
 from ml_pipeline.rules.automation.observed import Hold, ObservedJob
 
-JOB = ObservedJob("digits-0123456789", "0123456789", True, "2026-01-02T03:04:05Z", "delete it")
+JOB = ObservedJob(
+    "digits-0123456789",
+    "0123456789",
+    is_complete=True,
+    ended="2026-01-02T03:04:05Z",
+    again="delete it",
+)
 
 
 def test_hold_names_the_job_and_the_minute_of_its_end():
@@ -9,7 +15,7 @@ def test_hold_names_the_job_and_the_minute_of_its_end():
 
 
 def test_hold_of_a_job_that_has_not_ended_has_no_time():
-    running = ObservedJob("a", "0123456789", False, "", "delete it")
+    running = ObservedJob("a", "0123456789", is_complete=False, ended="", again="delete it")
     assert running.hold("no receipt").since == ""
 
 
