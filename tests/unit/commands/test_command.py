@@ -2,33 +2,25 @@
 
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
 
 import pytest
 from ml_pipeline.commands.groups import COMMANDS
 
-HEAVY = ("pydantic", "yaml", "git", "kubernetes", "json", "ml_pipeline.operations")
-ASK = """
-import sys
-from ml_pipeline.commands.groups import COMMANDS
-print(*[name for name in sys.argv[1:] if name in sys.modules])
+ROOMS_LOADED = """
+import sys, ml_pipeline.commands.groups
+rooms = {name.split(".")[1] for name in sys.modules if name.startswith("ml_pipeline.")}
+print(*sorted(rooms))
 """
 
 
-def test_list_of_commands_waits_for_nothing_that_they_need():
+def test_list_of_commands_waits_for_no_operation():
     """`--help` and completion are asked for at every key."""
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, *HEAVY], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == []
+    asked = [sys.executable, "-c", ROOMS_LOADED]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["commands", "documents"]
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
 def test_summary_is_no_sentence(command):
     assert command.summary[0].islower()
     assert not command.summary.endswith(".")
-
-
-def test_command_cannot_be_changed_by_who_runs_it():
-    with pytest.raises(FrozenInstanceError):
-        COMMANDS["up"].name = "down"
