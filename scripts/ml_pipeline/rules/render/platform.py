@@ -74,15 +74,12 @@ def policies_overlay(
     """
     binding = {"kind": "ValidatingAdmissionPolicyBinding"}
     label = "/spec/matchResources/namespaceSelector/matchLabels/ml-pipeline~1environment"
-    names = _bindings(files)
-    patches = [
-        patch(
-            {**binding, "name": name},
-            operation(label, environment.name, op="add"),
-            operation("/spec/policyName", f"{environment.name}-{name}"),
-        )
-        for name in names
-    ]
+    patches = [patch(binding, operation(label, environment.name, op="add"))]
+    for name in _bindings(files):
+        # An older kubectl gives a policy its prefix and leaves what names it, which binds nothing:
+        # https://github.com/kubernetes-sigs/kustomize/issues/5674
+        renamed = operation("/spec/policyName", f"{environment.name}-{name}")
+        patches.append(patch({**binding, "name": name}, renamed))
     for name, expressions in _parameters(environment, environments).items():
         given = enumerate(expressions)
         operations = [operation(f"/spec/variables/{n}/expression", e) for n, e in given]

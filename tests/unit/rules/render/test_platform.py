@@ -4,10 +4,16 @@ from ml_pipeline.adapters.kustomize import Overlays
 from ml_pipeline.commands.parser import parsed
 from ml_pipeline.documents.changes import applied
 from ml_pipeline.documents.snapshot import load_snapshot
+from ml_pipeline.layout import file_of
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.render.flux import flux_overlays
 from ml_pipeline.rules.render.overlays import LOGIN
-from ml_pipeline.rules.render.platform import cluster_wide, platform_overlays, pod_identity
+from ml_pipeline.rules.render.platform import (
+    cluster_wide,
+    platform_overlays,
+    pod_identity,
+    policies_overlay,
+)
 
 from tests.conftest import REPOSITORY
 
@@ -58,6 +64,20 @@ def test_policies_are_told_what_the_environment_has(snapshot):
         "priority": '"staging-training"',
     }
     assert parameters(snapshot, "containers-are-rendered")["secrets"] == "[]"
+
+
+def test_binding_names_its_policy_whatever_kustomize_makes_of_prefixes(files, snapshot):
+    """Only a newer one renames both; an administrator's may be older, and nothing would be refused."""
+    overlay = policies_overlay(files, snapshot.environments["staging"], snapshot.environments)
+    named = {}
+    for patch in overlay["patches"]:
+        for operation in yaml.safe_load(patch["patch"]):
+            if operation["path"] == "/spec/policyName":
+                named[patch["target"]["name"]] = operation["value"]
+    bindings = (file_of(path) for path in files if path.endswith("-binding.yaml"))
+    names = [file.removesuffix("-binding.yaml") for file in bindings]
+    assert len(names) > 10
+    assert named == {name: f"staging-{name}" for name in names}
 
 
 def test_models_come_from_own_stores_and_those_that_are_promoted_from(files):
