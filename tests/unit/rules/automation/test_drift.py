@@ -78,6 +78,26 @@ def test_overlay_of_data_that_is_prepared_goes_although_an_experiment_is_unreada
     assert drift_of(files).changes.delete == {overlay}
 
 
+OTHER_DATA = "environments/local/training/data-0123456789-0123456789/job.yaml"
+TOO_LARGE = (b"memory: 2Gi", b"memory: 900Ti")
+
+
+def test_overlay_of_data_is_left_alone_while_nobody_can_read_who_asks_for_it(current):
+    files = {**current, OTHER_DATA: b"x: 1\n"}
+    assert not drift_of({**files, WAITING: UNREADABLE}).changes
+    readable = files[WAITING].replace(*TOO_LARGE)
+    assert drift_of({**files, WAITING: readable}).changes.delete == {OTHER_DATA}
+
+
+def test_overlay_of_the_run_that_a_held_experiment_asks_for_is_left_alone_whatever_it_is_called(
+    current, overlay
+):
+    twin = current[WAITING].replace(b"name: waiting", b"name: twin").replace(*TOO_LARGE)
+    files = {path: raw for path, raw in current.items() if path != WAITING}
+    assert drift_of(files).changes.delete == overlay.keys()
+    assert not drift_of({**files, "experiments/twin/experiment.yaml": twin}).changes
+
+
 def test_base_that_cannot_be_read_is_held_and_keeps_what_is_there(current, overlay):
     found = drift_of({**current, JOB: UNREADABLE, STALE: b"x: 1\n"})
     assert found.changes == Changes({}, frozenset({STALE}))

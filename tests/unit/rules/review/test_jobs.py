@@ -72,6 +72,19 @@ def test_what_has_nothing_to_do_with_the_change_is_not_told(files):
     assert not any("waiting" in text for _, text in told)
 
 
+def test_other_resources_restart_a_run_and_only_that(files):
+    other = files[WAITING].replace(b"memory: 2Gi", b"memory: 3Gi")
+    assert said(files, {**files, WAITING: other}) == [
+        ("restarts", "restarts waiting/ddd4bf48a3 from its checkpoint in another Job")
+    ]
+
+
+def test_overlay_that_stays_the_same_job_restarts_nothing(files):
+    side = rendered(files)
+    touched = [path for path in side.files if "/training/waiting-" in path]
+    assert list(job_consequences(side, side, touched)) == []
+
+
 def test_wait_of_like_runs_is_told_with_the_price(files):
     waited = {
         path: raw + b"queued_s: 120.0\n" if "/runs/" in path else raw for path, raw in files.items()

@@ -47,6 +47,51 @@ def test_step_of_a_rollout_is_no_jump(current):
     )
 
 
+THIRD = "good/0123456789"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "jump"),
+    [
+        (f"run: {BETTER}", f"run: {THIRD}", ""),
+        (
+            f"baseline: {GOOD}",
+            f"baseline: {THIRD}",
+            f"; {THIRD} did not serve and gets 90 % at once",
+        ),
+        (
+            f"run: {BETTER}\nbaseline: {GOOD}",
+            f"run: {THIRD}",
+            f"; {THIRD} did not serve and gets 100 % at once",
+        ),
+        ("  - 10\n  - 50\n", "", ""),
+        (
+            f"run: {BETTER}\nbaseline: {GOOD}\nrollout:\n  steps:\n  - 10\n  - 50\n",
+            f"run: {THIRD}\nbaseline: {GOOD}\nrollout:\n  steps:\n",
+            f"; {THIRD} did not serve and gets 100 % at once",
+        ),
+        (f"run: {BETTER}\nbaseline: {GOOD}", f"run: {GOOD}", ""),
+    ],
+    ids=["canary", "baseline", "no baseline", "one step", "one step of another", "what serves"],
+)
+def test_run_that_did_not_serve_begins_with_the_first_step_or_is_told(current, old, new, jump):
+    receipt = current[f"experiments/{GOOD.replace('/', '/runs/')}.yaml"]
+    third = receipt.replace(b"31a4e76e1a", b"0123456789")
+    files = {**current, "experiments/good/runs/0123456789.yaml": third}
+    text = files[PROMOTION].decode()
+    assert old in text
+    ((_, told),) = said(files, {**files, PROMOTION: text.replace(old, new).encode()}, PROMOTION)
+    assert told.endswith(jump)
+    assert ("at once" in told) == bool(jump)
+
+
+def test_first_promotion_of_a_model_is_no_jump(current):
+    """Nobody has called it yet."""
+    before = {path: raw for path, raw in current.items() if path != PROMOTION}
+    ((_, told),) = said(before, current, PROMOTION)
+    assert told.endswith(f"from nothing to 90 % {GOOD}, 10 % {BETTER}")
+
+
 def test_verdict_that_is_taken_out_lets_the_rollout_go_on(current):
     aborted = ended(current, errors=1000)
     (verdict,) = (path for path in aborted if "/verdicts/" in path)
