@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from ml_pipeline.adapters.kubernetes import Cluster
 from ml_pipeline.cli import main
 from ml_pipeline.documents.changes import applied
@@ -15,6 +16,10 @@ from tests.support.api_server import ApiServer, serve
 
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = Path(__file__).parent / "fixtures"
+
+# A machine that is busy with something else takes its time for an example.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

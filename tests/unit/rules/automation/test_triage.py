@@ -40,7 +40,7 @@ def tree(changed) -> dict[str, bytes]:
     return applied(VALID, Changes(written, gone))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(broken)
 def test_what_is_acted_on_can_be_read_and_needs_nothing_that_cannot(changed):
     found = triage(**changed)
@@ -50,7 +50,7 @@ def test_what_is_acted_on_can_be_read_and_needs_nothing_that_cannot(changed):
     assert unsound.isdisjoint([PROMOTION, *EXPERIMENTS])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(broken)
 def test_every_document_is_faulty_or_blocked_or_acted_on(changed):
     found = triage(**changed)
@@ -59,7 +59,7 @@ def test_every_document_is_faulty_or_blocked_or_acted_on(changed):
     assert {*found.blocked.values()} <= found.faults.keys()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     broken,
     st.dictionaries(st.sampled_from(DOCUMENTS), st.sampled_from([UNREADABLE, None, b"x: 1\n"])),
