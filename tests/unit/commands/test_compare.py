@@ -3,6 +3,7 @@ import json
 import pytest
 from ml_pipeline.commands.command import Options
 from ml_pipeline.commands.compare import COMMAND
+from ml_pipeline.commands.parser import parsed
 from ml_pipeline.documents.receipts import GateResult
 
 GOOD, BETTER, BROKEN = "good/31a4e76e1a", "better/c39d9a14b0", "broken/970e519fc8"
@@ -77,10 +78,17 @@ def test_programs_get_digests_whole_and_what_is_equal_too(compared):
     assert two["reason"]
 
 
-def test_order_and_patterns_are_handed_on(monkeypatch, capsys):
-    asked = []
-    answer = lambda *given, **how: asked.append((*given, how)) or []  # noqa: E731
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        (["a"], {"sort": "", "reverse": False}),
+        (["a", "b*", "--sort", "cost", "--reverse"], {"sort": "cost", "reverse": True}),
+    ],
+)
+def test_what_is_typed_is_handed_on(monkeypatch, capsys, typed, asked):
+    heard = []
+    answer = lambda _, patterns, **how: heard.append((patterns, how)) or []  # noqa: E731
     monkeypatch.setattr("ml_pipeline.operations.provenance.compare", answer)
-    options = Options(repo="x", runs=["a", "b*"], sort="cost", reverse=True, output="text")
-    COMMAND.run(options)
-    assert asked == [("x", ("a", "b*"), {"sort": "cost", "reverse": True})]
+    COMMAND.run(parsed(["compare", *typed, "--output", "json"]))
+    assert heard == [(tuple(name for name in typed if name in ("a", "b*")), asked)]
+    assert capsys.readouterr().out == "[]\n"

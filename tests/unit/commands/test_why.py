@@ -3,6 +3,7 @@ import json
 import pytest
 from ml_pipeline.adapters.git.history import Commit
 from ml_pipeline.commands.command import Options
+from ml_pipeline.commands.parser import parsed
 from ml_pipeline.commands.why import COMMAND
 from ml_pipeline.operations.provenance import Chain
 
@@ -98,9 +99,10 @@ def test_data_is_told_with_its_rows_and_its_source(chain, told):
     assert (data["data"]["rows"], data["data"]["source"]) == (1797, "bundled://digits")
 
 
-def test_model_and_environment_are_handed_on(monkeypatch, capsys):
-    asked = []
-    answer = lambda *given, **how: asked.append((*given, how)) or []  # noqa: E731
+def test_what_is_typed_is_handed_on(monkeypatch, capsys):
+    heard = []
+    answer = lambda _, model, **how: heard.append((model, how)) or []  # noqa: E731
     monkeypatch.setattr("ml_pipeline.operations.provenance.why", answer)
-    COMMAND.run(Options(repo="x", model="digits", env="staging", output="json"))
-    assert asked == [("x", "digits", {"environment": "staging"})]
+    COMMAND.run(parsed(["why", "digits"]))
+    COMMAND.run(parsed(["why", "digits", "--env", "staging", "--output", "json"]))
+    assert heard == [("digits", {"environment": name}) for name in ("local", "staging")]

@@ -30,10 +30,10 @@ class Counted(Revisions):
         return super().contents_of(ids)
 
 
-def objects(repo, *, more=None, kept=None, disk=True) -> tuple[Objects, Counted]:
+def objects(repo, *, more=None, **how) -> tuple[Objects, Counted]:
     revisions = Counted(repo)
     blobs = {path: git(repo, "rev-parse", f"HEAD:{path}") for path in HELD}
-    return Objects(revisions, blobs | (more or {}), kept, disk=disk), revisions
+    return Objects(revisions, blobs | (more or {}), **how), revisions
 
 
 def test_clean_checkout_is_read_without_asking_git(repo):

@@ -111,6 +111,22 @@ def test_run_names_the_commit_of_its_experiment(commits, commit):
     assert succeeded(commits=commits).document.commit == commit
 
 
+@pytest.mark.parametrize(
+    ("left", "kept", "passes"),
+    [
+        ({"inputs": "float32 [-1]", "outputs": "int64 [-1]"}, ("float32 [-1]", "int64 [-1]"), True),
+        (True, None, True),
+        (False, None, False),
+        (None, None, False),
+    ],
+)
+def test_signature_is_kept_where_the_trainer_says_which(left, kept, passes):
+    document = succeeded(signature=left).document
+    found = document.signature
+    assert (found and (found.inputs, found.outputs)) == kept
+    assert {gate.name: gate.passed for gate in document.gates}["signature"] is passes
+
+
 def test_run_costs_what_its_pool_costs_for_as_long_as_it_ran():
     one, two = (succeeded(duration_s=seconds).document.cost for seconds in (3600.0, 7200.0))
     assert (one.pool, one.currency) == ("laptop", "USD")
