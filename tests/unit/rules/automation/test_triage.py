@@ -118,10 +118,16 @@ def test_file_that_is_no_document_is_judged_where_it_is_no_plain_file():
     assert list(triage(**{"README.md": LINK}).faults) == ["README.md"]
 
 
-def test_promotion_whose_weights_name_another_run_is_held_by_them():
-    """Judged with the promotion: by itself the file is a patch like any other."""
-    patch = b"apiVersion: v1\nkind: Seldon\n"
-    assert WEIGHTS in triage(**{WEIGHTS: patch}).faults
+def test_weights_that_do_not_fit_their_promotion_are_faulty():
+    """By themselves they are right: only the promotion says that there are two predictors."""
+    path = "environments/local/rollouts/digits/c05effaded.yaml"
+    rows = (
+        f"- op: replace\n  path: /spec/predictors/{number}/traffic\n  value: {weight}\n"
+        for number, weight in enumerate((50, 25, 25))
+    )
+    patch = "".join(rows).encode()
+    assert path in triage(**{path: patch}).faults
+    assert path not in triage(**{path: patch, PROMOTION: None}).faults
 
 
 @pytest.mark.parametrize(
