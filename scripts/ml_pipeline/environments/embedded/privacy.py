@@ -30,14 +30,22 @@ def make_private(root: Path) -> None:
     root.chmod(0o700)
     folders = [os.fspath(root)]
     while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_symlink():  # its rights are those of what it names, elsewhere
-                    continue
-                with suppress(FileNotFoundError):  # the environment may be running
-                    _take_from_others(entry)
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+        with suppress(FileNotFoundError):  # the environment may be running
+            folders += _made_private(folders.pop())
+
+
+def _made_private(folder: str) -> list[str]:
+    """Take from others what they may do with what is in a folder; the folders among that."""
+    below = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():  # its rights are those of what it names, elsewhere
+                continue
+            with suppress(FileNotFoundError):  # as above
+                _take_from_others(entry)
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.path)
+    return below
 
 
 def _take_from_others(entry: os.DirEntry[str]) -> None:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.environments.embedded import privacy
 from ml_pipeline.environments.embedded.privacy import make_private, private_files
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.operations.up import open_origin
@@ -105,3 +106,18 @@ def test_files_of_a_working_tree_follow_the_umask(tmp_path, umask):
     write_whole(tmp_path / "experiment.yaml", b"x")
     mode = stat.S_IMODE((tmp_path / "experiment.yaml").stat().st_mode)
     assert mode == 0o644 & ~umask
+
+
+def test_folder_that_goes_meanwhile_is_passed_over(tmp_path, monkeypatch):
+    """The environment that runs takes the folders of its pods away."""
+    (tmp_path / "pods/a").mkdir(parents=True)
+    before = privacy._take_from_others
+
+    def gone(entry):
+        before(entry)
+        if entry.name == "a":
+            os.rmdir(entry.path)
+
+    monkeypatch.setattr(privacy, "_take_from_others", gone)
+    make_private(tmp_path)
+    assert not (tmp_path / "pods/a").exists()
