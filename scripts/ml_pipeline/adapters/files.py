@@ -1,9 +1,11 @@
 """The disk: files read as they lie there, and replaced whole."""
 
+import fcntl
 import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ml_pipeline.documents.changes import Changes
@@ -112,6 +114,25 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a file that one process holds at a time; `waiting` is called where another one does.
+
+    Whoever ends, however he ends, holds it no longer.
+    """
+    # Closed on exec: what is started meanwhile would hold it for as long as it runs.
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def refuse_no_file(path: Path) -> None:

@@ -8,7 +8,7 @@ from ml_pipeline.commands.options import no_arguments
 def run(options: Options) -> int:
     from ml_pipeline.operations.up import down
 
-    down(options.repo)
+    down(options.repo, talk=console.talk)
     console.result("down")
     return console.OK
 

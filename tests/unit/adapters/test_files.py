@@ -1,7 +1,9 @@
 import os
+import subprocess
+import sys
 
 import pytest
-from ml_pipeline.adapters.files import read_plain, scanned, write_changes, write_whole
+from ml_pipeline.adapters.files import locked, read_plain, scanned, write_changes, write_whole
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.faults import PipelineError
 
@@ -11,6 +13,29 @@ def tree(tmp_path):
     (tmp_path / "environments/local").mkdir(parents=True)
     (tmp_path / "environments/local/environment.yaml").write_bytes(b"x\n")
     return tmp_path
+
+
+def test_one_process_holds_a_file_and_its_end_lets_the_next_one(tmp_path):
+    hold = (
+        "import sys, time; from pathlib import Path\n"
+        "from ml_pipeline.adapters.files import locked\n"
+        "with locked(Path(sys.argv[1]), print): print('held', flush=True); time.sleep(600)"
+    )
+    path = tmp_path / "lock"
+    command = [sys.executable, "-c", hold, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        waited = []
+        with locked(path, lambda: waited.append(other.kill())):
+            assert len(waited) == 1
+
+
+def test_what_is_started_meanwhile_does_not_hold_the_file(tmp_path):
+    listing = "import os; print([os.path.realpath(f'/proc/self/fd/{n}') for n in range(64)])"
+    with locked(tmp_path / "lock", pytest.fail):
+        command = [sys.executable, "-c", listing]
+        said = subprocess.run(command, capture_output=True, text=True, close_fds=False, check=True)
+    assert str(tmp_path / "lock") not in said.stdout
 
 
 def test_tree_is_read_by_path(tree):

@@ -1,13 +1,19 @@
-import subprocess
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ml_pipeline.adapters import processes
 from ml_pipeline.cli import main
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.observe import running
+from ml_pipeline.environments.embedded.records import Endpoints
 from ml_pipeline.environments.embedded.state import MARKER, State
-from ml_pipeline.operations.up import open_origin, sweep
+from ml_pipeline.operations.up import open_origin, sweep, up
 
-from tests.conftest import git
+from tests.conftest import git, until
 
 
 def test_origin_is_seeded_with_the_branch_and_kept(team):
@@ -92,26 +98,192 @@ def test_shallow_clone_is_named_with_the_repair(team, tmp_path, capsys):
     )
 
 
-def test_interrupted_start_leaves_nothing_running(team, monkeypatch, capsys):
+def test_automation_that_was_half_made_is_made_anew(team):
     state = State(team / ".ml-pipeline")
+    state.automation.with_suffix(".building").mkdir(parents=True)
+    (state.automation.with_suffix(".building") / "half").write_text("x")
+    open_origin(team, state)
+    assert git(state.automation, "rev-parse", "main") == git(team, "rev-parse", "HEAD")
 
-    def slow(command, *, cwd, env, log):
-        return subprocess.Popen(["sleep", "600"], cwd=cwd, env=env)
 
+def test_lock_of_a_git_that_was_killed_stands_in_no_way(team):
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    (state.origin / "config.lock").touch()
+    os.utime(state.origin / "config.lock", (0, 0))
+    open_origin(team, state)
+    assert not (state.origin / "config.lock").exists()
+
+
+# --- starting and stopping, with a stand-in for the supervisor ---
+
+# It says who it is, as the supervisor does, and leaves a file when it is told to end; then it takes
+# its time, in which `end` is written to that file.
+STAND_IN = """
+import os, signal, sys, time
+from pathlib import Path
+from ml_pipeline.environments.embedded import records
+from ml_pipeline.environments.embedded.state import State
+state = State(Path(sys.argv[1]))
+def stop(*_):
+    records.say_stopping(state)
+    saved = state.root / f"saved-{os.getpid()}"
+    saved.write_text("")
+    time.sleep(0.3)
+    saved.write_text("end")
+    records.forget_supervisor(state)
+    os._exit(0)
+signal.signal(signal.SIGTERM, stop)
+records.save_supervisor(state, records.SupervisorRecord(os.getpid(), "local"))
+time.sleep(600)
+"""
+
+
+class Machine:
+    """Starts stand-ins, and notes which; each service answers at once."""
+
+    def __init__(self, state: State, monkeypatch) -> None:
+        self.state, self.code, self.started = state, STAND_IN, []
+        self.spawn = processes.spawn
+        monkeypatch.setattr("ml_pipeline.operations.up.processes.spawn", self._spawn)
+        self.silent = lambda state: ""
+        monkeypatch.setattr("ml_pipeline.operations.up.silent_service", lambda s: self.silent(s))
+
+    def _spawn(self, command, **options):
+        code = [command[0], "-c", self.code, str(self.state.root)]
+        self.started.append(self.spawn(code, **options))
+        return self.started[-1]
+
+    def begin(self) -> int:
+        """A supervisor that is up, whose `up` nobody waits for any more."""
+        process = self._spawn(
+            [sys.executable],
+            cwd=self.state.root,
+            env=self.state.environ(),
+            log=self.state.log("supervisor"),
+        )
+        until(lambda: running(self.state))
+        return process.pid
+
+    def left(self) -> list[int]:
+        marked = processes.with_variable(MARKER, str(self.state.root))
+        return [pid for pid in marked if processes.is_alive(pid)]
+
+
+@pytest.fixture
+def machine(team, monkeypatch):
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    records.save_endpoints(state, Endpoints(1, 2))
+    found = Machine(state, monkeypatch)
+    yield found
+    sweep(state)
+    for process in found.started:
+        process.wait()
+
+
+def test_up_starts_what_down_stops(team, machine):
+    assert main(["up", "--repo", str(team)]) == 0
+    assert machine.left() == [machine.started[0].pid]
+    assert main(["down", "--repo", str(team)]) == 0
+    assert machine.left() == []
+
+
+def test_second_up_waits_for_the_first_and_starts_nothing(team, machine):
+    waits = threading.Event()
+    machine.silent = lambda _: "" if waits.is_set() else "mlflow"
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(up, team)
+        until(lambda: running(machine.state))
+        second = pool.submit(up, team, talk=lambda _: waits.set())
+        assert first.result().mlflow == second.result().mlflow
+    assert len(machine.started) == 1
+
+
+def test_up_waits_for_what_an_up_that_was_killed_has_started(team, machine):
+    pid = machine.begin()
+    answers = ["mlflow", "envoy", "reconcile"]
+    machine.silent = lambda _: answers.pop(0) if answers else ""
+    up(team)
+    assert answers == []
+    assert running(machine.state).pid == pid
+
+
+def test_supervisor_that_ends_while_it_is_waited_for_is_started_anew(team, machine):
+    pid = machine.begin()
+
+    def answer(state):
+        if running(state).pid == pid:
+            os.kill(pid, signal.SIGKILL)
+            return "mlflow"
+        return ""
+
+    machine.silent = answer
+    up(team)
+    assert running(machine.state).pid == machine.started[1].pid
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["after the signal", "before the signal"])
+def test_up_after_an_interrupted_down_waits_for_the_end_and_starts_anew(team, machine, is_told):
+    pid = machine.begin()
+    records.say_stopping(machine.state)
+    if is_told:
+        os.kill(pid, signal.SIGTERM)
+    up(team)
+    assert (machine.state.root / f"saved-{pid}").read_text() == "end"
+    assert running(machine.state).pid == machine.started[1].pid
+
+
+def test_interrupted_down_leaves_what_the_next_one_ends(team, machine, monkeypatch):
+    pid = machine.begin()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ml_pipeline.operations.up.processes.send", interrupt)
+        assert main(["down", "--repo", str(team)]) == 130
+    assert running(machine.state) is None
+    assert main(["down", "--repo", str(team)]) == 0
+    assert (machine.state.root / f"saved-{pid}").read_text() == "end"
+    assert machine.left() == []
+
+
+def test_environment_that_is_up_is_not_taken_for_another_one(team, machine, capsys):
+    machine.begin()
+    assert main(["up", "--repo", str(team), "--env", "other"]) == 2
+    assert capsys.readouterr().err == (
+        "environment 'local' is up here; stop it first with `ml-pipeline down`\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [("raise SystemExit(3)", "its process ended with 3"), ("exit('no port is free')", "no port")],
+)
+def test_start_that_fails_is_told_in_its_own_words(team, machine, capsys, code, why):
+    machine.code = code
+    machine.state.log("supervisor").parent.mkdir()
+    machine.state.log("supervisor").write_text("what an earlier one has said\n")
+    assert main(["up", "--repo", str(team)]) == 2
+    assert f"the environment did not start: {why}" in capsys.readouterr().err
+
+
+def test_service_that_never_answers_is_named(team, machine, monkeypatch, capsys):
+    monkeypatch.setattr("ml_pipeline.operations.up.START_SECONDS", 0.0)
+    machine.begin()
+    machine.silent = lambda _: "envoy"
+    assert main(["up", "--repo", str(team)]) == 2
+    assert "envoy does not answer; `ml-pipeline logs envoy` says why" in capsys.readouterr().err
+
+
+def test_interrupted_start_leaves_nothing_running(team, machine, capsys):
     def interrupt(state):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ml_pipeline.operations.up.processes.spawn", slow)
-    monkeypatch.setattr("ml_pipeline.operations.up.mlflow_answers", interrupt)
-    monkeypatch.setattr("ml_pipeline.operations.up.running", lambda state: bool(left()))
-
-    def left() -> list[int]:
-        return [
-            p for p in processes.with_variable(MARKER, str(state.root)) if processes.is_alive(p)
-        ]
-
+    machine.silent = interrupt
     assert main(["up", "--repo", str(team)]) == 130
-    assert left() == []
+    assert machine.left() == []
     assert capsys.readouterr().err == (
         "interrupted; stopping what has started ...\ninterrupted; the next run carries on\n"
     )

@@ -14,7 +14,7 @@ from ml_pipeline.adapters.kubernetes import SELDON_DEPLOYMENTS, Cluster
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.images import Images
-from ml_pipeline.environments.embedded.loop import run_until_stopped
+from ml_pipeline.environments.embedded.loop import STOP_SECONDS, run_until_stopped
 from ml_pipeline.environments.embedded.pods import Pods
 from ml_pipeline.environments.embedded.records import Endpoints
 from ml_pipeline.environments.embedded.router import Router
@@ -50,9 +50,9 @@ class Bridge:
 
     def run(self) -> None:
         """Until SIGTERM."""
-        run_until_stopped(
-            self._tick, self.pods, PipelineError, lambda error: f"{error}; what serves goes on"
-        )
+        run_until_stopped(self._tick, PipelineError, lambda error: f"{error}; what serves goes on")
+        # Nobody ticks any more: what ends now is not started again.
+        self.pods.stop_all(STOP_SECONDS)
 
     def _tick(self) -> None:
         self.services.tick()

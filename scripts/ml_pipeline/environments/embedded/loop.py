@@ -1,7 +1,4 @@
-"""The loop of everything that runs until it is told to stop.
-
-It ticks, survives what passes, and stops the pods at the end.
-"""
+"""The loop of everything that runs until it is told to stop: it ticks, and survives what passes."""
 
 import logging
 import signal
@@ -10,8 +7,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from ml_pipeline.environments.embedded.pods import Pods
-
 log = logging.getLogger("ml_pipeline.embedded")
 Passing = TypeVar("Passing", bound=Exception)
 TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
@@ -19,7 +14,6 @@ TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
 
 def run_until_stopped(
     tick: Callable[[], None],
-    pods: Pods,
     passing: type[Passing],
     in_words: Callable[[Passing], str],
 ) -> None:
@@ -38,5 +32,3 @@ def run_until_stopped(
             log.error("%s", in_words(error))
             time.sleep(STALLED_SECONDS)
         time.sleep(TICK_SECONDS)
-    # Nobody ticks any more: what ends now is not started again.
-    pods.stop_all(STOP_SECONDS)

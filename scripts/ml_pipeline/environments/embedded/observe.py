@@ -8,7 +8,7 @@ from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.mlflow.tracking import Look, Tracking
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.environments.embedded import records
-from ml_pipeline.environments.embedded.records import JobRecord
+from ml_pipeline.environments.embedded.records import JobRecord, SupervisorRecord
 from ml_pipeline.environments.embedded.state import MARKER, State
 from ml_pipeline.layout import STATE
 from ml_pipeline.rules.automation.observed import Hold, Observed, ObservedJob, PodEnd
@@ -36,16 +36,23 @@ def find_state(repo: Path) -> State:
     return state
 
 
-def running(state: State) -> int | None:
-    """Process id of the environment, None if it is not up."""
-    supervisor = records.supervisor(state)
+def running(state: State) -> SupervisorRecord | None:
+    """The process of the environment, None if it is not up, or is told to end."""
+    return _alive(state, records.supervisor(state))
+
+
+def stopping(state: State) -> SupervisorRecord | None:
+    """The process of an environment that is told to end, None once it has."""
+    return _alive(state, records.stopping_supervisor(state))
+
+
+def _alive(state: State, supervisor: SupervisorRecord | None) -> SupervisorRecord | None:
     if supervisor is None:
         return None
     # After a kill another process may have the id: only one with our mark is the supervisor.
     marked = processes.with_variable(MARKER, str(state.root))
-    if supervisor.pid in marked and processes.is_alive(supervisor.pid):
-        return supervisor.pid
-    return None
+    is_alive = supervisor.pid in marked and processes.is_alive(supervisor.pid)
+    return supervisor if is_alive else None
 
 
 class Observer:

@@ -19,6 +19,7 @@ from ml_pipeline.rules.rollout.evidence import PredictorStatus, ServingStatus, S
 from ml_pipeline.rules.rollout.latency import Latency
 
 LOST = "Lost"  # why a pod ended whose shim is gone
+_SUPERVISOR, _STOPPING = "supervisor", "stopping"
 _KILLED = 137  # 128 and the number of SIGKILL
 
 
@@ -116,7 +117,10 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class SupervisorRecord:
-    """`supervisor.json`: the process of the environment; not there while it is down."""
+    """`supervisor.json`: the process of the environment; not there while it is down.
+
+    From when it is told to end, and until it has, it is `stopping.json`.
+    """
 
     pid: int
     environment: str = ""
@@ -208,13 +212,33 @@ def save_revision(state: State, record: SeenRevision) -> None:
 
 def supervisor(state: State) -> SupervisorRecord | None:
     """Which process is the environment, or was when it was killed; None where it has ended."""
-    raw = state.read("supervisor")
-    return SupervisorRecord(**_known(SupervisorRecord, raw)) if raw else None
+    return _supervisor(state, _SUPERVISOR)
+
+
+def stopping_supervisor(state: State) -> SupervisorRecord | None:
+    """Which process was told to end, and may not have ended yet."""
+    return _supervisor(state, _STOPPING)
 
 
 def save_supervisor(state: State, record: SupervisorRecord) -> None:
     """Say which process is the environment."""
-    state.write("supervisor", _said(record))
+    state.write(_SUPERVISOR, _said(record))
+
+
+def say_stopping(state: State) -> None:
+    """Say that the environment is told to end; nothing where that is said already."""
+    state.rename(_SUPERVISOR, _STOPPING)
+
+
+def forget_supervisor(state: State) -> None:
+    """Say that no process is the environment."""
+    for name in (_SUPERVISOR, _STOPPING):
+        state.drop(name)
+
+
+def _supervisor(state: State, name: str) -> SupervisorRecord | None:
+    raw = state.read(name)
+    return SupervisorRecord(**_known(SupervisorRecord, raw)) if raw else None
 
 
 def status_of(raw: Json) -> ServingStatus:

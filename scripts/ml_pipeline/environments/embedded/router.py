@@ -30,7 +30,7 @@ IDLE_TIMEOUT = "2s"
 # Envoy asks each predictor that often whether its model is ready.
 PROBE_INTERVAL = "0.5s"
 # Relative to the state folder, where Envoy runs: a socket's path has room for 107 bytes only.
-_ADMIN = "envoy/admin.sock"
+ADMIN = "envoy/admin.sock"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Router:
     @property
     def admin(self) -> Path:
         """Socket of the admin interface: whoever opens it can end Envoy."""
-        return self.state.root / _ADMIN
+        return self.state.root / ADMIN
 
     def command(self, envoy: str) -> list[str]:
         """How to start Envoy with these files."""
@@ -163,7 +163,7 @@ class Router:
         buckets = {"match": {"prefix": STATS}, "buckets": BUCKETS}
         return {
             "node": {"id": "local", "cluster": "local"},
-            "admin": {"address": {"pipe": {"path": _ADMIN, "mode": 0o600}}},
+            "admin": {"address": {"pipe": {"path": ADMIN, "mode": 0o600}}},
             "stats_config": {"histogram_bucket_settings": [buckets]},
             # Else latencies are added up every 5 s, and a step begins with those of the one before.
             "stats_flush_on_admin": True,

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,11 @@ class State:
         """Folder of a PersistentVolumeClaim."""
         return self.root / "volumes" / claim
 
+    @property
+    def lock(self) -> Path:
+        """Held by whoever starts or stops the environment."""
+        return self.root / "lock"
+
     def log(self, service: str) -> Path:
         """Log of the environment itself or of a service."""
         return self.root / "logs" / f"{service}.log"
@@ -56,6 +62,11 @@ class State:
     def drop(self, name: str) -> None:
         """Remove a state file."""
         (self.root / f"{name}.json").unlink(missing_ok=True)
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a state file that is there another name, also on a disk that is full."""
+        with suppress(FileNotFoundError):
+            (self.root / f"{name}.json").replace(self.root / f"{new}.json")
 
     def names(self, kind: str) -> list[str]:
         """Names below a folder of state files, such as `jobs`."""

@@ -22,7 +22,7 @@ from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.builds import Builds
 from ml_pipeline.environments.embedded.images import Images
 from ml_pipeline.environments.embedded.jobs import Jobs
-from ml_pipeline.environments.embedded.loop import run_until_stopped
+from ml_pipeline.environments.embedded.loop import STOP_SECONDS, run_until_stopped
 from ml_pipeline.environments.embedded.pods import Pods
 from ml_pipeline.environments.embedded.privacy import UMASK
 from ml_pipeline.environments.embedded.records import Endpoints, SupervisorRecord
@@ -71,7 +71,11 @@ class Supervisor:
         What the machine refuses passes, such as a full disk: what runs goes on, and so does this
         loop.
         """
-        run_until_stopped(self._tick, self.pods, OSError, in_words)
+        run_until_stopped(self._tick, OSError, in_words)
+        # First, as the rest takes its time: whoever looks meanwhile must not find it up.
+        records.say_stopping(self.state)
+        # Nobody ticks any more: what ends now is not started again.
+        self.pods.stop_all(STOP_SECONDS)
 
     def _tick(self) -> None:
         # What is wanted first, so that each part acts upon the newest revision in this very tick.
@@ -151,14 +155,14 @@ def main(root: str, name: str) -> None:
     state = State(Path(root))
     try:
         supervisor = Supervisor(state, name)
+        # Only now: whoever finds this takes the environment for one that is up.
+        records.save_supervisor(state, SupervisorRecord(os.getpid(), name))
     except PipelineError as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(in_words(error))
-    # Only now: whoever finds this takes the environment for one that is up.
-    records.save_supervisor(state, SupervisorRecord(os.getpid(), name))
     supervisor.run()
-    state.drop("supervisor")
+    records.forget_supervisor(state)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.kubernetes import SELDON_DEPLOYMENTS
@@ -55,6 +58,14 @@ def bridge(cluster, team, tmp_path, monkeypatch):
         {d["metadata"]["name"]: d for d in deployments}
     )
     return found
+
+
+def test_bridge_that_is_told_to_end_stops_its_pods(bridge, monkeypatch, quick_loop):
+    asked = []
+    monkeypatch.setattr(bridge, "_tick", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(bridge.pods, "stop_all", asked.append)
+    bridge.run()
+    assert asked == [module.STOP_SECONDS]
 
 
 def test_what_the_webhook_would_refuse_is_not_served(api, bridge, caplog):

@@ -7,13 +7,6 @@ from ml_pipeline.adapters.trouble import in_words
 from ml_pipeline.environments.embedded.loop import run_until_stopped
 
 
-class Pods:
-    stopped = False
-
-    def stop_all(self, seconds: float) -> None:
-        self.stopped = True
-
-
 @pytest.fixture(autouse=True)
 def _quick(quick_loop):
     return
@@ -34,18 +27,16 @@ def ticks(*answers):
     return tick
 
 
-def test_loop_ends_with_sigterm_and_stops_the_pods():
-    pods = Pods()
-    run_until_stopped(ticks(None, None), pods, OSError, in_words)
-    assert pods.stopped
+def test_loop_ends_with_sigterm():
+    run_until_stopped(ticks(None, None), OSError, in_words)
 
 
 def test_error_that_passes_is_told_with_its_repair(caplog):
     full = OSError(errno.ENOSPC, "No space left on device", "/x")
-    run_until_stopped(ticks(full, None), Pods(), OSError, in_words)
+    run_until_stopped(ticks(full, None), OSError, in_words)
     assert "/x: No space left on device; free space there" in caplog.text
 
 
 def test_other_errors_end_the_loop():
     with pytest.raises(ValueError, match="a bug"):
-        run_until_stopped(ticks(ValueError("a bug")), Pods(), OSError, in_words)
+        run_until_stopped(ticks(ValueError("a bug")), OSError, in_words)

@@ -75,6 +75,16 @@ def test_supervisor_is_found_by_its_process(state):
     assert records.supervisor(state) == SupervisorRecord(5, "local")
 
 
+def test_supervisor_that_is_told_to_end_is_another_thing_than_one_that_runs(state):
+    records.save_supervisor(state, SupervisorRecord(5, "local"))
+    for _ in range(2):  # it says so itself, and so does who tells it
+        records.say_stopping(state)
+    assert records.supervisor(state) is None
+    assert records.stopping_supervisor(state) == SupervisorRecord(5, "local")
+    records.forget_supervisor(state)
+    assert records.stopping_supervisor(state) is None
+
+
 def test_end_without_an_exit_code_is_no_success():
     with pytest.raises(KeyError, match="exit_code"):
         PodStatus.of({"phase": "Ended"})

@@ -5,6 +5,8 @@ import signal
 import pytest
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
+from ml_pipeline.environments.embedded import records
+from ml_pipeline.environments.embedded.records import SupervisorRecord
 from ml_pipeline.environments.embedded.services import program
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.embedded.supervisor import Supervisor, main, read_environment
@@ -84,6 +86,38 @@ def test_full_disk_stalls_the_loop_and_does_not_end_it(supervisor, monkeypatch, 
     supervisor.run()
     assert len(ticks) == 2
     assert "free space there" in caplog.text
+
+
+def test_supervisor_that_was_told_to_end_is_not_up_while_it_stops_its_pods(
+    supervisor, monkeypatch, quick_loop
+):
+    records.save_supervisor(supervisor.state, SupervisorRecord(os.getpid(), "local"))
+    seen = []
+
+    def stop_all(seconds):
+        seen.append((records.supervisor(supervisor.state), stopping_pid(supervisor.state)))
+
+    monkeypatch.setattr(supervisor, "_tick", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(supervisor.pods, "stop_all", stop_all)
+    supervisor.run()
+    assert seen == [(None, os.getpid())]
+
+
+def stopping_pid(state) -> int | None:
+    record = records.stopping_supervisor(state)
+    return record.pid if record else None
+
+
+def test_full_disk_at_the_start_is_one_line(team, monkeypatch):
+    def full(state, record):
+        raise OSError(errno.ENOSPC, "No space left on device", "/x")
+
+    monkeypatch.setattr(records, "save_supervisor", full)
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    with pytest.raises(SystemExit) as end:
+        main(str(state.root), "local")
+    assert end.value.code == "/x: No space left on device; free space there"
 
 
 def test_no_free_port_is_not_taken_for_a_full_disk(team, monkeypatch, caplog):
