@@ -10,7 +10,6 @@ from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
-from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
 from ml_pipeline.documents.snapshot import Snapshot
@@ -20,6 +19,7 @@ from ml_pipeline.layout import (
     maker_of,
     owner_of,
     promotion_of,
+    promotion_path,
     run_of,
     run_path,
     stem_of,
@@ -27,6 +27,7 @@ from ml_pipeline.layout import (
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.operations.runtime import open_runtime
 from ml_pipeline.operations.workspace import open_branch
+from ml_pipeline.rules.identity.served import promotions_naming, rollback_command
 
 # The ten digits that name files; `data-...` is what status and Jobs call prepared data.
 _RUN = re.compile(r"([^/]+)/([0-9a-f]{10})")
@@ -136,10 +137,7 @@ def _refuse_others(path: str) -> None:
     """What has another way out, or is nobody's to take out by itself."""
     served = promotion_of(path)
     if served:
-        raise PipelineError(
-            f"{path}: is a promotion; take it back with "
-            f"`ml-pipeline rollback {served.model} --env {served.environment}`"
-        )
+        raise PipelineError(f"{path}: is a promotion; take it back with {rollback_command(served)}")
     is_known = kind_of(path) in _CONSEQUENCES and is_listed(path)
     if not is_known or path.startswith(f"{ENVIRONMENTS}/"):
         raise PipelineError(
@@ -152,14 +150,11 @@ def _refuse_served(snapshot: Snapshot, path: str) -> None:
     run = run_of(path)
     if run is None:
         return
-    reference = run.reference.encode()
-    for promotion in snapshot.paths.get(Promotion, []):
-        # The bytes, since a promotion that cannot be read names it too.
-        if reference in snapshot.files[promotion]:
-            raise PipelineError(
-                f"{path}: is named by {promotion}; "
-                "roll that back first, or restore the receipt from git"
-            )
+    for served in promotions_naming(snapshot, run.reference):
+        raise PipelineError(
+            f"{path}: is named by {promotion_path(served.environment, served.model)}; roll that "
+            f"back first with {rollback_command(served)}, or restore the receipt from git"
+        )
 
 
 def _with_overlays(snapshot: Snapshot, path: str) -> frozenset[str]:

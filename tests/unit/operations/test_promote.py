@@ -230,7 +230,7 @@ def test_model_that_is_not_on_this_machine_is_not_promoted(fresh, capsys):
     open_origin(fresh, State(fresh / ".ml-pipeline"))
     assert promote(fresh, GOOD) == 2
     assert capsys.readouterr().err == (
-        f"{GOOD} is trained, but its model is not on this machine; `ml-pipeline withdraw {GOOD}` trains it here\n"
+        f"{GOOD} is trained, but its model is not on this machine; `ml-pipeline rollback digits --env local` until no promotion names it, then `ml-pipeline withdraw {GOOD}` trains it here\n"
     )
     (run,) = (run for run in head(fresh).runs.values() if f"{run.experiment}/{run.id}" == GOOD)
     (fresh / ".ml-pipeline/volumes/artifacts" / run.artifact.uri).mkdir(parents=True)

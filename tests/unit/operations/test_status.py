@@ -209,7 +209,7 @@ def test_what_is_not_on_this_machine_is_shown(team, capsys):
     main(["status", "--repo", str(team)])
     said = capsys.readouterr().out
     assert (
-        "good/31a4e76e1a is trained, but its model is not on this machine; `ml-pipeline with"
+        "weak/e96261b1e3 is trained, but its model is not on this machine; `ml-pipeline withdraw weak"
         in said
     )
 

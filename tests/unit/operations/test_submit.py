@@ -287,7 +287,7 @@ def test_run_of_another_machine_is_said_with_the_way_to_train_it_here(team, file
     assert submit(team, draft, "--merge") == 0
     assert capsys.readouterr().out == (
         "good/31a4e76e1a: nothing to commit; good/31a4e76e1a is trained, but its model is not on this machine; "
-        "`ml-pipeline withdraw good/31a4e76e1a` trains it here\n"
+        "`ml-pipeline rollback digits --env local` until no promotion names it, then `ml-pipeline withdraw good/31a4e76e1a` trains it here\n"
     )
 
 

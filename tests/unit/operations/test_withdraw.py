@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.mlflow import tracking as mlflow
@@ -107,7 +109,8 @@ def test_silent_mlflow_leaves_everything_as_it_is(rendered_team, state, monkeypa
     [
         (
             "good/31a4e76e1a",
-            "is named by environments/local/promotions/digits.yaml; roll that back",
+            "is named by environments/local/promotions/digits.yaml; roll that back first with "
+            "`ml-pipeline rollback digits --env local`",
         ),
         ("environments/local/promotions/digits.yaml", "`ml-pipeline rollback digits --env local`"),
         (
@@ -139,3 +142,26 @@ def test_stray_file_is_taken_out(rendered_team, state):
     push(rendered_team, "experiments/notes.yaml", b"x: 1\n")
     withdraw(rendered_team, "experiments/notes.yaml")
     assert "experiments/notes.yaml" not in head(state).files
+
+
+def advice(team, capsys, run: str) -> list[str]:
+    """The command that `status` names first of a run whose model is not here; none where it is."""
+    main(["status", "--repo", str(team)])
+    lines = capsys.readouterr().out.splitlines()
+    said = "".join(line for line in lines if line.startswith(f"{run} is trained, but its model"))
+    command = re.search(r"`ml-pipeline ([^`]+)`", said)
+    return command[1].split() if command else []
+
+
+@pytest.mark.parametrize("run", ["good/31a4e76e1a", "better/c39d9a14b0"], ids=["old", "new"])
+def test_lost_model_of_a_promoted_run_is_trained_again_by_what_status_says(
+    rendered_team, state, capsys, run
+):
+    followed = []
+    while command := advice(rendered_team, capsys, run):
+        assert main([*command, "--repo", str(rendered_team)]) == 0
+        followed.append(command[0])
+    assert followed == ["rollback", "withdraw"]
+    steps, _ = one_pass(open_reconciler(rendered_team, "local"))
+    written = {path.split("/")[3] for step in steps for path in step.changes.write}
+    assert any(folder.startswith(run.replace("/", "-")) for folder in written)

@@ -15,6 +15,7 @@ from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.layout import stem_of
 from ml_pipeline.rules.identity.awaited import settled_by
 from ml_pipeline.rules.identity.hashes import data_identity
+from ml_pipeline.rules.identity.served import promotions_naming, rollback_command
 
 
 def lacking(state: State, snapshot: Snapshot, environment: str) -> list[str]:
@@ -52,13 +53,19 @@ def lacking_for(state: State, snapshot: Snapshot, experiment: Experiment) -> str
 
 
 def lacking_model(state: State, snapshot: Snapshot, run: Run) -> str:
-    """Where the model of a run is not on this machine, what to do about it; else empty."""
+    """Where the model of a run is not on this machine, what to do about it; else empty.
+
+    The receipt of a run that a promotion names cannot be withdrawn.
+    """
     if run.artifact is None or _is_here(state, snapshot, run.environment, run.artifact):
         return ""
     reference = run.reference
+    first = ""
+    for served in promotions_naming(snapshot, reference):
+        first = f"{rollback_command(served)} until no promotion names it, then "
     return (
         f"{reference} is trained, but its model is not on this machine; "
-        f"`ml-pipeline withdraw {reference}` trains it here"
+        f"{first}`ml-pipeline withdraw {reference}` trains it here"
     )
 
 

@@ -9,7 +9,7 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.nodes import load_plain
 from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.layout import rollout_path
+from ml_pipeline.layout import Served, promotion_of, rollout_path
 from ml_pipeline.rules.identity.hashes import rollout_id
 from ml_pipeline.rules.identity.weights import Weights, WeightsPatch, first_step
 
@@ -44,6 +44,20 @@ class Serving:
     def step(self) -> int:
         """Number of the step that the rollout has reached, from 1; 0 where its run is out."""
         return sum(percent <= self.share for percent in self.promotion.rollout.steps)
+
+
+def promotions_naming(snapshot: Snapshot, reference: str) -> list[Served]:
+    """What a run, `experiment/id`, is promoted for, in any environment, or is the baseline of."""
+    # The bytes, since a promotion that cannot be read names it too.
+    raw = reference.encode()
+    paths = snapshot.paths.get(Promotion, [])
+    served = (promotion_of(path) for path in paths if raw in snapshot.files[path])
+    return [each for each in served if each]
+
+
+def rollback_command(served: Served) -> str:
+    """What takes a promotion out."""
+    return f"`ml-pipeline rollback {served.model} --env {served.environment}`"
 
 
 def serving_of(snapshot: Snapshot, environment: str, model: str) -> Serving | None:

@@ -32,7 +32,12 @@ def test_receipts_of_another_machine_are_named_with_the_command(state, snapshot)
     lines = lacking(state, snapshot, "local")
     assert lines[0] == (
         "better/c39d9a14b0 is trained, but its model is not on this machine; "
+        "`ml-pipeline rollback digits --env local` until no promotion names it, then "
         "`ml-pipeline withdraw better/c39d9a14b0` trains it here"
+    )
+    assert lines[-1] == (
+        "weak/e96261b1e3 is trained, but its model is not on this machine; "
+        "`ml-pipeline withdraw weak/e96261b1e3` trains it here"
     )
     assert (
         f"data 216b187a78 of waiting is prepared, but it is not on this machine; `ml-pipeline withdraw {DATA}` prepares it here"

@@ -1,8 +1,8 @@
 import pytest
 from ml_pipeline.documents.faults import InvalidDocumentsError
-from ml_pipeline.documents.snapshot import load_snapshot
-from ml_pipeline.layout import rollout_path
-from ml_pipeline.rules.identity.served import serving_of, stable_run
+from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
+from ml_pipeline.layout import Served, rollout_path
+from ml_pipeline.rules.identity.served import promotions_naming, serving_of, stable_run
 from ml_pipeline.rules.render.serving import rollout_files
 
 GOOD, BETTER = "good/31a4e76e1a", "better/c39d9a14b0"
@@ -15,6 +15,15 @@ def test_reached_weights_are_read_back(files):
         **rollout_files(snapshot, serving_of(snapshot, "local", "digits"), {GOOD: 50, BETTER: 50}),
     }
     assert serving_of(load_snapshot(after), "local", "digits").weights == {GOOD: 50, BETTER: 50}
+
+
+def test_promotion_names_its_run_and_its_baseline_also_where_nobody_can_read_it(files):
+    path = "environments/local/promotions/digits.yaml"
+    for raw in (files[path], files[path] + b"x: ["):
+        snapshot = Snapshot({**files, path: raw})
+        for run in (GOOD, BETTER):
+            assert promotions_naming(snapshot, run) == [Served("local", "digits")]
+        assert promotions_naming(snapshot, "weak/e96261b1e3") == []
 
 
 def test_stable_is_the_old_run_while_undecided(snapshot):
