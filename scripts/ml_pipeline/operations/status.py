@@ -4,16 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ml_pipeline.adapters.git.facts import on_branch
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.interface import Runtime
 from ml_pipeline.environments.records import Held, Shown, Traffic
-from ml_pipeline.layout import environment_folder, verdict_path
+from ml_pipeline.layout import environment_folder, environment_path, verdict_path
 from ml_pipeline.operations.bridge import bridge_folder
 from ml_pipeline.operations.holds import held_now, held_on_branch
 from ml_pipeline.operations.runtime import Folders, open_runtime
+from ml_pipeline.operations.up import REMOTE
 from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch, runtime_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.identity.settled import why_no_jobs
@@ -53,12 +55,12 @@ def status(
     branch = Branch(workspace.snapshot)
     read = Status(environment, workspace.repository.branch, workspace.revision, ())
     held = runtime.holds()
-    if held is None:
-        # A reconciler in a pod leaves nothing here: what it would hold is found anew.
-        held = held_on_branch(workspace.repository, workspace.revision, branch, environment)
-        if branch.is_held(environment):
-            return replace(read, held=held)
+    if held is None and branch.is_held(environment):
+        return replace(read, held=_found(workspace, branch, environment))
     shown = runtime.look(branch, selector)
+    # A reconciler in a pod leaves nothing here, and one that is down says nothing any more.
+    if held is None or shown.traffic is None:
+        held = _found(workspace, branch, environment)
     rollouts, unknown = _rollouts(workspace, environment, shown.traffic)
     return replace(
         read,
@@ -70,6 +72,11 @@ def status(
     )
 
 
+def _found(workspace: Workspace, branch: Branch, environment: str) -> tuple[Held, ...]:
+    """What a reconciler would hold, found anew."""
+    return held_on_branch(workspace.repository, workspace.revision, branch, environment)
+
+
 def _runtime(repo: Path, environment: str, cluster: Cluster) -> Runtime:
     kind, folders = runtime_of(repo, environment), Folders(bridge=bridge_folder(repo, environment))
     return open_runtime(repo, environment, kind, cluster=cluster, folders=folders)
@@ -79,7 +86,8 @@ def _workspace(repo: Path, environment: str, runtime: Runtime) -> Workspace:
     """The branch that the environment follows."""
     if runtime.git:
         # What the environment follows counts, not what this checkout has fetched of it.
-        repository = Repository(runtime.git.origin)
+        repository = Repository(runtime.git.origin, remote=REMOTE)
+        repository.branch = repository.head_branch()
         return Workspace(repository, "HEAD", Snapshot(repository.read("HEAD")))
     workspace = open_branch(repo, ORIGIN, environment=environment)
     workspace.environment(environment)
@@ -96,7 +104,9 @@ def _rollouts(
     try:
         rollouts = list(progress(snapshot, environment, traffic or {}))
     except InvalidDocumentsError as error:
-        return [], f"rollouts are not known: {error.faults[0]}"
+        repository = workspace.repository
+        fault = on_branch(error, repository.remote, repository.branch).faults[0]
+        return [], f"rollouts are not known: {fault}"
     return [_dated(workspace, rollout, up=traffic is not None) for rollout in rollouts], ""
 
 
@@ -119,4 +129,9 @@ def _of_the_shown(
 
 def _no_jobs(branch: Branch, environment: str, selector: str) -> str:
     """Why there is no Job to show; asked only then, as it takes every experiment of the branch."""
-    return f"no Jobs with {selector}" if selector else why_no_jobs(branch.snapshot, environment)
+    if selector:
+        return f"no Jobs with {selector}"
+    if branch.is_held(environment):
+        path = environment_path(environment)
+        return f"no Jobs: nothing is known to train in {environment} while {path} is faulty"
+    return why_no_jobs(branch.snapshot, environment)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import locked
-from ml_pipeline.adapters.git.facts import read_facts
+from ml_pipeline.adapters.git.facts import on_branch, read_facts
 from ml_pipeline.adapters.git.repository import Repository, clear_stale_locks
-from ml_pipeline.documents.faults import PipelineError
+from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.health import silent_service
@@ -238,7 +238,10 @@ def _beside(repository: Path) -> Path:
 def _follow_its_branch(state: State, environment: str) -> None:
     origin = Repository(state.origin)
     here = origin.head_branch()
-    wanted = read_facts(origin, environment, here).branch
+    try:
+        wanted = read_facts(origin, environment, here).branch
+    except InvalidDocumentsError as error:
+        raise on_branch(error, REMOTE, here) from error
     if wanted == here:
         return
     if not origin.call("branch", "--list", wanted):

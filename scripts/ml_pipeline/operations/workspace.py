@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_pipeline.adapters.git.facts import interpreted
+from ml_pipeline.adapters.git.facts import interpreted, on_branch
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
@@ -92,7 +92,11 @@ def open_workspace(
         InvalidDocumentsError: a document on the branch breaks a rule.
     """
     workspace = open_branch(repo, remote, environment=environment)
-    refuse_faults(workspace.snapshot)
+    try:
+        refuse_faults(workspace.snapshot)
+    except InvalidDocumentsError as error:
+        repository = workspace.repository
+        raise on_branch(error, repository.remote, repository.branch) from error
     return workspace
 
 

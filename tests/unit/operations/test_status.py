@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -188,7 +189,22 @@ def test_promotion_that_cannot_be_read_is_said(up, capsys):
     path = "environments/local/promotions/digits.yaml"
     commit(up, Changes({path: b"kind: Promotion\n"}))
     assert status(up) == 1
-    assert f"rollouts are not known: {path}:1: apiVersion: is missing" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"rollouts are not known: local/main:{path}:1: apiVersion: is missing" in said
+
+
+def test_facts_that_are_broken_on_the_branch_alone_are_said_to_be_those_of_the_branch(
+    rendered_team, capsys
+):
+    state = State(rendered_team / ".ml-pipeline")
+    open_origin(rendered_team, state)
+    path = "environments/local/environment.yaml"
+    commit(state, Changes({path: b"kind: Environment\n"}))
+    assert main(["status", "--repo", str(rendered_team)]) == 1
+    said = capsys.readouterr().out
+    assert re.search(f"held since .* by Ada: {path}:1: apiVersion: is missing.*revert its", said)
+    assert f"rollouts are not known: local/main:{path}:1: apiVersion: is missing" in said
+    assert f"no Jobs: nothing is known to train in local while {path} is faulty" in said
 
 
 def test_environment_that_is_down_is_a_finding(state, capsys):

@@ -68,6 +68,27 @@ def test_interrupted_seeding_is_made_anew(team):
     assert git(state.origin, "rev-parse", "main") == git(team, "rev-parse", "HEAD")
 
 
+def test_facts_that_are_broken_on_the_branch_alone_are_mended_by_what_is_said(team, capsys):
+    open_origin(team, State(team / ".ml-pipeline"))
+    path = team / "environments/local/environment.yaml"
+    good = path.read_text()
+    commit(team, path, good.replace("kind: Environment", "kind: Env"))
+    git(team, "reset", "--quiet", "--hard", "HEAD~")
+    assert main(["up", "--repo", str(team)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("local/main:environments/local/environment.yaml:3: kind: 'Env' is not")
+    assert said.endswith("; mend it on top of `git pull --rebase local main`\n")
+    git(team, "pull", "--rebase", "local", "main")
+    commit(team, path, good)
+    open_origin(team, State(team / ".ml-pipeline"))
+
+
+def commit(team, path, text: str) -> None:
+    path.write_text(text)
+    git(team, "commit", "--quiet", "--all", "--message", "Change")
+    git(team, "push", "--quiet", "local", "HEAD:main")
+
+
 def test_environment_that_is_not_embedded_is_refused(team, capsys):
     assert main(["up", "--repo", str(team), "--env", "staging"]) == 2
     assert "runtime is not embedded" in capsys.readouterr().err

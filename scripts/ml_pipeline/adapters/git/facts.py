@@ -1,5 +1,7 @@
 """The facts of one environment, read straight from git without any other document."""
 
+from dataclasses import replace
+
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
@@ -21,6 +23,16 @@ def read_facts(repository: Repository, name: str, revision: str = "HEAD") -> Env
         names = ", ".join(sorted(known)) or "none"
         raise PipelineError(f"environment {name!r} does not exist at {revision}; known are {names}")
     return interpreted(path, raw[path])
+
+
+def on_branch(error: InvalidDocumentsError, remote: str, branch: str) -> InvalidDocumentsError:
+    """The same faults, said to be those of a branch: this checkout may well have none."""
+    faults = []
+    for fault in error.faults:
+        path = f"{remote}/{branch}:{fault.path}"  # as `git show` takes it
+        text = f"{fault.text}; mend it on top of `git pull --rebase {remote} {branch}`"
+        faults.append(replace(fault, path=path, text=text))
+    return InvalidDocumentsError(faults)
 
 
 def interpreted(path: str, raw: bytes) -> Environment:
