@@ -158,10 +158,10 @@ def _last_line(log: Path, begin: int) -> str:
 
 def _with_addresses(state: State, missing: tuple[str, ...] = ()) -> Up:
     # What the supervisor has chosen: the ports of the last time, or others if those are taken.
-    ports = state.read("endpoints")
-    models = f"http://127.0.0.1:{ports['endpoint']}/seldon/<namespace>/<model>"
+    ports = records.addresses(state)
+    models = f"http://127.0.0.1:{ports.endpoint}/seldon/<namespace>/<model>"
     return Up(
-        mlflow=f"http://127.0.0.1:{ports['mlflow']}",
+        mlflow=f"http://127.0.0.1:{ports.mlflow}",
         endpoint=f"{models}/v2/models/<model>/infer",
         remote=REMOTE,
         origin=state.origin,

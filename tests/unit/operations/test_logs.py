@@ -2,6 +2,7 @@ import pytest
 from ml_pipeline.adapters.kubernetes import JOBS, PODS
 from ml_pipeline.cli import main
 from ml_pipeline.environments.embedded import logs as embedded_logs
+from ml_pipeline.environments.embedded.records import JobRecord, save_job
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.rules.identity.hashes import data_identity
 
@@ -178,10 +179,8 @@ def test_job_that_waits_can_be_followed(state, capsys, ticks):
 
 
 def test_run_with_other_memory_prints_the_logs_of_both_jobs(state, capsys):
-    state.write(
-        "jobs/a-larger-job",
-        {"phase": "Complete", "created": 2.0, "manifest": {"metadata": {"labels": LABELS}}},
-    )
+    manifest = {"metadata": {"labels": LABELS}}
+    save_job(state, JobRecord("a-larger-job", manifest, "Complete", created=2.0))
     (state.root / "pods/a-larger-job-1").mkdir()
     (state.root / "pods/a-larger-job-1/log").write_text("larger\n")
     assert logs(state, "digits") == 0
@@ -209,7 +208,7 @@ def prepares(state, snapshot) -> None:
     """The data Job of the experiment `waiting`, which has just ended."""
     data = data_identity(snapshot.experiments["waiting"])[:10]
     manifest = {"metadata": {"labels": {"ml-pipeline/data": data}}}
-    state.write("jobs/data-1", {"phase": "Complete", "created": 2.0, "manifest": manifest})
+    save_job(state, JobRecord("data-1", manifest, "Complete", created=2.0))
     (state.root / "pods/data-1-1").mkdir()
     (state.root / "pods/data-1-1/log").write_text("prepared\n")
 
@@ -233,8 +232,8 @@ def test_following_an_experiment_goes_on_from_its_data_to_its_run(
 
     def train():
         labels = {"ml-pipeline/experiment": "waiting", "ml-pipeline/run": "ddd4bf48a3"}
-        record = {"phase": "Complete", "created": 3.0, "manifest": {"metadata": {"labels": labels}}}
-        state.write("jobs/waiting-train", record)
+        manifest = {"metadata": {"labels": labels}}
+        save_job(state, JobRecord("waiting-train", manifest, "Complete", created=3.0))
         (state.root / "pods/waiting-train-1").mkdir()
         (state.root / "pods/waiting-train-1/log").write_text("trained\n")
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ml_pipeline.adapters import processes
+from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.cli import main
 from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.observe import running
@@ -308,3 +309,57 @@ def test_interrupted_start_leaves_nothing_running(team, machine, capsys):
     assert capsys.readouterr().err == (
         "interrupted; stopping what has started ...\ninterrupted; the next run carries on\n"
     )
+
+
+# --- damage ---
+
+
+@pytest.mark.parametrize("raw", [b"{", None], ids=["damaged", "gone"])
+def test_addresses_that_are_lost_while_it_is_up_are_made_anew_by_what_is_said(
+    team, machine, monkeypatch, capsys, raw
+):
+    monkeypatch.setattr("ml_pipeline.operations.up.silent_service", asked_of_mlflow)
+    machine.code = STAND_IN.replace("signal.signal(", PORTS + "signal.signal(", 1)
+    assert main(["up", "--repo", str(team)]) == 0
+    path = machine.state.file("endpoints")
+    path.unlink() if raw is None else path.write_bytes(raw)
+    assert main(["up", "--repo", str(team)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert f"remove it with `rm -f {path}`, and `ml-pipeline down` and `ml-pipeline up`" in line
+    path.unlink(missing_ok=True)
+    for command in ("down", "up"):
+        assert main([command, "--repo", str(team)]) == 0
+
+
+PORTS = "records.save_endpoints(state, records.Endpoints(1, 2))\n"
+
+
+def asked_of_mlflow(state) -> str:
+    return "" if records.addresses(state) else "mlflow"
+
+
+LOGS, RECONCILE = "logs x", "reconcile --dry-run"
+
+
+@pytest.mark.parametrize(
+    ("name", "commands"),
+    [
+        ("supervisor", ["status", "up", "down"]),
+        ("stopping", ["up", "down"]),
+        ("jobs/a", ["status", LOGS, RECONCILE]),
+        ("logs/jobs/a", [LOGS]),
+        ("serving/a", ["status", RECONCILE]),
+        ("held", ["status", RECONCILE]),
+        ("revision", ["status"]),
+    ],
+)
+def test_damaged_file_is_one_line_with_the_repair(team, capsys, name, commands):
+    state = State(team / ".ml-pipeline")
+    open_origin(team, state)
+    state.write("endpoints", {"mlflow": 9, "endpoint": 9})
+    write_whole(state.file(name), b"{")
+    for command in commands:
+        assert main([*command.split(), "--repo", str(team)]) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1, said
+        assert said[0].startswith(f"{state.file(name)}: is no JSON; remove it with `rm -f")

@@ -10,16 +10,17 @@ _LIMIT = 1024  # bytes; it says OK
 
 
 def silent_service(state: State) -> str:
-    """The first service that does not answer, empty where each does."""
+    """The first service that does not answer, empty where each does.
+
+    Raises:
+        DamagedStateError: nobody knows where they listen.
+    """
     answers = {"mlflow": _mlflow_answers, "envoy": _envoy_answers, "reconcile": _reconcile_runs}
     return next((name for name, answer in answers.items() if not answer(state)), "")
 
 
 def _mlflow_answers(state: State) -> bool:
-    ports = records.endpoints(state)
-    if ports is None:
-        return False
-    request = http.Request(f"http://127.0.0.1:{ports.mlflow}/health")
+    request = http.Request(f"http://127.0.0.1:{records.addresses(state).mlflow}/health")
     try:
         answer = http.send(request, seconds=_SECONDS, limit=_LIMIT)
     except http.NoAnswerError:

@@ -122,11 +122,8 @@ def traces(state: State) -> list[JobTrace]:
     """Jobs that are there, and those that are gone but whose logs are kept; each name once."""
     by_name = {trace.name: trace for trace in records.kept_traces(state)}
     # Those that are there last: of a name that has come again they are the newer ones.
-    for name in state.names("jobs"):
-        record = state.read(f"jobs/{name}")
-        if record:  # it may just have been dropped
-            labels = record["manifest"]["metadata"]["labels"]
-            by_name[name] = JobTrace(name, labels, record.get("created", 0.0))
+    for record in records.jobs(state):
+        by_name[record.name] = JobTrace(record.name, record.labels, record.created)
     return list(by_name.values())
 
 
@@ -161,8 +158,8 @@ def names_of_others(state: State, jobs: Iterable[JobTrace]) -> set[str]:
 
 def have_ended(state: State, jobs: Iterable[JobTrace]) -> bool:
     """Whether none of these Jobs prints any more."""
-    there = (state.read(f"jobs/{job.name}") for job in jobs)
-    return all(record is None or record["phase"] in _DONE for record in there)
+    there = (records.job(state, job.name) for job in jobs)
+    return all(record is None or record.phase in _DONE for record in there)
 
 
 def _tries_of(jobs: Iterable[JobTrace]) -> re.Pattern[str]:

@@ -5,21 +5,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 log = logging.getLogger("ml_pipeline.embedded")
-Passing = TypeVar("Passing", bound=Exception)
 TICK_SECONDS, STALLED_SECONDS, STOP_SECONDS = 0.1, 2.0, 30.0
 
 
 def run_until_stopped(
     tick: Callable[[], None],
-    passing: type[Passing],
-    in_words: Callable[[Passing], str],
+    passing: type[Exception] | tuple[type[Exception], ...],
+    in_words: Callable[[Any], str],
 ) -> None:
     """Call `tick` again and again until SIGTERM.
 
-    An error of the kind `passing` is told with its repair, and the loop goes on.
+    An error of a kind in `passing` is told with its repair, and the loop goes on.
     """
     # A handler that only sets this: no tick is cut off in the middle of what it writes.
     stopped = threading.Event()

@@ -6,20 +6,23 @@ said of. Times are in seconds since the epoch.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
 
 from ml_pipeline.adapters.files import write_whole
-from ml_pipeline.environments.embedded.state import Json, State, read_json
-from ml_pipeline.environments.records import SeenRevision
+from ml_pipeline.environments.embedded.state import DamagedStateError, Json, State, read_json
+from ml_pipeline.environments.records import Held, SeenRevision
 from ml_pipeline.rules.diagnosis.logs import JobTrace
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.rollout.evidence import PredictorStatus, ServingStatus, StepEvidence
 from ml_pipeline.rules.rollout.latency import Latency
 
 LOST = "Lost"  # why a pod ended whose shim is gone
-_SUPERVISOR, _STOPPING = "supervisor", "stopping"
+Record = TypeVar("Record")
+_SUPERVISOR, _STOPPING, _HELD = "supervisor", "stopping", "held"
 _KILLED = 137  # 128 and the number of SIGKILL
 
 
@@ -128,8 +131,7 @@ class SupervisorRecord:
 
 def pod_status(state: State, pod: str) -> PodStatus | None:
     """What the shim of a pod has last written, None where it has written nothing."""
-    raw = read_json(state.pod(pod) / "status.json")
-    return PodStatus.of(raw) if raw else None
+    return _record(state.pod(pod) / "status.json", PodStatus.of)
 
 
 def lost() -> PodStatus:
@@ -144,8 +146,7 @@ def save_pod_spec(state: State, pod: str, spec: PodSpec) -> None:
 
 def job(state: State, name: str) -> JobRecord | None:
     """A Job, None where it is not there, or not any more."""
-    raw = state.read(f"jobs/{name}")
-    return JobRecord.of(raw) if raw else None
+    return _record(state.file(f"jobs/{name}"), JobRecord.of)
 
 
 def jobs(state: State) -> list[JobRecord]:
@@ -171,16 +172,19 @@ def kept_traces(state: State) -> list[JobTrace]:
     """Jobs that are gone, and whose logs are kept."""
     traces = []
     for name in state.names("logs/jobs"):
-        raw = state.read(f"logs/jobs/{name}")
-        if raw:
-            traces.append(JobTrace(name, raw["labels"], raw.get("created", 0.0)))
+        trace = _record(state.file(f"logs/jobs/{name}"), partial(_trace_of, name))
+        if trace:
+            traces.append(trace)
     return traces
+
+
+def _trace_of(name: str, raw: Json) -> JobTrace:
+    return JobTrace(name, raw["labels"], raw.get("created", 0.0))
 
 
 def serving(state: State, model: str) -> ServingStatus | None:
     """What serves a model, None where nothing does."""
-    raw = state.read(f"serving/{model}")
-    return status_of(raw) if raw else None
+    return _record(state.file(f"serving/{model}"), status_of)
 
 
 def save_serving(state: State, status: ServingStatus) -> None:
@@ -190,8 +194,19 @@ def save_serving(state: State, status: ServingStatus) -> None:
 
 def endpoints(state: State) -> Endpoints | None:
     """Where the services listen, None where they never did."""
-    raw = state.read("endpoints")
-    return None if raw is None else Endpoints(**_known(Endpoints, raw))
+    return _record(state.file("endpoints"), partial(_of, Endpoints))
+
+
+def addresses(state: State) -> Endpoints:
+    """Where the services of an environment that is up listen.
+
+    Raises:
+        DamagedStateError: nothing says so.
+    """
+    ports = endpoints(state)
+    if ports is None or not (ports.mlflow and ports.endpoint):
+        raise DamagedStateError(state.file("endpoints"), "does not name the ports of what is up")
+    return ports
 
 
 def save_endpoints(state: State, ports: Endpoints) -> None:
@@ -201,8 +216,7 @@ def save_endpoints(state: State, ports: Endpoints) -> None:
 
 def revision(state: State) -> SeenRevision | None:
     """What was last seen of the branch, None before anything was."""
-    raw = state.read("revision")
-    return SeenRevision(**_known(SeenRevision, raw)) if raw else None
+    return _record(state.file("revision"), partial(_of, SeenRevision))
 
 
 def save_revision(state: State, record: SeenRevision) -> None:
@@ -237,8 +251,38 @@ def forget_supervisor(state: State) -> None:
 
 
 def _supervisor(state: State, name: str) -> SupervisorRecord | None:
-    raw = state.read(name)
-    return SupervisorRecord(**_known(SupervisorRecord, raw)) if raw else None
+    return _record(state.file(name), partial(_of, SupervisorRecord))
+
+
+def holds(state: State) -> tuple[Held, ...]:
+    """What the reconciler has said that it holds."""
+    return _record(state.file(_HELD), _holds_of) or ()
+
+
+def save_holds(state: State, held: tuple[Held, ...]) -> None:
+    """Replace what the reconciler holds; there is no file where that is nothing."""
+    if held:
+        state.write(_HELD, [asdict(entry) for entry in held])
+    else:
+        state.drop(_HELD)
+
+
+def _holds_of(rows: list[Json]) -> tuple[Held, ...]:
+    return tuple(Held(**row) for row in rows)
+
+
+def check(state: State) -> None:
+    """Read what an environment goes on from.
+
+    Raises:
+        DamagedStateError: a file of it cannot be read.
+    """
+    for name in state.names("jobs"):
+        record = job(state, name)
+        if record and record.pod:
+            pod_status(state, record.pod)
+    for read in (kept_traces, revision, holds):
+        read(state)
 
 
 def status_of(raw: Json) -> ServingStatus:
@@ -318,8 +362,32 @@ def _predictor_of(row: Json) -> PredictorStatus:
     )
 
 
+def _record(path: Path, of: Callable[[Any], Record]) -> Record | None:
+    """The record that a file holds, None where there is no file.
+
+    Raises:
+        DamagedStateError: it holds something else.
+    """
+    raw = read_json(path)
+    if raw is None:
+        return None
+    try:
+        return of(raw)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedStateError(path, f"does not hold what belongs there: {error}") from error
+
+
+def _of(kind: type[Record], raw: Json) -> Record:
+    return kind(**_known(kind, raw))
+
+
 def _known(kind: type[Any], raw: Json) -> Json:
     """Of the keys of a file those that a record has."""
+    if not isinstance(raw, dict):
+        raise TypeError("it is no object")
+    lacking = [f.name for f in fields(kind) if f.default is MISSING and f.name not in raw]
+    if lacking:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
     return {field.name: raw[field.name] for field in fields(kind) if field.name in raw}
 
 

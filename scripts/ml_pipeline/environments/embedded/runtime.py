@@ -1,10 +1,10 @@
 """The embedded environment as operations see it."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.logs import EmbeddedLogs
 from ml_pipeline.environments.embedded.observe import Observer, tracking_uri
 from ml_pipeline.environments.embedded.state import State
@@ -14,8 +14,6 @@ from ml_pipeline.environments.records import EmbeddedShown, Held, LocalGit, Mlfl
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.diagnosis.logs import LogQuery
-
-HELD = "held"  # the state file in which `status` finds what is held
 
 
 class EmbeddedRuntime:
@@ -48,11 +46,8 @@ class EmbeddedRuntime:
 
     def holds(self) -> tuple[Held, ...]:
         """What its reconciler holds."""
-        return tuple(Held(**row) for row in self.state.read(HELD) or ())
+        return records.holds(self.state)
 
     def keep_holds(self, held: tuple[Held, ...]) -> None:
         """Leave it where `status` finds it."""
-        if held:
-            self.state.write(HELD, [asdict(entry) for entry in held])
-        else:
-            self.state.drop(HELD)
+        records.save_holds(self.state, held)

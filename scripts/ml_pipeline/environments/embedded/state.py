@@ -10,9 +10,11 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.documents.faults import PipelineError
 
 MARKER = "ML_PIPELINE_STATE"
 Json = dict[str, Any]  # what a file holds, or is to hold, as it is written
@@ -52,21 +54,29 @@ class State:
         return self.root / "logs" / f"{service}.log"
 
     def read(self, name: str) -> Any:
-        """A state file, None where there is none."""
-        return read_json(self.root / f"{name}.json")
+        """A state file, None where there is none.
+
+        Raises:
+            DamagedStateError: it holds something else.
+        """
+        return read_json(self.file(name))
+
+    def file(self, name: str) -> Path:
+        """Path of a state file."""
+        return self.root / f"{name}.json"
 
     def write(self, name: str, data: Any) -> None:
         """Replace a state file."""
-        write_whole(self.root / f"{name}.json", json.dumps(data, indent=1).encode())
+        write_whole(self.file(name), json.dumps(data, indent=1).encode())
 
     def drop(self, name: str) -> None:
         """Remove a state file."""
-        (self.root / f"{name}.json").unlink(missing_ok=True)
+        self.file(name).unlink(missing_ok=True)
 
     def rename(self, name: str, new: str) -> None:
         """Give a state file that is there another name, also on a disk that is full."""
         with suppress(FileNotFoundError):
-            (self.root / f"{name}.json").replace(self.root / f"{new}.json")
+            self.file(name).replace(self.file(new))
 
     def names(self, kind: str) -> list[str]:
         """Names below a folder of state files, such as `jobs`."""
@@ -94,12 +104,29 @@ class State:
         return environ
 
 
+class DamagedStateError(PipelineError):
+    """A state file does not say what it should; carries which one. None is needed to go on."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path}: {why}; remove it with `rm -f {quote(str(path))}`, and `ml-pipeline down` and "
+            "`ml-pipeline up` go on without what it said"
+        )
+
+
 def read_json(path: Path) -> Any:
-    """The data of a JSON file, None where there is none."""
+    """The data of a JSON file, None where there is none.
+
+    Raises:
+        DamagedStateError: it holds something else.
+    """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise DamagedStateError(path, "is no JSON") from error
 
 
 def free_port(wanted: int = 0) -> int:

@@ -61,6 +61,8 @@ class Supervisor:
             Service("reconcile", _reconcile_command(state, name)),
         ]
         self.services = Services(state, self.pods, services)
+        # Before it is up: what cannot be read would keep it from ever being ready.
+        records.check(state)
         # Last: what an earlier process said of models that serve is no longer so.
         state.forget_the_interrupted()
         self.revision = ""
@@ -68,10 +70,10 @@ class Supervisor:
     def run(self) -> None:
         """Until SIGTERM.
 
-        What the machine refuses passes, such as a full disk: what runs goes on, and so does this
-        loop.
+        What the machine refuses passes, such as a full disk, and what is damaged until somebody
+        has mended it: what runs goes on, and so does this loop.
         """
-        run_until_stopped(self._tick, OSError, in_words)
+        run_until_stopped(self._tick, (OSError, PipelineError), _in_words)
         # First, as the rest takes its time: whoever looks meanwhile must not find it up.
         records.say_stopping(self.state)
         # Nobody ticks any more: what ends now is not started again.
@@ -114,6 +116,10 @@ class Supervisor:
             applied = revision
         record = SeenRevision(applied, revision, start, seconds, error)
         records.save_revision(self.state, record)
+
+
+def _in_words(error: Exception) -> str:
+    return in_words(error) if isinstance(error, OSError) else str(error)
 
 
 def _ports(state: State) -> Endpoints:

@@ -4,7 +4,7 @@ import pytest
 from ml_pipeline.adapters import admin, http
 from ml_pipeline.environments.embedded import health, records
 from ml_pipeline.environments.embedded.health import silent_service
-from ml_pipeline.environments.embedded.state import State, free_port
+from ml_pipeline.environments.embedded.state import DamagedStateError, State, free_port
 
 from tests.support import predictors
 
@@ -41,8 +41,9 @@ def test_no_service_is_silent_where_each_answers(answering):
     assert silent_service(answering) == ""
 
 
-def test_environment_that_never_was_up_does_not_answer(state):
-    assert silent_service(state) == "mlflow"
+def test_environment_that_has_lost_its_addresses_is_damaged(state):
+    with pytest.raises(DamagedStateError, match="endpoints.json: does not name the ports"):
+        silent_service(state)
 
 
 def test_port_at_which_nobody_listens_any_more_does_not_answer(state):

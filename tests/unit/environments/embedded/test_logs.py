@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.logs import (
     have_ended,
     logs_of_jobs,
@@ -8,6 +9,7 @@ from ml_pipeline.environments.embedded.logs import (
     names_of_others,
     traces,
 )
+from ml_pipeline.environments.embedded.records import JobRecord
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.rules.diagnosis.logs import JobTrace
 
@@ -77,7 +79,7 @@ def test_job_that_is_there_counts_more_than_its_trace_from_before(state):
     state.write("logs/jobs/job", {"labels": {"a": "old"}, "created": 1.0})
     state.write("logs/jobs/gone", {"labels": {}})
     manifest = {"metadata": {"labels": {"a": "new"}}}
-    state.write("jobs/job", {"manifest": manifest, "created": 5.0, "phase": "Running"})
+    records.save_job(state, JobRecord("job", manifest, "Running", created=5.0))
     found = {trace.name: trace for trace in traces(state)}
     assert (found["job"].labels, found["job"].begun, found["gone"].begun) == ({"a": "new"}, 5.0, 0)
 
@@ -85,5 +87,5 @@ def test_job_that_is_there_counts_more_than_its_trace_from_before(state):
 @pytest.mark.parametrize(("phase", "ended"), [("Running", False), ("Failed", True), (None, True)])
 def test_jobs_that_are_done_or_gone_have_ended(state, phase, ended):
     if phase:
-        state.write("jobs/job", {"phase": phase})
+        records.save_job(state, JobRecord("job", {}, phase))
     assert have_ended(state, [JOB]) is ended

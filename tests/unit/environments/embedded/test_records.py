@@ -2,6 +2,7 @@ import json
 import sys
 
 import pytest
+from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.records import (
     Endpoints,
@@ -10,7 +11,7 @@ from ml_pipeline.environments.embedded.records import (
     PodStatus,
     SupervisorRecord,
 )
-from ml_pipeline.environments.embedded.state import State
+from ml_pipeline.environments.embedded.state import DamagedStateError, State
 from ml_pipeline.environments.records import SeenRevision
 from ml_pipeline.rules.diagnosis.logs import JobTrace
 from ml_pipeline.rules.rollout.evidence import PredictorStatus, ServingStatus, StepEvidence
@@ -83,6 +84,52 @@ def test_supervisor_that_is_told_to_end_is_another_thing_than_one_that_runs(stat
     assert records.stopping_supervisor(state) == SupervisorRecord(5, "local")
     records.forget_supervisor(state)
     assert records.stopping_supervisor(state) is None
+
+
+READERS = {
+    "endpoints": records.endpoints,
+    "supervisor": records.supervisor,
+    "stopping": records.stopping_supervisor,
+    "revision": records.revision,
+    "held": records.holds,
+    "jobs/a": records.jobs,
+    "logs/jobs/a": records.kept_traces,
+    "serving/a": lambda state: records.serving(state, "a"),
+    "pods/a/status": lambda state: records.pod_status(state, "a"),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("raw", [b"{", b"[1]", b'"x"', b"7"], ids=["cut", "list", "text", "number"])
+def test_file_that_holds_something_else_is_damaged(state, name, raw):
+    write_whole(state.file(name), raw)
+    with pytest.raises(DamagedStateError) as error:
+        READERS[name](state)
+    assert error.value.path == state.file(name)
+
+
+@pytest.mark.parametrize("name", ["jobs/a", "logs/jobs/a", "pods/a/status", "supervisor"])
+def test_file_that_lacks_what_it_must_say_is_damaged(state, name):
+    state.write(name, {})
+    with pytest.raises(DamagedStateError, match="does not hold what belongs there"):
+        READERS[name](state)
+
+
+@pytest.mark.parametrize("name", ["jobs/a", "logs/jobs/a", "revision", "held", "pods/b/status"])
+def test_what_an_environment_goes_on_from_is_checked(state, name):
+    job = JobRecord("b", {"metadata": {"labels": {}}}, "Running", pod="b")
+    records.save_job(state, job)
+    records.check(state)
+    write_whole(state.file(name), b"{")
+    with pytest.raises(DamagedStateError, match="is no JSON"):
+        records.check(state)
+
+
+@pytest.mark.parametrize("ports", [{}, {"mlflow": 1}, {"endpoint": 1}])
+def test_environment_that_is_up_has_both_addresses(state, ports):
+    state.write("endpoints", ports)
+    with pytest.raises(DamagedStateError, match="does not name the ports of what is up"):
+        records.addresses(state)
 
 
 def test_end_without_an_exit_code_is_no_success():

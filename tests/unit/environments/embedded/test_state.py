@@ -2,7 +2,13 @@ import errno
 import socket
 
 import pytest
-from ml_pipeline.environments.embedded.state import MARKER, State, free_port, read_json
+from ml_pipeline.environments.embedded.state import (
+    MARKER,
+    DamagedStateError,
+    State,
+    free_port,
+    read_json,
+)
 
 
 def test_files_are_replaced_and_dropped(tmp_path):
@@ -15,6 +21,18 @@ def test_files_are_replaced_and_dropped(tmp_path):
 
 def test_missing_file_is_none(tmp_path):
     assert read_json(tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"\0" * 9])
+def test_file_that_is_no_json_is_named_with_the_repair(tmp_path, raw):
+    path = tmp_path / "a file.json"
+    path.write_bytes(raw)
+    with pytest.raises(DamagedStateError) as error:
+        read_json(path)
+    assert str(error.value) == (
+        f"{path}: is no JSON; remove it with `rm -f '{path}'`, and `ml-pipeline down` and "
+        "`ml-pipeline up` go on without what it said"
+    )
 
 
 def test_processes_inherit_the_mark_and_little_else(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@ import os
 import signal
 
 import pytest
+from ml_pipeline.adapters.files import write_whole
 from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.environments.embedded import records
@@ -118,6 +119,29 @@ def test_full_disk_at_the_start_is_one_line(team, monkeypatch):
     with pytest.raises(SystemExit) as end:
         main(str(state.root), "local")
     assert end.value.code == "/x: No space left on device; free space there"
+
+
+def test_damage_stalls_the_loop_and_does_not_end_it(supervisor, monkeypatch, caplog, quick_loop):
+    write_whole(supervisor.state.file("jobs/a"), b"{")
+    ticks = []
+
+    def mend(error):
+        ticks.append(error)
+        supervisor.state.drop("jobs/a")
+        os.kill(os.getpid(), signal.SIGTERM)
+        return str(error)
+
+    monkeypatch.setattr("ml_pipeline.environments.embedded.supervisor._in_words", mend)
+    supervisor.run()
+    assert len(ticks) == 1
+    assert "jobs/a.json: is no JSON; remove it with `rm -f" in caplog.text
+
+
+def test_environment_whose_files_are_damaged_does_not_start(supervisor):
+    write_whole(supervisor.state.file("jobs/a"), b"{")
+    with pytest.raises(SystemExit) as end:
+        main(str(supervisor.state.root), "local")
+    assert "jobs/a.json: is no JSON; remove it with" in str(end.value.code)
 
 
 def test_no_free_port_is_not_taken_for_a_full_disk(team, monkeypatch, caplog):
