@@ -9,6 +9,7 @@ from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.embedded.git_server import open_git_server
 from ml_pipeline.environments.interface import Runtime
 from ml_pipeline.layout import EXPERIMENTS, SHORT, experiment_path
 from ml_pipeline.operations.runtime import open_runtime
@@ -41,7 +42,7 @@ def _branch_of(repo: Path, runtime: Runtime) -> "_Branch":
     if runtime.git is None:
         return _Branch(open_branch(repo, ORIGIN).repository)
     try:
-        repository = Repository(runtime.git.origin)
+        repository = open_git_server(runtime.git.origin)
     except PipelineError:
         return _Branch(None)  # what has printed has a log, whatever became of the repository
     return _Branch(repository, repository.branch)

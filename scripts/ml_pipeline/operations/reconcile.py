@@ -26,6 +26,7 @@ from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.documents.changes import Step
 from ml_pipeline.documents.faults import ConflictError, PipelineError
 from ml_pipeline.documents.fields import one_line
+from ml_pipeline.environments.embedded.git_server import open_automation, open_git_server
 from ml_pipeline.environments.interface import Runtime
 from ml_pipeline.environments.records import Held
 from ml_pipeline.layout import SHORT, file_of, is_of_a_job, short_of
@@ -140,7 +141,7 @@ def open_reconciler(
         repository = Repository(repo, branch=facts.branch)
         return Reconciler(environment, repository, runtime, registry)
     origin, automation = runtime.git.origin, runtime.git.automation
-    repository = Repository(automation, branch=Repository(origin).head_branch())
+    repository = open_automation(automation, open_git_server(origin).branch)
     # Since when something is held survives a new start: it stands in the state folder.
     held = runtime.holds() or ()
     servers = (origin, automation)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_pipeline.adapters.git.facts import on_branch
-from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.kubernetes import ANY, Cluster
 from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.embedded.git_server import open_git_server
 from ml_pipeline.environments.interface import Runtime
 from ml_pipeline.environments.records import Held, Shown, Traffic
 from ml_pipeline.layout import environment_folder, environment_path, verdict_path
@@ -86,8 +86,8 @@ def _workspace(repo: Path, environment: str, runtime: Runtime) -> Workspace:
     """The branch that the environment follows."""
     if runtime.git:
         # What the environment follows counts, not what this checkout has fetched of it.
-        repository = Repository(runtime.git.origin, remote=REMOTE)
-        repository.branch = repository.head_branch()
+        repository = open_git_server(runtime.git.origin)
+        repository.remote = REMOTE  # as the clone calls it
         return Workspace(repository, "HEAD", Snapshot(repository.read("HEAD")))
     workspace = open_branch(repo, ORIGIN, environment=environment)
     workspace.environment(environment)

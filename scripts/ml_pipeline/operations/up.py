@@ -16,6 +16,11 @@ from ml_pipeline.adapters.git.repository import Repository, clear_stale_locks
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.environments.embedded import records
+from ml_pipeline.environments.embedded.git_server import (
+    newest_known,
+    open_automation,
+    open_git_server,
+)
 from ml_pipeline.environments.embedded.health import silent_service
 from ml_pipeline.environments.embedded.observe import find_state, running, state_of, stopping
 from ml_pipeline.environments.embedded.privacy import make_private, private_files
@@ -211,11 +216,14 @@ def open_origin(repo: Path, state: State, environment: str = "local") -> None:
         make_private(state.root)
         building = _beside(state.origin)
         checkout.call("init", "--quiet", "--bare", f"--initial-branch={branch}", str(building))
-        checkout.call("push", "--quiet", str(building), f"HEAD:refs/heads/{branch}")
+        source, revision = _seed(checkout, state, branch)
+        source.call("push", "--quiet", str(building), f"{revision}:refs/heads/{branch}")
         building.rename(state.origin)
     _follow_its_branch(state, environment)
     # A repository of its own: `reconcile` takes no lock in the clone that a person works in.
-    if not state.automation.exists():
+    if state.automation.exists():
+        open_automation(state.automation)  # refused here, as all below would be another's
+    else:
         building = _beside(state.automation)
         checkout.call("clone", "--quiet", "--bare", str(state.origin), str(building))
         building.rename(state.automation)
@@ -227,6 +235,17 @@ def open_origin(repo: Path, state: State, environment: str = "local") -> None:
         checkout.call("remote", "add", REMOTE, str(state.origin))
 
 
+def _seed(checkout: Repository, state: State, branch: str) -> tuple[Repository, str]:
+    """What the branch of a new git server begins with, and where that is."""
+    if state.automation.exists():
+        # One that was lost: what automation has committed need not be in the checkout.
+        automation = open_automation(state.automation, branch)
+        known = newest_known(automation)
+        if known:
+            return automation, known
+    return checkout, "HEAD"
+
+
 def _beside(repository: Path) -> Path:
     """Where a repository is made before it gets its name: who is interrupted leaves no half of it."""
     building = repository.with_suffix(".building")
@@ -236,8 +255,8 @@ def _beside(repository: Path) -> Path:
 
 
 def _follow_its_branch(state: State, environment: str) -> None:
-    origin = Repository(state.origin)
-    here = origin.head_branch()
+    origin = open_git_server(state.origin)
+    here = origin.branch
     try:
         wanted = read_facts(origin, environment, here).branch
     except InvalidDocumentsError as error:
@@ -256,8 +275,8 @@ def missing_bytes(state: State, environment: str) -> list[str]:
     Nothing while the branch cannot be read, which `status` tells.
     """
     try:
-        origin = Repository(state.origin)
-        snapshot = Snapshot(origin.read(origin.head_branch()))
+        origin = open_git_server(state.origin)
+        snapshot = Snapshot(origin.read(origin.branch))
         return lacking(state, snapshot, environment)
     except PipelineError:
         return []

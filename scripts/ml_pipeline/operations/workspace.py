@@ -10,6 +10,7 @@ from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot
+from ml_pipeline.environments.embedded.git_server import open_git_server
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.embedded.store import lacking_for, lacking_model
 from ml_pipeline.layout import ENVIRONMENTS, STATE, environment_path, promotion_path
@@ -117,6 +118,9 @@ def open_branch(
             f"this clone has no remote {repository.remote!r}; "
             "start the embedded environment with `ml-pipeline up`, or add the remote"
         )
+    origin = State(repository.path / STATE).origin
+    if repository.remote == REMOTE and origin.exists():
+        open_git_server(origin)  # or git's own words for what it has lost would be all there is
     repository.branch = _branch(repository, environment)
     workspace = _fetched(repository)
     facts = _facts(workspace.snapshot, environment)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from ml_pipeline.adapters import processes
 from ml_pipeline.adapters.files import write_whole
+from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.cli import main
 from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.observe import running
@@ -363,3 +365,56 @@ def test_damaged_file_is_one_line_with_the_repair(team, capsys, name, commands):
         said = capsys.readouterr().err.splitlines()
         assert len(said) == 1, said
         assert said[0].startswith(f"{state.file(name)}: is no JSON; remove it with `rm -f")
+
+
+def no_branch(origin) -> None:
+    git(origin, "update-ref", "-d", "refs/heads/main")
+
+
+def cut_refs(origin) -> None:
+    git(origin, "pack-refs", "--all")
+    packed = (origin / "packed-refs").read_bytes()
+    (origin / "packed-refs").write_bytes(packed[:-20])
+
+
+def no_head(origin) -> None:
+    (origin / "HEAD").write_bytes(b"")
+
+
+def no_refs(origin) -> None:
+    shutil.rmtree(origin / "refs")
+
+
+@pytest.mark.parametrize("damage", [no_branch, cut_refs, no_head, no_refs])
+def test_branch_that_is_lost_comes_back_by_what_is_said(team, machine, capsys, damage):
+    state = machine.state
+    git(team, "commit", "--quiet", "--allow-empty", "--message", "More")
+    git(team, "push", "--quiet", "local", "HEAD:main")
+    git(team, "reset", "--quiet", "--hard", "HEAD~")
+    seen = Repository(state.automation).fetch()
+    head = git(team, "rev-parse", "HEAD")
+    damage(state.origin)
+    move = f"mv {state.origin} {state.origin.with_suffix('.damaged')}"
+    for command in ("status", "up", "promote good", "withdraw x", RECONCILE):
+        assert main([*command.split(), "--repo", str(team)]) == 2
+        assert capsys.readouterr().err == (
+            f"{state.origin}: is damaged and has lost its branch; `ml-pipeline down`, `{move}` and "
+            "`ml-pipeline up` make it anew of what automation has seen of the branch last\n"
+        )
+    assert main(["down", "--repo", str(team)]) == 0
+    state.origin.rename(state.origin.with_suffix(".damaged"))
+    assert main(["up", "--repo", str(team)]) == 0
+    assert git(state.origin, "rev-parse", "main") == seen
+    assert git(team, "rev-parse", "HEAD") == head != seen
+
+
+def test_damaged_repository_of_automation_is_not_taken_for_the_clone(team, machine, capsys):
+    state = machine.state
+    no_head(state.automation)
+    before = (team / ".git/config").read_bytes()
+    for command in ("up", RECONCILE):
+        assert main([*command.split(), "--repo", str(team)]) == 2
+        assert f"{state.automation}: is damaged; `ml-pipeline down`" in capsys.readouterr().err
+    assert (team / ".git/config").read_bytes() == before
+    shutil.rmtree(state.automation)
+    assert main(["up", "--repo", str(team)]) == 0

@@ -20,6 +20,7 @@ from ml_pipeline.documents.faults import PipelineError
 from ml_pipeline.documents.fields import cpu_cores, memory_bytes
 from ml_pipeline.environments.embedded import records
 from ml_pipeline.environments.embedded.builds import Builds
+from ml_pipeline.environments.embedded.git_server import open_git_server
 from ml_pipeline.environments.embedded.images import Images
 from ml_pipeline.environments.embedded.jobs import Jobs
 from ml_pipeline.environments.embedded.loop import STOP_SECONDS, run_until_stopped
@@ -42,8 +43,7 @@ class Supervisor:
 
     def __init__(self, state: State, name: str) -> None:
         self.state = state
-        self.repository = Repository(state.origin)
-        self.repository.branch = self.repository.head_branch()
+        self.repository = open_git_server(state.origin)
         environment = read_environment(self.repository, name)
         ports = _ports(state)
         images = Images(state, self.repository)
