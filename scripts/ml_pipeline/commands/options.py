@@ -110,7 +110,8 @@ def base(arguments: Arguments) -> None:
     """`--base`: what the merge goes into."""
     arguments.add_argument(
         "--base",
-        default="origin/main",
+        default="",
         metavar="REV",
-        help="revision to compare with (default: origin/main)",
+        help="revision to compare with (default: origin/main, or local/main where its commits "
+        "are checked out)",
     )

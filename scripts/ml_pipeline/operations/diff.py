@@ -13,6 +13,7 @@ from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import own_place
 from ml_pipeline.operations import Talk, silent
+from ml_pipeline.operations.bases import base_of
 from ml_pipeline.rules.kustomize.kustomizations import changed_units
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.review.closed_world import stray_fault, strays
@@ -44,14 +45,17 @@ class Builds:
     after: Overlays
 
 
-def diff(repo: Path, base: str = "origin/main", *, talk: Talk = silent) -> Difference:
+def diff(repo: Path, base: str = "", *, talk: Talk = silent) -> Difference:
     """Consequences and objects of merging the working tree into a base.
+
+    Without one, that is the branch that `base_of` finds.
 
     Raises:
         PipelineError: the base is not there, or cannot be compared with.
         InvalidDocumentsError: a document that changes is not valid, or a folder does not build.
     """
     revisions = Revisions(repo)
+    base = base or base_of(revisions, talk)
     compared = with_working_tree(revisions, revisions.fork_point(base))
     touched = compared.changed & set(compared.after)
     faults = list(plain_faults(compared.after, touched))

@@ -5,7 +5,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_pipeline.adapters.git.comparison import Comparison, between, with_working_tree
@@ -14,6 +14,7 @@ from ml_pipeline.documents.faults import Fault, InvalidDocumentsError, PipelineE
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import experiments_of, is_automations, own_place
 from ml_pipeline.operations import Talk, silent
+from ml_pipeline.operations.bases import TEAMS, base_of, made_here
 from ml_pipeline.operations.cost import advice_for, advice_lines, left, this_month
 from ml_pipeline.operations.diff import (
     Builds,
@@ -46,9 +47,12 @@ _STALE = "is stale; run `ml-pipeline render` and commit what it writes"
 
 @dataclass(frozen=True)
 class Merge:
-    """What is looked at before it is done: a head, or without one the working tree, and a base."""
+    """What is looked at before it is done: a head, or without one the working tree, and a base.
 
-    base: str = "origin/main"
+    Without a base, it is the team's branch, or for a working tree the one that `base_of` finds.
+    """
+
+    base: str = ""
     head: str | None = None
 
 
@@ -100,7 +104,7 @@ class _Answer:
     """What is found out, check by check; one that fails takes nothing from the others."""
 
     def __init__(self, talk: Talk) -> None:
-        self._talk = talk
+        self.talk = talk
         self._checks: list[Check] = []
         self.consequences: list[Consequence] = []
         self.objects: list[ObjectChange] = []
@@ -129,7 +133,7 @@ class _Answer:
         except PipelineError as error:
             check = _refused(name, error)
         except Exception as error:  # noqa: BLE001  a bug must not take the comment with it
-            self._talk(_report(name))
+            self.talk(_report(name))
             no_answer = f"{type(error).__name__}: {error}"
             check = Check(name, no_answer=no_answer, crashed=True)
         self._checks.append(check)
@@ -171,7 +175,7 @@ def _without_collector() -> Iterator[None]:
 class _Sides:
     """Both revisions, what their experiments wait for, and how far the change reaches."""
 
-    base: str
+    merge: Merge
     revisions: Revisions
     compared: Comparison
     before: Snapshot
@@ -181,7 +185,7 @@ class _Sides:
     reach: Reach
 
     @classmethod
-    def of(cls, base: str, revisions: Revisions, compared: Comparison) -> "_Sides":
+    def of(cls, merge: Merge, revisions: Revisions, compared: Comparison) -> "_Sides":
         """Nothing is read yet."""
         after = Snapshot(compared.after)
         before = after.beside(compared.before, compared.changed)
@@ -191,7 +195,7 @@ class _Sides:
         if not reach.everything:
             # The experiments that do not differ wait for the same on both sides: asked once.
             past = Waiting(before, waiting, experiments_of(compared.changed))
-        return cls(base, revisions, compared, before, after, past, waiting, reach)
+        return cls(merge, revisions, compared, before, after, past, waiting, reach)
 
 
 def _look(answer: _Answer, repo: Path, merge: Merge) -> None:
@@ -199,13 +203,20 @@ def _look(answer: _Answer, repo: Path, merge: Merge) -> None:
     with answer.check("revisions") as attempt:
         # A head is somebody else's: nothing is fetched for it, and none of its objects replaced.
         revisions = Revisions(repo, alone=merge.head is not None)
+        merge = _with_base(revisions, merge, answer.talk)
         compared = _compared(revisions, merge)
     if not attempt.holds:
         return
     with builds_of(compared) as builds:
-        sides = _Sides.of(merge.base, revisions, compared)
+        sides = _Sides.of(merge, revisions, compared)
         _check(answer, sides, builds)
         _compare(answer, sides, builds)
+
+
+def _with_base(revisions: Revisions, merge: Merge, talk: Talk) -> Merge:
+    if merge.base:
+        return merge
+    return replace(merge, base=base_of(revisions, talk) if merge.head is None else TEAMS)
 
 
 def _compared(revisions: Revisions, merge: Merge) -> Comparison:
@@ -244,7 +255,7 @@ def _compare(answer: _Answer, sides: _Sides, builds: Builds) -> None:
     """What the merge does; of what a check has found wrong above, as much as can be told."""
     changed = sides.compared.changed
     with answer.check("consequences"):
-        answer.consequences = consequences_of(sides.base, sides.before, sides.after, changed)
+        answer.consequences = consequences_of(sides.merge.base, sides.before, sides.after, changed)
         # In front of what the budgets have noted above: the reader decides by the gates.
         answer.notes = [*gate_lines(sides.after, changed), *answer.notes]
     with answer.check("people's own places"):
@@ -262,8 +273,12 @@ def _hand_written(sides: _Sides) -> Iterable[Fault]:
     written = [path for path in sides.compared.changed if is_automations(path) and path in after]
     # A person's revert puts such files back: by their contents, which the base has had before.
     contents = {path: after[path] for path in written}
-    base = sides.revisions.revision(sides.base)
-    return hand_written(before, after, written, sides.revisions.restored(base, contents))
+    base = sides.revisions.revision(sides.merge.base)
+    restored = sides.revisions.restored(base, contents)
+    foreign = {path: raw for path, raw in contents.items() if path not in restored}
+    # Of a head nothing is asked but what the team's branch says.
+    made = made_here(sides.revisions, foreign) if sides.merge.head is None else {}
+    return hand_written(before, after, foreign, made)
 
 
 def _counted(snapshot: Snapshot) -> str:

@@ -71,6 +71,23 @@ class Revisions:
                 "fetch the history, `git fetch --unshallow`"
             ) from error
 
+    def tracked_branches(self, remote: str) -> list[str]:
+        """The branches of a remote as they were fetched last, `local/main`."""
+        raw = self._line("for-each-ref", "--format=%(refname)", f"refs/remotes/{remote}/")
+        names = [name.removeprefix("refs/remotes/") for name in raw.splitlines()]
+        return [name for name in names if name != f"{remote}/HEAD"]
+
+    def holds_more(self, branch: str, than: str) -> bool:
+        """Whether HEAD holds commits of a branch that another one has not.
+
+        Not where one of them is not there, or knows nothing of the other.
+        """
+        try:
+            fork = self._line("merge-base", "--end-of-options", branch, "HEAD")
+            return bool(self._line("rev-list", "--max-count=1", fork, f"^{than}"))
+        except ProgramError:
+            return False
+
     def listing(self, revision: str, roots: Iterable[str]) -> dict[str, Entry]:
         """What a revision has below some folders or files, by path."""
         raw = self.output("ls-tree", "-r", "-z", "--full-tree", revision, "--", *roots)
@@ -160,6 +177,15 @@ class Revisions:
             if content is not None and blob_id(content, change.new) in (change.old, change.new):
                 restored.add(change.path)
         return frozenset(restored)
+
+    def same_in(self, revision: str, contents: Files) -> list[str]:
+        """The paths whose content is the one that a revision has there."""
+        listed = self.listing(revision, contents)
+        return [
+            path
+            for path, (blob, _) in listed.items()
+            if path in contents and blob_id(contents[path], blob) == blob
+        ]
 
     def differs(self, paths: Iterable[str], revision: str, head: str = "") -> bool:
         """Whether files of a revision are others in a head, or without one in the working tree."""

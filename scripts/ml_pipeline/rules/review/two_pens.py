@@ -6,7 +6,7 @@ and may put back what automation itself had written there: that is what `git rev
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ml_pipeline.documents.faults import Fault
@@ -23,21 +23,35 @@ _NOT_WRITTEN = "is not what automation writes; restore it from git"
 
 
 def hand_written(
-    before: Files, after: Files, changed: Iterable[str], restored: Collection[str]
+    before: Files, after: Files, changed: Iterable[str], made_here: Mapping[str, str]
 ) -> Iterator[Fault]:
-    """Files of automation that a pull request adds or edits. `restored` are those whose content
-    automation had written there before; a component that follows from the files beside it may come
-    with them."""
+    """Files of automation that a pull request adds or edits, but for those that hold what automation
+    had written there before, which the caller leaves out.
+
+    A component that follows from the files beside it may come with them. `made_here` has the branch
+    of this machine's environment by the files that it holds just so: no forgeries, and still none
+    that another branch takes from a person.
+    """
     for path in sorted(filter(is_automations, changed)):
-        if path not in after or before.get(path) == after[path] or path in restored:
+        if path not in after or before.get(path) == after[path]:
             continue
         if after[path] == _component_beside(after, path):
+            continue
+        if path in made_here:
+            yield Fault(path, 1, "", _of_this_machine(made_here[path]))
             continue
         doing, repair = "adds", "delete it"
         if path in before:
             doing, repair = "edits", "restore it from git"
         text = f"is automation's file, and this {doing} it; {repair}, `reconcile` writes it"
         yield Fault(path, 1, "", text)
+
+
+def _of_this_machine(branch: str) -> str:
+    return (
+        f"is what {branch} holds, and stays there; compare with --base {branch}, "
+        "or begin a branch of what is to be shared, without it"
+    )
 
 
 def rollout_faults(files: Files, paths: Collection[str]) -> Iterator[Fault]:
