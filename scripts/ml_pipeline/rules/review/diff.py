@@ -11,6 +11,8 @@ from ml_pipeline.rules.kustomize.objects import Object
 Path = tuple[str, ...]
 Key = tuple[str, str, str, str]
 ABSENT = object()
+HIDDEN = "(hidden)"
+_HELD = ("data", "stringData")  # of a Secret
 _HASH = re.compile(r"-[0-9a-f]{10}\Z")
 
 
@@ -64,7 +66,7 @@ def object_changes(before: Iterable[Object], after: Iterable[Object]) -> list[Ob
         _, kind, namespace, name = key
         if key in replaced:
             was = replaced[key]
-            differing = _fields((), old[was], new[key])
+            differing = _shown_fields(old[was], new[key])
             fields = tuple(field for field in differing if field.path != ("metadata", "name"))
             changes.append(ObjectChange("replace", kind, namespace, name, fields, was[3]))
         elif key in replaced.values():
@@ -72,8 +74,8 @@ def object_changes(before: Iterable[Object], after: Iterable[Object]) -> list[Ob
         elif key not in new:
             changes.append(ObjectChange("delete", kind, namespace, name))
         elif key not in old:
-            changes.append(ObjectChange("create", kind, namespace, name, content=new[key]))
-        elif fields := tuple(_fields((), old[key], new[key])):
+            changes.append(ObjectChange("create", kind, namespace, name, content=_shown(new[key])))
+        elif fields := tuple(_shown_fields(old[key], new[key])):
             changes.append(ObjectChange("change", kind, namespace, name, fields))
     return changes
 
@@ -81,6 +83,28 @@ def object_changes(before: Iterable[Object], after: Iterable[Object]) -> list[Ob
 def without_hash(name: str) -> str:
     """A name without the hash of content, or the short identity, that it ends with."""
     return _HASH.sub("", name)
+
+
+def _shown(manifest: Object) -> Object:
+    """An object as it may be printed: of a Secret, whatever it holds, the keys alone."""
+    if manifest["kind"] != "Secret":
+        return manifest
+    return {key: _hidden(value) if key in _HELD else value for key, value in manifest.items()}
+
+
+def _shown_fields(before: Object, after: Object) -> Iterator[FieldChange]:
+    """What differs between two objects, the same way."""
+    for field in _fields((), before, after):
+        if after["kind"] == "Secret" and field.path[0] in _HELD:
+            yield FieldChange(field.path, _hidden(field.before), _hidden(field.after))
+        else:
+            yield field
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict.fromkeys(value, HIDDEN)
+    return value if value is ABSENT or value is None else HIDDEN
 
 
 def _identity(manifest: Object) -> Key:

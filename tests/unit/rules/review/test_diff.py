@@ -71,3 +71,23 @@ values = st.recursive(
 )
 def test_there_is_a_change_just_where_objects_differ(before, after):
     assert bool(object_changes([thing(x=before)], [thing(x=after)])) == (before != after)
+
+
+def secret(**data: str) -> dict:
+    metadata = {"name": "login", "namespace": "training"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+
+
+def test_values_of_a_secret_are_never_shown():
+    (created,) = object_changes([], [secret(password="hunter2")])
+    assert created.content["data"] == {"password": "(hidden)"}
+    old, new = secret(password="hunter2", gone="a"), secret(password="hunter3", user="ada")
+    (changed,) = object_changes([old], [new])
+    assert [(field.key, field.before, field.after) for field in changed.fields] == [
+        ("data.gone", "(hidden)", ABSENT),
+        ("data.password", "(hidden)", "(hidden)"),
+        ("data.user", ABSENT, "(hidden)"),
+    ]
+    bare = {key: value for key, value in new.items() if key != "data"}
+    (emptied,) = object_changes([new], [bare])
+    assert emptied.fields[0].before == {"password": "(hidden)", "user": "(hidden)"}
