@@ -55,7 +55,7 @@ def finding(before, after, modes=None) -> str:
             if objects == REFUSED:
                 return f"{place}: {REFUSED}"
             environment = snapshot.environments[place.split("/")[1]]
-            faults += own_place_faults(environment, place, own_objects(after, place))
+            faults += own_place_faults(environment, place, after, own_objects(after, place))
     except PipelineError as error:
         return str(error)
     return str(faults[0]) if faults else ""

@@ -119,6 +119,23 @@ def test_what_people_keep_in_their_own_place_is_told(team, capsys):
     assert "+ NetworkPolicy staging-training/open" in said
 
 
+@pytest.mark.parametrize("output", ["text", "markdown", "json"])
+def test_password_is_never_printed(team, capsys, output):
+    place = team / "environments/staging/platform/team"
+    place.mkdir()
+    (place / "kustomization.yaml").write_text(
+        f"{HEAD}namespace: staging-training\nresources:\n- login.yaml\n"
+    )
+    (place / "login.yaml").write_text(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: login\nstringData:\n  word: hunter2\n"
+    )
+    code = main(["review", "--repo", str(team), "--output", output])
+    said = capsys.readouterr().out
+    assert code == 1
+    assert "stringData.word is not encrypted" in said
+    assert "hunter2" not in said
+
+
 @pytest.fixture
 def web():
     """The paths that were asked of a server on this machine."""

@@ -23,6 +23,7 @@ from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.render.overlays import LABEL_EXPERIMENT
 from ml_pipeline.rules.render.platform import applier
 from ml_pipeline.rules.review.faults import checked_snapshot
+from ml_pipeline.rules.review.manifests import Manifests
 from ml_pipeline.rules.review.own_places import own_place_faults, own_places
 from ml_pipeline.rules.review.policies import Denial, Policies, policies_of
 
@@ -79,7 +80,9 @@ def policy_faults(
         elsewhere: set[tuple[str, str, str]] = set()
         if _is_own(unit):
             if name in policies:
-                faults += own_place_faults(snapshot.environments[name], unit, objects)
+                faults += own_place_faults(
+                    snapshot.environments[name], unit, snapshot.files, objects
+                )
         elif part_of(unit) == "platform":
             # It builds people's own places too: those objects are told where they stand.
             elsewhere = _in_own_places(snapshot.files, overlays, unit)
@@ -129,6 +132,9 @@ def _fault(snapshot: Snapshot, unit: str, manifest: Object, denial: Denial) -> F
     """Where a person can repair it, at the key that the message names."""
     name = f"{manifest['kind']} {manifest['metadata']['name']}"
     text = f"{name}: {denial.message} (policy {denial.policy})"
+    if _is_own(unit):
+        text = f"{denial.message} (policy {denial.policy})"
+        return Manifests(snapshot.files, unit).fault(manifest, (), text)
     path = _document(unit, manifest, denial)
     source = snapshot.source(path)
     if source is None:
@@ -142,7 +148,7 @@ def _document(unit: str, manifest: Object, denial: Denial) -> str:
     environment = owner_of(unit)
     if "environment.yaml" in denial.message:
         return environment_path(environment)
-    if part_of(unit) == "platform" and not _is_own(unit):
+    if part_of(unit) == "platform":
         return environment_path(environment)
     if part_of(unit) == "serving":
         return promotion_path(environment, entry_of(unit))

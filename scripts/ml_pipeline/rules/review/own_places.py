@@ -15,16 +15,9 @@ from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.review.consequence import Consequence
 from ml_pipeline.rules.review.diff import ObjectChange, object_changes
+from ml_pipeline.rules.review.kinds import KINDS, Problem, refused
+from ml_pipeline.rules.review.manifests import Manifests
 
-# What the ServiceAccount `platform` may apply in the namespaces of training and serving
-# (base/flux/access), without Kueue's queue.
-_MAY_STAND = {
-    ("v1", "LimitRange"),
-    ("v1", "PersistentVolumeClaim"),
-    ("v1", "ResourceQuota"),
-    ("v1", "Secret"),
-    ("networking.k8s.io/v1", "NetworkPolicy"),
-}
 # A Secret of another type can be a credential of the cluster itself: `service-account-token` has
 # one made.
 _SECRET_TYPES = {
@@ -40,6 +33,7 @@ _STEERING = (
     "config.kubernetes.io/",
     "internal.config.kubernetes.io/",
 )
+_SOPS = "sops"  # what sops writes beside what it has encrypted; Flux takes it out
 _DOING = {"create": "adds", "delete": "removes"}
 
 
@@ -50,13 +44,16 @@ def own_places(files: Files) -> list[str]:
 
 
 def own_place_faults(
-    environment: Environment, place: str, objects: Iterable[Object]
+    environment: Environment, place: str, files: Files, objects: Iterable[Object]
 ) -> Iterator[Fault]:
-    """What may not stand in a place of people's own."""
-    for manifest in objects:
-        name = f"{manifest['kind']} {manifest['metadata']['name']}"
-        for text in _object_faults(environment, manifest):
-            yield Fault(f"{place}/{NAMES[0]}", 1, "", f"{name}: {text}")
+    """What may not stand in a place of people's own, where it is written."""
+    problems = [
+        (manifest, *problem) for manifest in objects for problem in _problems(environment, manifest)
+    ]
+    if problems:
+        manifests = Manifests(files, place)
+        for manifest, at, text in problems:
+            yield manifests.fault(manifest, at, text)
 
 
 def own_place_consequences(
@@ -96,24 +93,54 @@ def rights(manifest: Object) -> str:
     return ""
 
 
-def _object_faults(environment: Environment, manifest: Object) -> Iterator[str]:
+def _problems(environment: Environment, manifest: Object) -> Iterator[Problem]:
     metadata = manifest["metadata"]
     spaces = (environment.namespaces.training, environment.namespaces.serving)
-    if (manifest["apiVersion"], manifest["kind"]) not in _MAY_STAND:
-        kinds = ", ".join(sorted(kind for _, kind in _MAY_STAND))
-        yield f"may not stand here, only {kinds}; leave it to an administrator"
-    elif metadata.get("namespace") not in spaces:
-        namespace = metadata.get("namespace")
+    if (manifest["apiVersion"], manifest["kind"]) not in KINDS:
+        kinds = ", ".join(sorted(kind for _, kind in KINDS))
+        yield ("kind",), f"may not stand here, only {kinds}; leave it to an administrator"
+        return
+    namespace = metadata.get("namespace")
+    if namespace not in spaces:
         yield (
+            ("metadata", "namespace"),
             f"is in the namespace {namespace!r}, not in {' or '.join(spaces)}; "
-            "set `namespace` in the kustomization"
+            "set `namespace` in the kustomization",
         )
-    if manifest["kind"] == "Secret" and manifest.get("type", "Opaque") not in _SECRET_TYPES:
-        yield f"has the type {manifest['type']!r}, a credential of the cluster; remove it"
-    marks = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
-    for mark in sorted(marks):
-        if mark.startswith(_STEERING):
-            yield f"has {mark!r}, which changes what Flux does with it; remove it"
+    # What sops has encrypted is text, whatever it was.
+    sealed = (_SOPS, "spec") if _SOPS in manifest else ()
+    yield from refused({key: value for key, value in manifest.items() if key not in sealed})
+    yield from _steering(metadata)
+    if manifest["kind"] == "Secret":
+        yield from _secret_problems(manifest)
+    if _SOPS in manifest and environment.source and not environment.source.decryption:
+        yield (_SOPS,), "is encrypted, and environment.yaml has no source.decryption; name the key"
+
+
+def _steering(metadata: Object) -> Iterator[Problem]:
+    for part in ("annotations", "labels"):
+        marks = metadata.get(part)
+        for mark in sorted(marks) if isinstance(marks, dict) else ():
+            if mark.startswith(_STEERING):
+                text = f"has {mark!r}, which changes what Flux does with it; remove it"
+                yield ("metadata", part, mark), text
+
+
+def _secret_problems(manifest: Object) -> Iterator[Problem]:
+    """Another type than those of workloads, and values that everybody reads who reads git."""
+    if manifest.get("type", "Opaque") not in _SECRET_TYPES:
+        text = f"has the type {manifest['type']!r}, a credential of the cluster; remove it"
+        yield ("type",), text
+    for part in ("data", "stringData"):
+        values = manifest.get(part)
+        for key, value in values.items() if isinstance(values, dict) else ():
+            is_sealed = _SOPS in manifest and str(value).startswith("ENC[")
+            if value and not is_sealed:
+                yield (
+                    (part, key),
+                    f"{part}.{key} is not encrypted, so whoever reads the repository has it; "
+                    "encrypt the file with sops or make the Secret in the cluster, and change it",
+                )
 
 
 def _identity(manifest: Object) -> tuple[str, str, str]:

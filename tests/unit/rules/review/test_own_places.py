@@ -1,7 +1,7 @@
 import pytest
 from ml_pipeline.rules.review.own_places import own_place_consequences, own_place_faults, rights
 
-ENVIRONMENT = "environments/staging"
+PLACE = "environments/staging/platform/team"
 
 
 def thing(kind: str, *, api: str = "v1", namespace: str = "staging-training", **more) -> dict:
@@ -11,10 +11,7 @@ def thing(kind: str, *, api: str = "v1", namespace: str = "staging-training", **
 
 def said(snapshot, *objects) -> list[str]:
     environment = snapshot.environments["staging"]
-    return [
-        fault.text
-        for fault in own_place_faults(environment, f"{ENVIRONMENT}/platform/team", objects)
-    ]
+    return [fault.text for fault in own_place_faults(environment, PLACE, {}, objects)]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +50,51 @@ def test_what_may_not_stand_is_found(snapshot, found, text):
     assert fault.startswith(text)
 
 
+SEALED = "ENC[AES256_GCM,data:x,iv:x,tag:x,type:str]"
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (thing("Secret", stringData={"password": "x"}), "stringData.password is not encrypted"),
+        (
+            thing("Secret", data={"password": "eA=="}),
+            "data.password is not encrypted, so whoever reads",
+        ),
+        (thing("Secret", data={"password": SEALED}), "data.password is not encrypted"),
+        (thing("Secret", data={"a": SEALED, "b": "x"}, sops={}), "data.b is not encrypted"),
+    ],
+)
+def test_secret_that_everybody_can_read_is_found(snapshot, found, text):
+    assert any(fault.startswith(f"Secret x: {text}") for fault in said(snapshot, found))
+
+
+def test_encrypted_secret_may_stand_where_flux_can_decrypt_it(snapshot):
+    secret = thing("Secret", data={"password": SEALED}, sops={"mac": "x"})
+    staging = snapshot.environments["staging"]
+    for decryption, faults in (("sops-age", 0), (None, 1)):
+        source = staging.source.model_copy(update={"decryption": decryption})
+        environment = staging.model_copy(update={"source": source})
+        assert len(list(own_place_faults(environment, PLACE, {}, [secret]))) == faults
+
+
+def test_fault_stands_where_the_object_is_written(snapshot):
+    files = {
+        f"{PLACE}/kustomization.yaml": b"kind: Kustomization\n",
+        f"{PLACE}/a.yaml": b"kind: ResourceQuota\nmetadata:\n  name: other\n",
+        f"{PLACE}/b.yaml": b"---\nkind: ResourceQuota\nmetadata:\n  name: x\nspec:\n  hrd: {}\n",
+        f"{PLACE}/patch.yaml": b"kind: ResourceQuota\nmetadata:\n  name: x\n",
+        f"{PLACE}/none.yaml": b"{",
+    }
+    environment = snapshot.environments["staging"]
+    quota = thing("ResourceQuota", spec={"hrd": {}})
+    (fault,) = own_place_faults(environment, PLACE, files, [quota])
+    assert (fault.path, fault.line) == (f"{PLACE}/b.yaml", 6)
+    generated = {**quota, "spec": {}, "metadata": {"name": "y", "namespace": "default"}}
+    (fault,) = own_place_faults(environment, PLACE, files, [generated])
+    assert (fault.path, fault.line) == (f"{PLACE}/kustomization.yaml", 1)
+
+
 def test_rights_are_said_in_words():
     role = {"rules": [{"verbs": ["get", "list"], "resources": ["secrets"]}]}
     assert rights(thing("Role", **role)) == "allows get, list secrets"
@@ -64,11 +106,10 @@ def test_rights_are_said_in_words():
 
 
 def test_what_becomes_of_objects_is_said_with_what_they_grant():
-    place = f"{ENVIRONMENT}/platform/team"
     quota, secret = thing("ResourceQuota"), thing("Secret")
     changed = thing("ResourceQuota", spec={"hard": {"pods": "1"}})
     policy = thing("NetworkPolicy", api="networking.k8s.io/v1", spec={"egress": [{}]})
-    told = own_place_consequences(place, [quota, secret], [changed, policy])
+    told = own_place_consequences(PLACE, [quota, secret], [changed, policy])
     assert sorted((c.kind, c.text) for c in told) == [
         ("grants", "adds NetworkPolicy x in staging-training, which allows egress traffic"),
         ("keeps", "changes ResourceQuota x in staging-training"),
