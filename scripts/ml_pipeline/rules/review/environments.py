@@ -8,11 +8,15 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import owner_of
 from ml_pipeline.rules.review.names import known_environments, name_faults
 
+_RESERVED = {"default", "flux-system"}
+
 
 def environment_faults(snapshot: Snapshot, path: str, environment: Environment) -> Iterator[Fault]:
     """Every fault of an environment, and of how models come to it from others."""
     yield from name_faults(snapshot, path, environment.name)
     for key, text in _own_faults(environment):
+        yield snapshot.fault(path, key, text)
+    for key, text in _namespace_faults(snapshot, environment):
         yield snapshot.fault(path, key, text)
     folder = owner_of(path)
     for origin in environment.promotes_from:
@@ -58,6 +62,37 @@ def _runtime_faults(environment: Environment) -> Iterator[tuple[str, str]]:
         )
     if environment.runtime == "embedded" and environment.tracking.secret:
         yield "tracking.secret", "has no effect, the embedded MLflow has no login; take it out"
+
+
+def _namespace_faults(snapshot: Snapshot, environment: Environment) -> Iterator[tuple[str, str]]:
+    """Namespaces that are the cluster's own, or that two environments would take from each
+    other."""
+    taken = _namespaces_beside(snapshot, environment)
+    for part, namespace in environment.namespaces.model_dump().items():
+        key = f"namespaces.{part}"
+        if namespace in _RESERVED or namespace.startswith("kube-"):
+            yield key, f"{namespace!r} is a namespace of the cluster itself; name one of your own"
+        elif namespace in taken:
+            yield (
+                key,
+                f"{namespace!r} is also {taken[namespace]}, and Flux would overwrite what is "
+                "there; name another",
+            )
+        taken[namespace] = f"namespaces.{part} of {environment.name}"
+
+
+def _namespaces_beside(snapshot: Snapshot, environment: Environment) -> dict[str, str]:
+    """Which environment in the same cluster has a namespace, by the namespace."""
+    taken: dict[str, str] = {}
+    for other in snapshot.environments.values():
+        clusters = {other.cluster, environment.cluster}
+        # Without the uid of a cluster an environment may be in any.
+        is_elsewhere = len(clusters) > 1 and None not in clusters
+        is_beside = other.runtime == environment.runtime == "kubernetes" and not is_elsewhere
+        if is_beside and other.name != environment.name:
+            for part, namespace in other.namespaces.model_dump().items():
+                taken[namespace] = f"namespaces.{part} of {other.name}"
+    return taken
 
 
 def _reconciler_faults(environment: Environment) -> Iterator[tuple[str, str]]:

@@ -101,7 +101,8 @@ def test_no_fault_means_that_models_come_from_somewhere(origins):
     base = VALID[FACTS.format("staging")].decode()
     files = {}
     for name, sources in origins.items():
-        text = base.replace("name: staging", f"name: {name}", 1)
+        own = base.replace("staging-", f"{name}-")  # namespaces, which no two may share
+        text = own.replace("name: staging", f"name: {name}", 1)
         listed = ", ".join(sorted(sources))
         files[FACTS.format(name)] = f"{text}promotes_from: [{listed}]\n".encode()
     snapshot = Snapshot(files)

@@ -74,3 +74,40 @@ def test_faults_of_all_files_come_in_one_run(files):
         raw = (FIXTURES / "invalid" / f"{name}.yaml").read_bytes()
         files[declared(raw)[0]] = raw
     assert len(faults(files)) == len(broken)
+
+
+STAGING = "environments/staging/environment.yaml"
+COPY = "environments/copy/environment.yaml"
+
+
+def copied(files, *edits: tuple[bytes, bytes]) -> dict[str, bytes]:
+    """The tree with a copy of staging under another name, and nothing else changed but by edits."""
+    raw = files[STAGING].replace(b"name: staging\n", b"name: copy\n", 1)
+    for old, new in edits:
+        assert old in raw
+        raw = raw.replace(old, new)
+    return {**files, COPY: raw}
+
+
+def test_copied_environment_takes_the_namespaces_of_the_other(files):
+    found = [fault for fault in faults(copied(files)) if fault.startswith(COPY)]
+    assert found == [
+        f"{COPY}:5: namespaces.{part}: 'staging-{part}' is also namespaces.{part} of staging, "
+        "and Flux would overwrite what is there; name another"
+        for part in ("platform", "serving", "training")
+    ]
+
+
+def test_namespaces_of_one_name_in_two_clusters_are_two(files):
+    one, two = b"cluster: 1\n", b"cluster: 2\n"
+    there = copied(files, (b"kind: Environment\n", b"kind: Environment\n" + two))
+    there[STAGING] = there[STAGING].replace(b"kind: Environment\n", b"kind: Environment\n" + one)
+    assert faults(there) == []
+
+
+def test_namespace_that_stands_twice_is_found(files):
+    raw = files[STAGING].replace(b"serving: staging-serving", b"serving: staging-training")
+    assert any(
+        "namespaces.serving: 'staging-training' is also namespaces.training of staging" in fault
+        for fault in faults({**files, STAGING: raw})
+    )
