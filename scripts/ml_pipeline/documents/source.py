@@ -105,6 +105,11 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         return unreadable(path, raw.decode(), error)
     except nodes.RefusedYamlError as error:
         return error.fault(path)
+    except yaml.reader.ReaderError as error:
+        line = raw.count(b"\n", 0, error.position) + 1
+        # In the words of `rules/review/plain_files.py`, which finds it too.
+        said = f"holds U+{error.character:04X}, a character that is not seen; delete it"
+        return Fault(path, line, "", said)
     except yaml.YAMLError as error:
         problem = str(error).splitlines()[0]
         return Fault(path, 1, "", f"is not YAML: {problem}; remove what is not printable text")

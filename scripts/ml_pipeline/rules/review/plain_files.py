@@ -26,8 +26,10 @@ _MODES = {
     "100755": "is executable; take that away with `git update-index --chmod=-x`",
 }
 # C0 but tab and newline, DEL and C1, the line and paragraph separators, and what turns the
-# direction of text around.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# direction of text around, and the mark of byte order, with which some editors begin a file.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 # Deleting these leaves nothing of nearly every file, twenty times as fast as a search.
 _SEEN = bytes([*b"\t\n", *range(0x20, 0x7F)])
 # Attributes with which a checkout holds other bytes than git's object; the word alone, as a macro

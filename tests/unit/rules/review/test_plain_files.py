@@ -27,6 +27,7 @@ def said(raw: bytes, path: str = PATH) -> list[str]:
         "\u200e",
         "\u200f",
         "\u061c",
+        "\ufeff",
     ],
 )
 def test_character_that_is_not_seen_is_found_at_its_line(sign):
