@@ -12,6 +12,7 @@ Kind = Literal[
     "cancels",
     "traffic",
     "restarts",
+    "budgets",
     "trains",
     "prepares",
     "keeps",

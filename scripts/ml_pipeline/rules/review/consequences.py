@@ -4,10 +4,11 @@ cancelled, who gets which traffic."""
 from collections.abc import Iterable, Iterator
 
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.layout import POLICIES, environment_path, owner_of
+from ml_pipeline.layout import POLICIES, environment_path, owner_of, stem_of
 from ml_pipeline.rules.review.consequence import Consequence, in_order
 from ml_pipeline.rules.review.diff import ObjectChange
 from ml_pipeline.rules.review.jobs import job_consequences
+from ml_pipeline.rules.review.spending import spending_consequences
 from ml_pipeline.rules.review.traffic import traffic_consequences
 
 _POLICY_KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
@@ -19,9 +20,10 @@ def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> l
     paths = sorted(changed)
     return in_order(
         [
-            *_policy_consequences(paths),
+            *_policy_consequences(before, after, paths),
             *job_consequences(before, after, paths),
             *traffic_consequences(before, after, paths),
+            *spending_consequences(before, after, paths),
         ]
     )
 
@@ -46,12 +48,21 @@ def object_consequences(
                 yield Consequence("policies", text, path)
 
 
-def _policy_consequences(paths: Iterable[str]) -> Iterator[Consequence]:
+def _policy_consequences(
+    before: Snapshot, after: Snapshot, paths: Iterable[str]
+) -> Iterator[Consequence]:
     """Policies that the merge adds, changes or takes out.
 
     They are data of the head, so a weaker one lets more pass in its own review.
     """
-    text = "changes what the cluster refuses; the policies were judged as they are afterwards"
     for path in paths:
-        if path.startswith(POLICIES):
-            yield Consequence("policies", text, path)
+        if not path.startswith(POLICIES):
+            continue
+        doing = "changing" if path in before.files else "adding"
+        if path not in after.files:
+            doing = "taking out"
+        text = (
+            f"changes what the cluster refuses, by {doing} {stem_of(path)}; "
+            "the policies were judged as they are afterwards"
+        )
+        yield Consequence("policies", text, path)

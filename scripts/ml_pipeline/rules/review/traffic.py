@@ -27,6 +27,7 @@ def traffic_consequences(
     yield from _moved(before, after, paths)
     yield from _started_anew(before, after, paths)
     yield from _revived(before, after, paths)
+    yield from _forgotten(after, paths)
 
 
 def gate_lines(after: Snapshot, changed: Iterable[str]) -> list[str]:
@@ -98,6 +99,23 @@ def _revived(before: Snapshot, after: Snapshot, paths: Iterable[str]) -> Iterato
                 f"its verdict {outcome!r} is taken out"
             )
             yield Consequence("traffic", text, path)
+
+
+def _forgotten(after: Snapshot, paths: Iterable[str]) -> Iterator[Consequence]:
+    """Removed files of automation that no serving model needs: of rollouts before its own."""
+    for path in paths:
+        rollout = rollout_of(path) or verdict_of(path)
+        if rollout is None or path in after.files:
+            continue
+        environment, model, target = rollout
+        serving = serving_of(after, environment, model)
+        if serving and serving.rollout != target:
+            what = "the verdict" if verdict_of(path) else "the weights"
+            text = (
+                f"{model} in {environment}: takes out {what} of {target}, an earlier rollout; "
+                "what serves stays, and a promotion that brings it back begins anew"
+            )
+            yield Consequence("keeps", text, path)
 
 
 def _started_anew(before: Snapshot, after: Snapshot, paths: Iterable[str]) -> Iterator[Consequence]:

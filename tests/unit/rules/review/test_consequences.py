@@ -53,7 +53,10 @@ def test_policy_that_is_changed_or_taken_out_is_told_first(files):
     for after in (other, gone):
         found = consequences(old, load_snapshot(after), [WAITING, path])
         assert (found[0].kind, found[0].path) == ("policies", path)
-        assert found[0].text.startswith("changes what the cluster refuses")
+    assert [found.text for found in consequences(old, load_snapshot(gone), [path])] == [
+        "changes what the cluster refuses, by taking out jobs-run-once; "
+        "the policies were judged as they are afterwards"
+    ]
 
 
 def test_new_experiment_on_new_data_prepares_it_first(files):
@@ -220,3 +223,29 @@ def test_policy_that_changes_with_the_facts_of_an_environment_is_told():
     assert (told.kind, told.path) == ("policies", facts)
     assert "staging-images-are-pinned" in told.text
     assert list(object_consequences(changes, [facts, f"{POLICIES}one.yaml"])) == []
+
+
+ENVIRONMENT = "environments/local/environment.yaml"
+
+
+def test_budget_and_prices_are_told_with_what_they_were(files):
+    after = edited(files, ENVIRONMENT, "monthly: 100", "monthly: 50")
+    after = edited(after, ENVIRONMENT, "price_per_hour: 0.08", "price_per_hour: 0.16")
+    assert said(files, after) == [
+        (
+            "budgets",
+            "an hour on the pool laptop costs 0.16 USD, 0.08 before, "
+            "for what trains and serves in local from then on",
+        ),
+        ("budgets", "changes the budget of local from 100 USD to 50 USD a month"),
+    ]
+
+
+def test_what_is_removed_of_an_earlier_rollout_is_told(files):
+    old = "environments/local/rollouts/digits/0123456789.yaml"
+    before = load_snapshot({**files, old: b"x"})
+    (found,) = consequences(before, load_snapshot(files), [old])
+    assert found.kind == "keeps"
+    assert found.text.startswith(
+        "digits in local: takes out the weights of 0123456789, an earlier rollout; "
+    )
