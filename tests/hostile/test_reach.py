@@ -119,6 +119,9 @@ class Known:
     def restored(self, revision, contents):
         return frozenset()
 
+    def tracked_branches(self, remote):
+        return []
+
 
 def answer(before, after) -> tuple:
     """The comment, and all that it is made of."""

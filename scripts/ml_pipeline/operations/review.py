@@ -42,7 +42,7 @@ from ml_pipeline.rules.review.two_pens import hand_written
 
 PLACE = re.compile(r"(?P<path>(?:experiments|environments|base)/.+?):(?P<line>\d+): ")
 """How a finding begins that names a line of a file."""
-_STALE = "is stale; run `ml-pipeline render` and commit what it writes"
+_RENDER = "run `ml-pipeline render` and commit what it writes"
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,16 @@ def review(repo: Path, merge: Merge, *, talk: Talk = silent) -> Review:
 
     With a head both sides are read from git's objects alone, and the working tree may hold
     whatever it does.
+
+    Raises:
+        PipelineError: this is no git repository, or it has no such base or head.
     """
+    # A head is somebody else's: nothing is fetched for it, and none of its objects replaced.
+    revisions = Revisions(repo, alone=merge.head is not None)
+    merge = _named(revisions, merge, talk)
     answer = _Answer(talk)
     with _without_collector():
-        _look(answer, repo, merge)
+        _look(answer, revisions, merge)
     return answer.whole()
 
 
@@ -104,7 +110,7 @@ class _Answer:
     """What is found out, check by check; one that fails takes nothing from the others."""
 
     def __init__(self, talk: Talk) -> None:
-        self.talk = talk
+        self._talk = talk
         self._checks: list[Check] = []
         self.consequences: list[Consequence] = []
         self.objects: list[ObjectChange] = []
@@ -133,7 +139,7 @@ class _Answer:
         except PipelineError as error:
             check = _refused(name, error)
         except Exception as error:  # noqa: BLE001  a bug must not take the comment with it
-            self.talk(_report(name))
+            self._talk(_report(name))
             no_answer = f"{type(error).__name__}: {error}"
             check = Check(name, no_answer=no_answer, crashed=True)
         self._checks.append(check)
@@ -198,12 +204,9 @@ class _Sides:
         return cls(merge, revisions, compared, before, after, past, waiting, reach)
 
 
-def _look(answer: _Answer, repo: Path, merge: Merge) -> None:
+def _look(answer: _Answer, revisions: Revisions, merge: Merge) -> None:
     """Make every check that can be made; without both revisions there is nothing to look at."""
     with answer.check("revisions") as attempt:
-        # A head is somebody else's: nothing is fetched for it, and none of its objects replaced.
-        revisions = Revisions(repo, alone=merge.head is not None)
-        merge = _with_base(revisions, merge, answer.talk)
         compared = _compared(revisions, merge)
     if not attempt.holds:
         return
@@ -213,10 +216,14 @@ def _look(answer: _Answer, repo: Path, merge: Merge) -> None:
         _compare(answer, sides, builds)
 
 
-def _with_base(revisions: Revisions, merge: Merge, talk: Talk) -> Merge:
-    if merge.base:
-        return merge
-    return replace(merge, base=base_of(revisions, talk) if merge.head is None else TEAMS)
+def _named(revisions: Revisions, merge: Merge, talk: Talk) -> Merge:
+    """The merge with a base, where both of its revisions are there."""
+    if not merge.base:
+        merge = replace(merge, base=base_of(revisions, talk) if merge.head is None else TEAMS)
+    for name in (merge.base, merge.head):
+        if name is not None:
+            revisions.revision(name)
+    return merge
 
 
 def _compared(revisions: Revisions, merge: Merge) -> Comparison:
@@ -294,7 +301,11 @@ def _counted(snapshot: Snapshot) -> str:
 
 def _stale(sides: _Sides) -> list[str]:
     changes = drift_within(sides.after, sides.reach, sides.waiting, sides.past)
-    return [f"{path}:1: {_STALE}" for path in sorted({*changes.write, *changes.delete})]
+    findings = []
+    for path in sorted({*changes.write, *changes.delete}):
+        state = "stale" if path in sides.after.files else "missing"
+        findings.append(f"{path}:1: is {state}; {_RENDER}")
+    return findings
 
 
 def _policies(sides: _Sides, builds: Builds) -> Iterable[Fault]:
@@ -321,7 +332,7 @@ def _budgets(answer: _Answer, sides: _Sides) -> list[Fault]:
 
 
 def _is_touched(old: Month | None, now: Month) -> bool:
-    return old is None or now.expected != old.expected
+    return old is None or (now.expected, now.limit) != (old.expected, old.limit)
 
 
 def _new_runs(old: Mapping[str, Month], new: Mapping[str, Month]) -> set[str]:

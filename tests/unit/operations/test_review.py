@@ -180,15 +180,28 @@ def test_bad_input_is_a_finding_and_the_comment_is_there(team, capsys, spoil, co
     assert not (team / "pwned").exists()
 
 
-def test_unknown_base_is_in_the_comment(team, capsys):
-    code, said = review(team, capsys, "--base", "gone")
-    assert code == 1
-    assert "`'gone' is not a revision of this repository; fetch it, or correct the name`" in said
+def test_other_budget_is_told_with_what_is_spent_of_it(team, capsys):
+    path = team / "environments/local/environment.yaml"
+    path.write_text(path.read_text().replace("monthly: 100", "monthly: 80"))
+    code, said = review(team, capsys)
+    assert code == 0
+    assert "- `changes the budget of local from 100 USD to 80 USD a month`" in said
+    assert "58.40 serving, 21.60 of 80 USD left" in said
 
 
-def test_option_for_a_base_is_a_name_that_does_not_exist(team, capsys):
-    code, said = review(team, capsys, "--base=--output=x")
-    assert (code, "is not a revision of this repository" in said) == (1, True)
+def test_character_that_no_reader_takes_is_told_once(team, capsys):
+    path = team / "experiments/waiting/experiment.yaml"
+    path.write_text(path.read_text().replace("seed:", "\0seed:"))
+    _, said = review(team, capsys)
+    assert said.count("experiments/waiting/experiment.yaml:") == 1
+
+
+@pytest.mark.parametrize("base", ["gone", "--output=x"])
+def test_unknown_base_is_wrong_usage_in_one_line(team, capsys, base):
+    capsys.readouterr()
+    assert main(["review", "--repo", str(team), f"--base={base}"]) == 2
+    said = f"'{base}' is not a revision of this repository; fetch it, or correct the name\n"
+    assert capsys.readouterr() == ("", said)
 
 
 def test_shallow_clone_is_named(team, capsys):
@@ -204,7 +217,8 @@ def test_shallow_clone_is_named(team, capsys):
         f"file://{team.parent}/origin.git",
         "shallow",
     )
-    _, said = review(team.parent / "shallow", capsys, "--base", "HEAD~2")
+    assert main(["review", "--repo", str(team.parent / "shallow"), "--base", "HEAD~2"]) == 2
+    said = capsys.readouterr().err
     assert "'HEAD~2' is not a revision of this repository, a shallow clone; fetch it" in said
 
 

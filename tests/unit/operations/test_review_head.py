@@ -149,9 +149,9 @@ def test_tree_that_leads_out_of_itself_is_a_finding(team, capsys):
 
 @pytest.mark.parametrize("head", ["gone", "f" * 40, "", "--output=x", "main:base", "HEAD^{tree}"])
 def test_head_that_is_not_there_is_one_line(team, capsys, head):
-    code, said = answer(team, capsys, f"--head={head}")
-    assert f"`'{head}' is not a revision of this repository; fetch it, or correct the name`" in said
-    assert code == 1
+    assert main(["review", "--repo", str(team), f"--head={head}"]) == 2
+    said = f"'{head}' is not a revision of this repository; fetch it, or correct the name\n"
+    assert capsys.readouterr().err == said
 
 
 def test_head_without_a_common_commit_is_one_line(team, capsys):
