@@ -21,7 +21,7 @@ from ml_pipeline.rules.review.consequence import Consequence, in_order
 from ml_pipeline.rules.review.consequences import consequences, object_consequences
 from ml_pipeline.rules.review.diff import ObjectChange, object_changes, without_hash
 from ml_pipeline.rules.review.jobs import stale_experiments
-from ml_pipeline.rules.review.own_places import own_place_consequences, own_places
+from ml_pipeline.rules.review.own_places import own_place_consequences, own_places, unlisted
 from ml_pipeline.rules.review.plain_files import plain_faults
 
 
@@ -119,7 +119,7 @@ def own_consequences(compared: Comparison, builds: Builds) -> list[Consequence]:
         return []
     before = {place: builds.before.objects(place) for place in own_places(compared.before)}
     after = {place: builds.after.objects(place) for place in own_places(compared.after)}
-    kept: list[Consequence] = []
+    kept = list(unlisted(compared.after, compared.changed))
     for place in sorted({*before, *after}):
         kept += own_place_consequences(place, before.get(place, []), after.get(place, []))
     return kept

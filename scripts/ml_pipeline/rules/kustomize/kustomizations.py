@@ -178,6 +178,18 @@ def reachable_faults(files: Files, folder: str, within: tuple[str, ...]) -> list
     return faults
 
 
+def reached(files: Files, folder: str) -> set[str]:
+    """Every path that a folder's kustomization names, and those that it leads to."""
+    seen, queue = set[str](), [folder]
+    while queue:
+        path = queue.pop()
+        if path not in seen:
+            seen.add(path)
+            for name in NAMES:
+                queue += _led_to(files, path, name)
+    return seen
+
+
 def _led_to(files: Files, folder: str, name: str) -> Iterator[str]:
     """The paths that a kustomization of a folder names, by whichever name it has."""
     path = f"{folder}/{name}"

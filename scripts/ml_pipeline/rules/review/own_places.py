@@ -11,7 +11,12 @@ from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.layout import own_place
-from ml_pipeline.rules.kustomize.kustomizations import NAMES, has_kustomization
+from ml_pipeline.rules.kustomize.kustomizations import (
+    NAMES,
+    has_kustomization,
+    is_kustomization,
+    reached,
+)
 from ml_pipeline.rules.kustomize.objects import Object
 from ml_pipeline.rules.review.consequence import Consequence
 from ml_pipeline.rules.review.diff import ObjectChange, object_changes
@@ -70,6 +75,21 @@ def own_place_consequences(
             _in_words(change, granted),
             f"{place}/{NAMES[0]}",
         )
+
+
+def unlisted(files: Files, changed: Iterable[str]) -> Iterator[Consequence]:
+    """Changed manifests of people's own that no kustomization leads to: nobody applies them."""
+    listed: dict[str, set[str]] = {}
+    for path in sorted(changed):
+        place = own_place(path)
+        is_manifest = path.endswith((".yaml", ".yml")) and not is_kustomization(path)
+        if not place or not is_manifest or path not in files:
+            continue
+        if place not in listed:
+            listed[place] = reached(files, place)
+        if path not in listed[place]:
+            text = f"applies nothing of {path}, which is not listed in {place}/{NAMES[0]}"
+            yield Consequence("nothing", text, path)
 
 
 def rights(manifest: Object) -> str:

@@ -1,5 +1,10 @@
 import pytest
-from ml_pipeline.rules.review.own_places import own_place_consequences, own_place_faults, rights
+from ml_pipeline.rules.review.own_places import (
+    own_place_consequences,
+    own_place_faults,
+    rights,
+    unlisted,
+)
 
 PLACE = "environments/staging/platform/team"
 
@@ -115,3 +120,21 @@ def test_what_becomes_of_objects_is_said_with_what_they_grant():
         ("keeps", "changes ResourceQuota x in staging-training"),
         ("keeps", "removes Secret x in staging-training"),
     ]
+
+
+def test_file_that_no_kustomization_lists_is_told():
+    files = {
+        f"{PLACE}/kustomization.yaml": b"resources: [deep, a.yaml]\n",
+        f"{PLACE}/a.yaml": b"",
+        f"{PLACE}/README.md": b"",
+        f"{PLACE}/alone.yaml": b"",
+        f"{PLACE}/deep/kustomization.yaml": b"patches: [{path: b.yaml}]\n",
+        f"{PLACE}/deep/b.yaml": b"",
+    }
+    (told,) = unlisted(files, [*files, f"{PLACE}/gone.yaml"])
+    assert told.path == f"{PLACE}/alone.yaml"
+    assert told.text == (
+        f"applies nothing of {PLACE}/alone.yaml, which is not listed in {PLACE}/kustomization.yaml"
+    )
+    del files[f"{PLACE}/kustomization.yaml"]
+    assert len(list(unlisted(files, files))) == 3
