@@ -165,7 +165,7 @@ def _draft(workspace: Workspace, data: Keys) -> Draft:
     Raises:
         PipelineError: an experiment of that name says something else.
     """
-    source = Source(ARGUMENTS, dict(data), {})
+    source = Source.of_arguments(ARGUMENTS, data)
     current = existing(workspace, data["name"])
     if current is None:
         return Draft(source, _written(data))
@@ -199,7 +199,7 @@ def _free_name(workspace: Workspace, data: Keys) -> str:
 def _requested(data: Keys, current: Existing | None = None) -> Experiment:
     """What is asked for; where nothing is said of the code it is that of the current one."""
     image = current.experiment.image if current else _NO_IMAGE
-    return read_experiment(Source(ARGUMENTS, {"image": image, **data}, {}))
+    return read_experiment(Source.of_arguments(ARGUMENTS, {"image": image, **data}))
 
 
 def _written(data: Keys) -> bytes:

@@ -14,7 +14,8 @@ class PipelineError(Exception):
 class Fault:
     """One mistake in one file.
 
-    `line` counts from 1; `key` is dotted, empty for the file as a whole.
+    `line` counts from 1, and is 0 where `path` is no file but what took the arguments; `key` is
+    dotted, empty for the file as a whole.
     """
 
     path: str
@@ -24,7 +25,7 @@ class Fault:
 
     def __str__(self) -> str:
         """One line, the place first."""
-        where = f"{self.path}:{self.line}"
+        where = f"{self.path}:{self.line}" if self.line else self.path
         text = f"{where}: {self.key}: {self.text}" if self.key else f"{where}: {self.text}"
         return line(text, LONGEST)
 

@@ -6,6 +6,7 @@ sha made of digits stays a sha.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -70,6 +71,11 @@ class Source:
     path: str
     data: dict[str, Any]
     lines: dict[Location, int]
+
+    @classmethod
+    def of_arguments(cls, taker: str, data: Mapping[str, Any]) -> "Source":
+        """What a command or a function was given: no file, so no line."""
+        return cls(taker, dict(data), {(): 0})
 
     def line(self, location: Location) -> int:
         """Line of the key, or of the nearest enclosing one that is there."""

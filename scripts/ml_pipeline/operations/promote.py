@@ -52,7 +52,7 @@ class Terms:
             value = getattr(self, name)
             if value is not None:
                 given[name] = value
-        return part(Rollout, Source("promote", given, {}))
+        return part(Rollout, Source.of_arguments("promote", given))
 
 
 @dataclass(frozen=True)

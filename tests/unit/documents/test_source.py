@@ -80,3 +80,8 @@ def test_any_bytes_give_a_document_or_one_fault(raw):
 @given(st.text(max_size=200))
 def test_any_text_gives_a_document_or_one_fault(text):
     assert isinstance(parse("a.yaml", text.encode("utf-8", "ignore")), Source | Fault)
+
+
+def test_fault_of_an_argument_names_no_line():
+    source = Source.of_arguments("promote", {"steps": [0]})
+    assert str(source.fault("steps", "is wrong")) == "promote: steps: is wrong"
