@@ -3,9 +3,9 @@
 from ml_pipeline.adapters.git.revisions import Revisions
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.operations import Talk
-from ml_pipeline.operations.up import REMOTE
 
 TEAMS = "origin/main"
+REMOTE = "local"  # the git server of this machine, which `up` makes
 
 
 def base_of(revisions: Revisions, talk: Talk) -> str:

@@ -27,8 +27,8 @@ from ml_pipeline.environments.embedded.privacy import make_private, private_file
 from ml_pipeline.environments.embedded.state import MARKER, State
 from ml_pipeline.environments.embedded.store import lacking
 from ml_pipeline.operations import Talk, silent
+from ml_pipeline.operations.bases import REMOTE
 
-REMOTE = "local"
 START_SECONDS = 120.0  # MLflow makes its database first
 STOP_SECONDS = 40.0  # the supervisor gives its processes 30 to save what they have
 _SUPERVISOR = "ml_pipeline.environments.embedded.supervisor"

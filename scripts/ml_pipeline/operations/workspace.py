@@ -14,7 +14,7 @@ from ml_pipeline.environments.embedded.git_server import open_git_server
 from ml_pipeline.environments.embedded.state import State
 from ml_pipeline.environments.embedded.store import lacking_for, lacking_model
 from ml_pipeline.layout import ENVIRONMENTS, STATE, environment_path, promotion_path
-from ml_pipeline.operations.up import REMOTE
+from ml_pipeline.operations.bases import REMOTE
 from ml_pipeline.rules.proposals.rollback import Promoted, promoted
 from ml_pipeline.rules.review.faults import refuse_faults
 
