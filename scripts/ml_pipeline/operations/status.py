@@ -12,10 +12,10 @@ from ml_pipeline.environments.embedded.git_server import open_git_server
 from ml_pipeline.environments.interface import Runtime
 from ml_pipeline.environments.records import Held, Shown, Traffic
 from ml_pipeline.layout import environment_folder, environment_path, verdict_path
+from ml_pipeline.operations.bases import REMOTE
 from ml_pipeline.operations.bridge import bridge_folder
 from ml_pipeline.operations.holds import held_now, held_on_branch
 from ml_pipeline.operations.runtime import Folders, open_runtime
-from ml_pipeline.operations.up import REMOTE
 from ml_pipeline.operations.workspace import ORIGIN, Workspace, open_branch, runtime_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.identity.settled import why_no_jobs
