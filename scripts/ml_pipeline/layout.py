@@ -1,6 +1,7 @@
 """Every path of the repository: written and parsed here, and nowhere else.
 
 experiments/<experiment>/experiment.yaml          a person's
+                         snapshots/<interval>.yaml    automation's: what an interval trains on
                          data/<id>.yaml           automation's receipts
                          runs/<id>.yaml
 environments/<environment>/environment.yaml       a person's
@@ -35,13 +36,14 @@ EXPERIMENT = re.compile(rf"experiments/{_NAME}/experiment\.yaml")
 _EXPERIMENT_FOLDER = re.compile(rf"experiments/{_NAME}")
 DATA = re.compile(rf"experiments/{_NAME}/data/{_NAME}\.yaml")
 RUN = re.compile(rf"experiments/{_NAME}/runs/{_NAME}\.yaml")
+DATA_SNAPSHOT = re.compile(rf"experiments/{_NAME}/snapshots/{_NAME}\.yaml")
 ENVIRONMENT = re.compile(rf"environments/{_NAME}/environment\.yaml")
 PROMOTION = re.compile(rf"environments/{_NAME}/promotions/{_NAME}\.yaml")
 VERDICT = re.compile(rf"environments/{_NAME}/verdicts/{_NAME}/{_NAME}\.yaml")
 _ROLLOUT = re.compile(rf"environments/{_NAME}/rollouts/{_NAME}/{_NAME}\.yaml")
 _DEPLOYMENT = re.compile(rf"environments/{_NAME}/serving/{_NAME}/promotion/seldondeployment\.yaml")
 _AUTOMATION = re.compile(
-    r"experiments/[^/]+/(?:data|runs)/.+|environments/[^/]+/(?:rollouts|verdicts)/.+"
+    r"experiments/[^/]+/(?:snapshots|data|runs)/.+|environments/[^/]+/(?:rollouts|verdicts)/.+"
 )
 # Git may hold a file where the renderer and people expect a folder.
 _FILE_FOR_FOLDER = re.compile(r"(experiments|environments)/[^/.]+")
@@ -114,6 +116,11 @@ def data_path(experiment: str, identity: str) -> str:
 def run_path(experiment: str, identity: str) -> str:
     """Where automation keeps the receipt of a run."""
     return f"experiments/{experiment}/runs/{identity[:SHORT]}.yaml"
+
+
+def data_snapshot_path(experiment: str, interval: str) -> str:
+    """Where automation says which state of its source an interval of an experiment trains on."""
+    return f"experiments/{experiment}/snapshots/{interval}.yaml"
 
 
 def environment_path(name: str) -> str:
@@ -225,12 +232,6 @@ def rolled_out(path: str) -> Served | None:
     return None
 
 
-def experiment_of(path: str) -> str | None:
-    """The experiment that a file describes."""
-    match = EXPERIMENT.fullmatch(path)
-    return match[1] if match else None
-
-
 def environment_of(path: str) -> str | None:
     """The environment whose facts a file holds."""
     match = ENVIRONMENT.fullmatch(path)
@@ -238,8 +239,13 @@ def environment_of(path: str) -> str | None:
 
 
 def experiments_of(paths: Iterable[str]) -> set[str]:
-    """The experiments that some files describe."""
-    return {name for path in paths if (name := experiment_of(path))}
+    """The experiments that some files describe: what they train, or on which state of its data."""
+    described = filter(_describes_an_experiment, paths)
+    return set(map(owner_of, described))
+
+
+def _describes_an_experiment(path: str) -> bool:
+    return bool(EXPERIMENT.fullmatch(path) or DATA_SNAPSHOT.fullmatch(path))
 
 
 def run_of(path: str) -> Receipt | None:

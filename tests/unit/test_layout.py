@@ -5,7 +5,6 @@ from ml_pipeline.layout import Receipt, Rollout, Served
 ID = "0123456789"
 WHOLE = ID + "f" * 54
 ROUND_TRIPS = [
-    (layout.experiment_path, layout.experiment_of, ("a-1",), "a-1"),
     (layout.data_path, layout.data_of, ("a", ID), Receipt("a", ID)),
     (layout.run_path, layout.run_of, ("a", ID), Receipt("a", ID)),
     (layout.promotion_path, layout.promotion_of, ("local", "digits"), Served("local", "digits")),
@@ -13,7 +12,6 @@ ROUND_TRIPS = [
     (layout.verdict_path, layout.verdict_of, ("local", "m", ID), Rollout("local", "m", ID)),
 ]
 PARSERS = [
-    layout.experiment_of,
     layout.data_of,
     layout.run_of,
     layout.promotion_of,
@@ -139,3 +137,9 @@ def test_reference_without_a_slash_names_an_experiment():
 def test_relative_path_is_resolved_in_its_folder():
     folder = "environments/local/serving/m"
     assert layout.resolved(folder, "../../rollouts/m") == "environments/local/rollouts/m"
+
+
+def test_files_that_say_what_an_experiment_trains_describe_it():
+    described = [layout.experiment_path("a"), layout.data_snapshot_path("b", "20260131T1200Z")]
+    others = [layout.run_path("c", WHOLE), layout.data_path("d", WHOLE), *HOSTILE]
+    assert layout.experiments_of([*described, *others]) == {"a", "b"}

@@ -20,6 +20,7 @@ from ml_pipeline.commands import (
     reconcile,
     registry,
     render,
+    retrain,
     review,
     rollback,
     runs,
@@ -39,6 +40,7 @@ GROUPS = (
         (
             new.COMMAND,
             submit.COMMAND,
+            retrain.COMMAND,
             withdraw.COMMAND,
         ),
     ),

@@ -39,7 +39,9 @@ class Setting:
         """
         key, separator, written = text.partition("=")
         keys = tuple(key.split("."))
-        value = parse("--set", f"value: {written}\n".encode())
+        # YAML wants quotes around such as @daily, and the shell has taken them away.
+        quoted = f"'{written}'" if re.fullmatch(r"@\w+", written) else written
+        value = parse("--set", f"value: {quoted}\n".encode())
         if separator and all(keys) and isinstance(value, Source) and value.data.keys() == {"value"}:
             return cls(keys, value.data["value"], text)
         raise PipelineError(f"--set {text!r} must be KEY=VALUE, such as parameters.epochs=5")

@@ -209,3 +209,15 @@ class Environment(Strict):
         description="Environments whose runs may be promoted here, beside its own; default none.",
         strict=False,
     )
+    automatic_promotions: bool = Field(
+        default=False,
+        description=(
+            "Whether automation merges promotions of retrained runs, without a pull request; "
+            "default false, and true of an embedded environment."
+        ),
+    )
+
+    @property
+    def merges_retraining(self) -> bool:
+        """Whether automation merges promotions of retrained runs: an embedded one is its owner's."""
+        return self.automatic_promotions or self.runtime == "embedded"

@@ -1,5 +1,6 @@
 """What a person writes to train a model: `experiments/<name>/experiment.yaml`."""
 
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -16,6 +17,7 @@ from ml_pipeline.documents.fields import (
     Uri,
     added,
 )
+from ml_pipeline.documents.recurrence import LATEST, Cron, IntervalSource, TimeZone
 
 ModelType = Literal["mlp", "cnn", "resnet18", "resnet50"]
 Option = Literal["spot", "gpu-shared", "gpu-mig", "distributed", "kueue"]
@@ -132,6 +134,25 @@ class Budget(Strict):
     )
 
 
+class Retrain(Strict):
+    """What each interval of the schedule does."""
+
+    data: IntervalSource = Field(
+        "latest",
+        description=(
+            "Which source an interval trains on: latest, the dataset's as it is then, or an address "
+            "with the interval's %Y, %m, %d, %H and %M in UTC; default latest."
+        ),
+    )
+    timezone: TimeZone = Field(
+        "UTC", description="Time zone of the schedule, such as Europe/Berlin; default UTC."
+    )
+    promote: Slug | None = Field(
+        None,
+        description="Environment to which a run that passes its gates is promoted; default none.",
+    )
+
+
 class Experiment(Strict):
     """One model, one dataset, one set of parameters: a run that trains exactly once."""
 
@@ -159,3 +180,34 @@ class Experiment(Strict):
     )
     gates: Gates = Field(Gates(), description="Limits for promotion; on by default.")
     budget: Budget = Field(Budget(), description="Limits for the run; on by default.")
+    schedule: Cron | None = added(
+        None,
+        "When it trains anew on the newest state of its source: a cron expression, or @hourly, "
+        "@daily, @weekly, @monthly, @yearly; default never.",
+    )
+    retrain: Retrain | None = added(None, "What each interval does; default the usual.")
+
+    @property
+    def is_recurring(self) -> bool:
+        """Whether it trains on one state of its source after another."""
+        return self.schedule is not None or self.retrain is not None
+
+    def source_at(self, moment: datetime) -> str:
+        """Address of the source of the interval of a moment in UTC."""
+        pattern = self.recurrence.data
+        return self.dataset.uri if pattern == LATEST else moment.strftime(pattern)
+
+    @property
+    def recurrence(self) -> Retrain:
+        """What each interval does, with the usual where nothing is said."""
+        return self.retrain or Retrain()
+
+    @model_validator(mode="after")
+    def _changes(self) -> Self:
+        if self.is_recurring and self.dataset.uri.startswith("bundled://"):
+            key = "schedule" if self.schedule else "retrain"
+            raise ValueError(
+                f"{key}: has nothing to train on anew, as {self.dataset.uri} never changes; "
+                "name a source that does, or remove it"
+            )
+        return self

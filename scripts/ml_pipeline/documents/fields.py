@@ -134,7 +134,12 @@ def _timestamp(value: str) -> None:
         )
 
 
-def _uri(value: str) -> str:
+def check_uri(value: str) -> str:
+    """An address of data.
+
+    Raises:
+        ValueError: it is none, with the rule and the repair.
+    """
     scheme, separator, rest = value.partition("://")
     if not separator or scheme not in _SCHEMES:
         raise ValueError(f"must start with one of {'://, '.join(_SCHEMES)}://")
@@ -215,7 +220,9 @@ Cpu = Annotated[
 Duration = Annotated[
     str, Written(seconds, {"type": "string", "pattern": anchored(_DURATION_PATTERN)})
 ]
-Uri = Annotated[str, Written(_uri, {"type": "string", "format": "uri", "pattern": anchored(_URI)})]
+Uri = Annotated[
+    str, Written(check_uri, {"type": "string", "format": "uri", "pattern": anchored(_URI)})
+]
 RunReference = Annotated[
     str,
     matching(

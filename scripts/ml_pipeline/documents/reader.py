@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from ml_pipeline import layout
 from ml_pipeline.documents.canonical import Location
+from ml_pipeline.documents.data_snapshot import DataSnapshot
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.escape import has_credentials, shown, without_credentials
 from ml_pipeline.documents.experiment import Experiment
@@ -21,7 +22,7 @@ from ml_pipeline.documents.source import Source, Special, parse
 from ml_pipeline.documents.unreadable import glued
 
 Part = TypeVar("Part", bound=BaseModel)
-Document = Experiment | DataVersion | Run | Promotion | Environment | Verdict
+Document = Experiment | DataSnapshot | DataVersion | Run | Promotion | Environment | Verdict
 
 # Items of a list: the most are the columns of prepared data. What is wrong with each of a million
 # would take all memory to say.
@@ -30,6 +31,7 @@ _MOST_ITEMS = 10_000
 _MOST_FAULTS = 100
 KINDS: tuple[tuple[re.Pattern[str], type[Document]], ...] = (
     (layout.EXPERIMENT, Experiment),
+    (layout.DATA_SNAPSHOT, DataSnapshot),
     (layout.DATA, DataVersion),
     (layout.RUN, Run),
     (layout.ENVIRONMENT, Environment),
@@ -166,7 +168,7 @@ def _fault(source: Source, kind: type[BaseModel], details: ErrorDetails) -> Faul
 
 def _unknown(kind: type[BaseModel], at: Location) -> str:
     """What a key means that this code does not know: in what machines write, newer code."""
-    if kind in (DataVersion, Run, Verdict):
+    if kind in (DataSnapshot, DataVersion, Run, Verdict):
         rule = "is not a key that this code knows; a machine wrote it with newer code"
         return f"{rule}, update this clone"
     return f"is not a known key; {_closest(kind, at)}"

@@ -23,7 +23,7 @@ def schema_files() -> dict[str, bytes]:
     for _, kind in KINDS:
         schema = kind.model_json_schema()
         # Pydantic describes a part by the docstring of its class, with its line breaks.
-        for part in (schema, *schema["$defs"].values()):
+        for part in (schema, *schema.get("$defs", {}).values()):
             if "description" in part:
                 part["description"] = " ".join(part["description"].split())
         files[f"schemas/{schema_name(kind.__name__)}"] = _dump(schema)

@@ -8,9 +8,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ml_pipeline.documents.changes import Changes, applied
+from ml_pipeline.documents.data_snapshot import DataSnapshot
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
@@ -18,7 +19,7 @@ from ml_pipeline.documents.promotion import Promotion
 from ml_pipeline.documents.reader import Document, kind_of, read
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.source import Source, parse
-from ml_pipeline.layout import SHORT, is_listed, owner_of, stem_of
+from ml_pipeline.layout import SHORT, experiment_path, is_listed, owner_of, stem_of
 
 Files = Mapping[str, bytes]
 Key = TypeVar("Key")
@@ -138,6 +139,7 @@ class Snapshot:
     def __init__(self, files: Files) -> None:
         self.files = files
         self._known: dict[str, Document] = {}
+        self._current: dict[str, _Current] = {}
         self._beside: tuple[Snapshot, frozenset[str]] | None = None
 
     def document(self, path: str) -> Document:
@@ -173,7 +175,7 @@ class Snapshot:
         """
         after = Snapshot(applied(self.files, changes))
         touched = {*changes.write, *changes.delete}
-        after._known = dict(self._known)
+        after._known, after._current = dict(self._known), dict(self._current)
         for path in touched:
             after._known.pop(path, None)
         listed = list(filter(is_listed, touched))
@@ -207,7 +209,7 @@ class Snapshot:
                 more, less = ([p for p in paths if kind_of(p) is kind] for paths in (added, gone))
                 after.__dict__[name] = view.after(more, less, after.document)
             elif view is not None and kind not in changed:
-                after.__dict__[name] = view.of(after.document)
+                after.__dict__[name] = view.of(after._reader(kind))
 
     def read_all(self, asked: Iterable[str] | None = None) -> None:
         """Read every document, or of those that are asked every one.
@@ -248,8 +250,36 @@ class Snapshot:
 
     @cached_property
     def experiments(self) -> Documents[str, Experiment]:
-        """Experiments by folder name, in the order of names."""
+        """Experiments by folder name, in the order of names, as they train now."""
         return self._documents(Experiment, owner_of)
+
+    def written(self, name: str) -> Experiment:
+        """An experiment as its file says."""
+        # The path decides the kind.
+        return self.document(experiment_path(name))  # type: ignore[return-value]
+
+    def current(self, experiment: Experiment) -> Experiment:
+        """An experiment as it trains now: a recurring one on the newest state of its source."""
+        newest = self.newest_data(experiment)
+        return on_data(experiment, self.data_snapshot(newest)) if newest else experiment
+
+    def newest_data(self, experiment: Experiment) -> str | None:
+        """Path of the newest state of a recurring experiment's source, None where there is none."""
+        return self._newest_data.get(experiment.name) if experiment.is_recurring else None
+
+    def data_snapshots_of(self, name: str) -> list[str]:
+        """Paths of all states of an experiment's source, oldest first."""
+        return [path for path in self.paths.get(DataSnapshot, ()) if owner_of(path) == name]
+
+    def data_snapshot(self, path: str) -> DataSnapshot:
+        """The state of a source that a path holds."""
+        # The path decides the kind.
+        return self.document(path)  # type: ignore[return-value]
+
+    @cached_property
+    def _newest_data(self) -> dict[str, str]:
+        """Path of the newest state of each experiment's source; names sort by time."""
+        return {owner_of(path): path for path in self.paths.get(DataSnapshot, ())}
 
     @cached_property
     def environments(self) -> Documents[str, Environment]:
@@ -283,7 +313,38 @@ class Snapshot:
 
     def _documents(self, kind: type[Document], key: Callable[[str], Key]) -> Documents[Key, Any]:
         paths = {key(path): path for path in self.paths.get(kind, ())}
-        return Documents(paths, self.document)
+        return Documents(paths, self._reader(kind))
+
+    def _reader(self, kind: type[Document]) -> Callable[[str], Document]:
+        """What reads a document of a kind for those who ask for it by name."""
+        return self._experiment if kind is Experiment else self.document
+
+    def _experiment(self, path: str) -> Experiment:
+        written = self.written(owner_of(path))
+        newest = self.newest_data(written)
+        if newest is None:
+            return written
+        data = self.data_snapshot(newest)
+        known = self._current.get(path)
+        # The same object as long as both files stay: who keeps what follows from it compares so.
+        if known is None or known.written is not written or known.data is not data:
+            known = self._current[path] = _Current(written, data, on_data(written, data))
+        return known.experiment
+
+
+class _Current(NamedTuple):
+    """An experiment as it was written, the newest state of its source, and both together."""
+
+    written: Experiment
+    data: DataSnapshot
+    experiment: Experiment
+
+
+def on_data(experiment: Experiment, data: DataSnapshot) -> Experiment:
+    """An experiment on one state of its source."""
+    source = {"uri": data.uri, "sha256": data.sha256}
+    dataset = experiment.dataset.model_copy(update=source)
+    return experiment.model_copy(update={"dataset": dataset})
 
 
 def _owner_and_stem(path: str) -> tuple[str, str]:

@@ -8,11 +8,13 @@ from ml_pipeline.documents.changes import Changes, applied
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.promotion import Rollout
 from ml_pipeline.documents.reader import part
+from ml_pipeline.documents.receipts import Run
 from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.operations import Talk, silent
+from ml_pipeline.operations.branches import Pen, land
 from ml_pipeline.operations.cost import left, this_month
-from ml_pipeline.operations.workspace import open_workspace, promotions_of
+from ml_pipeline.operations.workspace import Workspace, open_workspace, promotions_of
 from ml_pipeline.rules.identity.runs import find_run
 from ml_pipeline.rules.money.budgets import months
 from ml_pipeline.rules.money.budgets import over_budget as over_budget_faults
@@ -70,6 +72,7 @@ class PromotionCommit:
 
 
 _DEFAULTS = Terms()
+_PERSON = Pen()
 
 
 def promote(
@@ -88,6 +91,23 @@ def promote(
     """
     workspace = open_workspace(repo, remote, environment=terms.environment)
     run = find_run(workspace.snapshot, reference)
+    return promote_run(workspace, run, terms, talk=talk)
+
+
+def promote_run(
+    workspace: Workspace,
+    run: Run,
+    terms: Terms,
+    *,
+    pen: Pen = _PERSON,
+    talk: Talk = silent,
+) -> PromotionCommit:
+    """Commit the promotion of a run.
+
+    Raises:
+        PipelineError: its model is not on this machine.
+        InvalidDocumentsError: it may not serve there, or the budget does not suffice.
+    """
     facts = workspace.environment(terms.environment or run.environment)
     lacking = workspace.lacks(run)
     if lacking:
@@ -108,7 +128,7 @@ def promote(
         proposals.append(proposal)
         return proposal.changes, proposal.message
 
-    revision = repository.propose(plan)
+    revision = land(repository, plan, pen)
     # It is planned anew each time the branch has moved: the last plan is the one that holds.
     consequence = proposals[-1].consequence
     return PromotionCommit(run.model, facts.name, request.reference, consequence, revision)

@@ -1,6 +1,5 @@
 """An experiment becomes a commit with its overlay, merged or as a branch for a pull request."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +13,13 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.layout import EXPERIMENTS, SHORT, experiment_path
 from ml_pipeline.operations import Talk, silent
+from ml_pipeline.operations.branches import Landing, Plan, on_own_branch
 from ml_pipeline.operations.drafts import Draft, check_code, with_image
 from ml_pipeline.operations.workspace import Workspace, open_workspace
 from ml_pipeline.rules.identity.awaited import run_identity_of
 from ml_pipeline.rules.identity.settled import receipt_line, settling_receipt
 from ml_pipeline.rules.render.drift import drift
 from ml_pipeline.rules.review.faults import checked_snapshot
-
-Plan = Callable[[str], tuple[Changes, str]]
 
 
 @dataclass(frozen=True)
@@ -60,15 +58,6 @@ class Existing:
     raw: bytes
 
 
-@dataclass(frozen=True)
-class _Landing:
-    """The branch and the revision that have an experiment, and whether it was committed now."""
-
-    branch: str
-    revision: str
-    committed: bool
-
-
 def submit(
     repo: Path,
     draft: Draft,
@@ -100,7 +89,7 @@ def submit_draft(
         PipelineError: it pins code that no commit holds.
     """
     draft = with_image(workspace, draft)
-    experiment = draft.experiment
+    experiment = workspace.snapshot.current(draft.experiment)
     receipt = settling_receipt(workspace.snapshot, experiment)
     if receipt is None:  # what is settled runs no code
         check_code(workspace, experiment, draft.source, talk)
@@ -137,14 +126,14 @@ def existing(workspace: Workspace, name: str) -> Existing | None:
     """
     snapshot, repository = workspace.snapshot, workspace.repository
     if name not in snapshot.experiments:
-        waiting = _head_of(repository, _own_branch(name))
+        waiting = repository.remote_head(_own_branch(name))
         if waiting:
             # The remote names the commit; its objects may not be here yet.
-            repository.call("fetch", "--quiet", repository.remote, waiting)
+            repository.fetch_revision(waiting)
             snapshot = Snapshot(repository.read(waiting, [EXPERIMENTS]))
     if name not in snapshot.experiments:
         return None
-    return Existing(snapshot.experiments[name], snapshot.files[experiment_path(name)])
+    return Existing(snapshot.written(name), snapshot.files[experiment_path(name)])
 
 
 def _own_branch(name: str) -> str:
@@ -152,20 +141,21 @@ def _own_branch(name: str) -> str:
     return f"experiments/{name}"
 
 
-def _land(workspace: Workspace, draft: Draft, *, merge: bool, is_settled: bool) -> _Landing:
+def _land(workspace: Workspace, draft: Draft, *, merge: bool, is_settled: bool) -> Landing:
     """Bring the experiment onto a branch, as a commit on what is there."""
     repository, experiment = workspace.repository, draft.experiment
     branch = repository.branch if merge else _own_branch(experiment.name)
-    current = workspace.snapshot.experiments.get(experiment.name)
+    snapshot, name = workspace.snapshot, experiment.name
+    current = snapshot.written(name) if name in snapshot.experiments else None
     # Another text under this name is still a change to commit, such as other gates.
     if is_settled and current in (None, experiment):
-        return _Landing(branch, workspace.revision, committed=False)
+        return Landing(branch, workspace.revision, committed=False)
     # Nothing is rendered yet: the plan is made on whatever revision it is to be committed on.
     plan = _planned(repository, draft)
     if not merge:
-        return _on_own_branch(repository, workspace.revision, branch, plan)
+        return on_own_branch(repository, workspace.revision, branch, plan)
     proposed = repository.propose(plan)
-    return _Landing(branch, proposed or workspace.revision, committed=proposed is not None)
+    return Landing(branch, proposed or workspace.revision, committed=proposed is not None)
 
 
 def _planned(repository: Repository, draft: Draft) -> Plan:
@@ -203,38 +193,3 @@ def _message(experiment: Experiment) -> str:
         f"{experiment.model.type} on {experiment.dataset.uri} with {values}, "
         f"seed {experiment.seed}.\n"
     )
-
-
-def _on_own_branch(repository: Repository, main: str, branch: str, plan: Plan) -> _Landing:
-    """A commit on the branch of a pull request; commits of others on it stay."""
-    head = _head_of(repository, branch)
-    start = main
-    if head:
-        repository.call("fetch", "--quiet", repository.remote, head)
-        # A branch that was merged is begun anew: going on from it would bring back what main has
-        # changed since.
-        if not _is_merged(repository, head, main):
-            start = head
-    changes, message = plan(start)
-    if not changes:
-        return _Landing(branch, start, committed=False)
-    revision = repository.commit(start, changes, message)
-    # A compare and swap: who pushed to the branch since it was looked at loses nothing.
-    repository.push_branch(revision, branch, head)
-    return _Landing(branch, revision, committed=True)
-
-
-def _is_merged(repository: Repository, branch: str, main: str) -> bool:
-    """Whether a branch has nothing that is not on main, however it was merged.
-
-    After a squash main has the contents and none of the commits, so contents are compared.
-    """
-    fork = repository.call("merge-base", branch, main)
-    changed = repository.call("diff", "--name-only", "--no-renames", fork, branch).splitlines()
-    return not changed or not repository.call("diff", "--name-only", branch, main, "--", *changed)
-
-
-def _head_of(repository: Repository, branch: str) -> str:
-    """The revision of a branch of the remote; empty where there is none."""
-    listed = repository.call("ls-remote", repository.remote, f"refs/heads/{branch}")
-    return listed.split()[0] if listed else ""

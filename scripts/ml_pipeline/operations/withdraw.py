@@ -8,6 +8,7 @@ from ml_pipeline.adapters.git.repository import Repository
 from ml_pipeline.adapters.mlflow.server import RefusedError
 from ml_pipeline.adapters.mlflow.tracking import Tracking
 from ml_pipeline.documents.changes import Changes
+from ml_pipeline.documents.data_snapshot import DataSnapshot
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
 from ml_pipeline.documents.reader import Document, kind_of
@@ -42,6 +43,10 @@ _CONSEQUENCES: dict[type[Document] | None, str] = {
     DataVersion: (
         "it is settled anew: its Job finds what it has prepared and says so again, "
         "else it is prepared again"
+    ),
+    DataSnapshot: (
+        "its experiment trains on the newest state of its source that is left; "
+        "the interval is never proposed again"
     ),
     None: "nothing else changes",
 }

@@ -50,6 +50,7 @@ def change(text: str, setting: str, order=()) -> str:
         ),
         ("notes=one", "notes: |\n  two\n  lines\n", "notes: one\n"),
         ("seed=7", "seed:\n", "seed: 7\n"),
+        ("notes=@daily", "notes: |\n  two\n  lines\n", 'notes: "@daily"\n'),
         ("seed.deep=7", "seed:\n", "seed: {deep: 7}\n"),
         ("topology.workers=2", "seed:\n", "seed:\ntopology: {workers: 2}\n"),
     ],

@@ -96,6 +96,15 @@ class Repository(History):
                 time.sleep(_LOCKED_SECONDS * attempt)
         return self.revision(self.tracking)
 
+    def remote_head(self, branch: str) -> str:
+        """The revision of any branch of the remote; empty where there is none."""
+        listed = self._talk("ls-remote", self.remote, f"refs/heads/{branch}")
+        return listed.split()[0] if listed else ""
+
+    def fetch_revision(self, revision: str) -> None:
+        """Fetch a revision of the remote whose objects may not be here yet."""
+        self._talk("fetch", "--quiet", self.remote, revision)
+
     def _fetch_once(self) -> None:
         # With a plus: where somebody has forced the branch to another history, that one counts.
         self._talk("fetch", "--quiet", self.remote, f"+refs/heads/{self.branch}:{self.tracking}")
@@ -191,7 +200,7 @@ class Repository(History):
         return os.fsdecode(raw).removesuffix("\n")
 
 
-def open_clone(path: Path, url: str, branch: str, access: GitAccess) -> Repository:
+def open_clone(path: Path, url: str, branch: str, access: GitAccess | None) -> Repository:
     """A bare repository of one's own that follows one branch of an address.
 
     It is made where it is not there yet, and taken up where a process that made it, or worked in

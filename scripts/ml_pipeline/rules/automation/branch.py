@@ -63,6 +63,10 @@ class Branch:
         """What is left alone on the branch, as far as it concerns an environment."""
         return holds_of(self._triage, environment)
 
+    def held_by(self, path: str) -> str | None:
+        """The faulty file because of which a document is left alone: itself, or one it needs."""
+        return path if path in self.faults else self._triage.blocked.get(path)
+
     def is_held(self, environment: str) -> bool:
         """Whether the facts of an environment are faulty: then nothing at all is done in it."""
         return environment_path(environment) in self.faults

@@ -127,8 +127,8 @@ def _held_work(triage: Triage) -> _HeldWork:
     any_data = False
     for path in filter(_may_be_an_experiment, {*triage.faults, *triage.blocked}):
         names.add(owner_of(path))
-        experiment = triage.readable(path)
-        if isinstance(experiment, Experiment):
+        experiment = triage.current(path)
+        if experiment:
             shorts |= set(triage.shorts_of(experiment))
         else:
             any_data = True

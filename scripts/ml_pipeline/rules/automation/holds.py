@@ -2,11 +2,20 @@
 
 from collections import Counter
 
+from ml_pipeline.documents.data_snapshot import DataSnapshot
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.reader import kind_of
 from ml_pipeline.documents.receipts import DataVersion, Run
-from ml_pipeline.layout import ENVIRONMENTS, environment_path, is_listed, owner_of, part_of, root_of
+from ml_pipeline.layout import (
+    ENVIRONMENTS,
+    environment_path,
+    experiment_path,
+    is_listed,
+    owner_of,
+    part_of,
+    root_of,
+)
 from ml_pipeline.rules.automation.observed import Hold
 from ml_pipeline.rules.automation.triage import Triage
 
@@ -44,7 +53,9 @@ def _concerns(triage: Triage, path: str, environment: str) -> bool:
     """Whether a faulty file has to do with an environment, as all do of which nobody knows."""
     if part_of(path):
         return owner_of(path) == environment
-    document = triage.readable(path)
+    if kind_of(path) is DataSnapshot:
+        path = experiment_path(owner_of(path))
+    document = triage.readable(path) if path in triage.whole.files else None
     if not isinstance(document, Experiment | Run | DataVersion):
         return True
     is_known = environment_path(document.environment) in triage.whole.files

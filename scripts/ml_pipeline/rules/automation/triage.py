@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 
 from ml_pipeline.documents.changes import Changes
+from ml_pipeline.documents.data_snapshot import DataSnapshot
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.promotion import Promotion
@@ -35,6 +36,8 @@ from ml_pipeline.rules.identity.hashes import data_identity, rollout_id, run_ide
 from ml_pipeline.rules.identity.served import serving_of
 from ml_pipeline.rules.review.faults import document_faults
 
+# Kinds of which there are many, and whose rules read little else.
+_MANY = (Experiment, DataSnapshot, DataVersion, Run)
 # The identity in a receipt that is no document any more, as automation writes it.
 _IDENTITY = re.compile(rb"^(?:id|identity): '?([0-9a-f]{10})", re.MULTILINE)
 
@@ -56,7 +59,7 @@ class Triage:
         if any(environment_of(path) for path in touched):
             return
         for path, faults in before._own.items():
-            if path not in touched and kind_of(path) in (Experiment, Run, DataVersion):
+            if path not in touched and kind_of(path) in _MANY:
                 self._own[path] = faults
 
     @cached_property
@@ -137,6 +140,13 @@ class Triage:
         except InvalidDocumentsError:
             return None
 
+    def current(self, path: str) -> Experiment | None:
+        """The experiment at a path as it trains now, None where nobody can tell."""
+        try:
+            return self.whole.experiments.get(owner_of(path))
+        except InvalidDocumentsError:
+            return None
+
     def shorts_of(self, experiment: Experiment) -> list[str]:
         """Short identities of what an experiment asks for, as far as they are known."""
         data = data_identity(experiment)
@@ -191,9 +201,11 @@ class Triage:
 
     def _needed_by_experiment(self, experiment: Experiment) -> Iterator[str]:
         yield environment_path(experiment.environment)
+        # Without the newest state of its source an older one would count, and train once more.
+        yield self.whole.newest_data(experiment) or ""
         # Hashing what each of thousands asks for takes long: only where a receipt is faulty.
         if self.faulty_receipts:
-            for short in self.shorts_of(experiment):
+            for short in self.shorts_of(self.whole.current(experiment)):
                 yield self.faulty_receipts.get(short, "")
 
 

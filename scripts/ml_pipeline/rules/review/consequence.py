@@ -13,6 +13,7 @@ Kind = Literal[
     "traffic",
     "restarts",
     "budgets",
+    "schedules",
     "trains",
     "prepares",
     "keeps",

@@ -8,6 +8,7 @@ from ml_pipeline.layout import POLICIES, environment_path, owner_of, stem_of
 from ml_pipeline.rules.review.consequence import Consequence, in_order
 from ml_pipeline.rules.review.diff import ObjectChange
 from ml_pipeline.rules.review.jobs import job_consequences
+from ml_pipeline.rules.review.schedules import schedule_consequences
 from ml_pipeline.rules.review.spending import spending_consequences
 from ml_pipeline.rules.review.traffic import traffic_consequences
 
@@ -22,6 +23,7 @@ def consequences(before: Snapshot, after: Snapshot, changed: Iterable[str]) -> l
         [
             *_policy_consequences(before, after, paths),
             *job_consequences(before, after, paths),
+            *schedule_consequences(before, after, paths),
             *traffic_consequences(before, after, paths),
             *spending_consequences(before, after, paths),
         ]

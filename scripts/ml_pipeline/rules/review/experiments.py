@@ -26,6 +26,8 @@ def experiment_faults(snapshot: Snapshot, path: str, experiment: Experiment) -> 
         yield snapshot.fault(path, key, text)
     for key, text in _option_faults(experiment, environment):
         yield snapshot.fault(path, key, text)
+    for key, text in _recurrence_faults(snapshot, experiment):
+        yield snapshot.fault(path, key, text)
     longest = run_cost(experiment, environment, seconds(experiment.budget.max_duration))
     if longest and longest.amount > experiment.budget.max_cost:
         text = (
@@ -84,4 +86,21 @@ def _option_faults(experiment: Experiment, environment: Environment) -> Iterator
             "options" if options else "topology.workers",
             "'distributed' goes with more than 1 worker, "
             f"topology.workers is {workers}; set both or none",
+        )
+
+
+def _recurrence_faults(snapshot: Snapshot, experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Key and text of what a recurring experiment may not do with its runs."""
+    target = experiment.recurrence.promote
+    if target is None:
+        return
+    environment = snapshot.environments.get(target)
+    if environment is None:
+        known = known_environments(snapshot.environments)
+        yield "retrain.promote", f"{target!r} does not exist; {known}"
+    elif experiment.environment not in (target, *environment.promotes_from):
+        yield (
+            "retrain.promote",
+            f"{target!r} takes no runs from {experiment.environment}; "
+            f"add that to its promotes_from, or choose another environment",
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from ml_pipeline.documents.data_snapshot import DataSnapshot
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.experiment import Experiment
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
@@ -15,7 +16,12 @@ from ml_pipeline.rules.review.environments import environment_faults
 from ml_pipeline.rules.review.experiments import experiment_faults
 from ml_pipeline.rules.review.plain_files import plain_faults, special_faults
 from ml_pipeline.rules.review.promotions import promotion_faults
-from ml_pipeline.rules.review.receipts import data_faults, run_faults, verdict_faults
+from ml_pipeline.rules.review.receipts import (
+    data_faults,
+    data_snapshot_faults,
+    run_faults,
+    verdict_faults,
+)
 from ml_pipeline.rules.review.two_pens import rollout_faults
 
 # The rules of each kind take a snapshot, the path of a document and the document.
@@ -24,6 +30,7 @@ _RULES: Mapping[type[Document], Callable[[Snapshot, str, Any], Iterator[Fault]]]
     Environment: environment_faults,
     Promotion: promotion_faults,
     Run: run_faults,
+    DataSnapshot: data_snapshot_faults,
     DataVersion: data_faults,
     Verdict: verdict_faults,
 }

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from ml_pipeline.documents.data_snapshot import DataSnapshot
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.receipts import DataVersion, Run, Verdict
 from ml_pipeline.documents.snapshot import Snapshot
-from ml_pipeline.layout import SHORT, stem_of
+from ml_pipeline.layout import SHORT, owner_of, stem_of
 from ml_pipeline.rules.identity.hashes import run_identity
 
 
@@ -23,6 +24,18 @@ def run_faults(snapshot: Snapshot, path: str, run: Run) -> Iterator[Fault]:
 def data_faults(snapshot: Snapshot, path: str, data: DataVersion) -> Iterator[Fault]:
     """Every fault of the receipt of prepared data."""
     yield from _identity_faults(snapshot, path, data)
+
+
+def data_snapshot_faults(snapshot: Snapshot, path: str, data: DataSnapshot) -> Iterator[Fault]:
+    """Every fault of the state of a source."""
+    rule = "a state of a source is never edited, restore it from git"
+    if data.interval != stem_of(path):
+        yield snapshot.fault(
+            path, "interval", f"{data.interval!r} differs from the file's name; {rule}"
+        )
+    if data.experiment != owner_of(path):
+        text = f"{data.experiment!r} differs from the folder {owner_of(path)!r}; {rule}"
+        yield snapshot.fault(path, "experiment", text)
 
 
 def verdict_faults(snapshot: Snapshot, path: str, verdict: Verdict) -> Iterator[Fault]:
