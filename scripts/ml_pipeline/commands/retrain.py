@@ -1,11 +1,14 @@
 """`ml-pipeline retrain`."""
 
 import argparse
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ml_pipeline.commands import console
 from ml_pipeline.commands.command import Arguments, Command, Options
 from ml_pipeline.commands.options import remote
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def add_arguments(arguments: Arguments) -> None:
@@ -44,7 +47,7 @@ def run(options: Options) -> int:
     return console.FINDINGS if standing.state in ("failed", "gone") else console.OK
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str) -> "datetime":
     from ml_pipeline.documents.recurrence import moment_of
 
     try:
