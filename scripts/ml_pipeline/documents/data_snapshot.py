@@ -1,23 +1,12 @@
 """Which state of its source an interval of a recurring experiment trains on."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from ml_pipeline.documents.fields import ApiVersion, Sha256, Slug, Strict, Uri, Written
-from ml_pipeline.documents.recurrence import moment_of
-
-
-def _interval(value: str) -> None:
-    try:
-        moment_of(value)
-    except ValueError:
-        text = "must be a minute in UTC such as 20260131T1200Z; restore the file from git"
-        raise ValueError(text) from None
-
-
-Interval = Annotated[str, Written(_interval, {"type": "string", "examples": ["20260131T1200Z"]})]
+from ml_pipeline.documents.fields import ApiVersion, Sha256, Slug, Strict, Uri
+from ml_pipeline.documents.recurrence import Interval, moment_of
 
 
 class DataSnapshot(Strict):

@@ -31,7 +31,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 _ONE_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
 _SCHEMES = ("bundled", "file", "s3", "https")
-_URI = rf"(?:{'|'.join(_SCHEMES)})://[^\s\x00-\x1f\x7f-\x9f\x22\x27`$;|&<>\\]+"
+URI = rf"(?:{'|'.join(_SCHEMES)})://[^\s\x00-\x1f\x7f-\x9f\x22\x27`$;|&<>\\]+"
 
 
 class Strict(BaseModel):
@@ -147,7 +147,7 @@ def check_uri(value: str) -> str:
         raise ValueError("names no path after the scheme; give the whole address")
     if ".." in rest.split("/"):
         raise ValueError("leaves its folder with '..'; write the path without it")
-    if not re.fullmatch(_URI, value):
+    if not re.fullmatch(URI, value):
         raise ValueError("holds a space, quote or shell character; rename the file")
     return value
 
@@ -221,7 +221,7 @@ Duration = Annotated[
     str, Written(seconds, {"type": "string", "pattern": anchored(_DURATION_PATTERN)})
 ]
 Uri = Annotated[
-    str, Written(check_uri, {"type": "string", "format": "uri", "pattern": anchored(_URI)})
+    str, Written(check_uri, {"type": "string", "format": "uri", "pattern": anchored(URI)})
 ]
 RunReference = Annotated[
     str,

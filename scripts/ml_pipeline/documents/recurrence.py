@@ -1,12 +1,12 @@
 """When an experiment trains anew: cron expressions, time zones, and the moments that they name."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
 
-from ml_pipeline.documents.fields import Written, check_uri
+from ml_pipeline.documents.fields import URI, Written, anchored, check_uri
 
 PRESETS = {
     "@hourly": "0 * * * *",
@@ -20,6 +20,8 @@ _FIELD = r"(?:[0-9*,/-]|[A-Za-z]{3})+"
 _FIELDS = rf"{_FIELD}(?: {_FIELD}){{4}}"
 LATEST = "latest"  # the source is where it always is
 _PARTS = r"(?:[^%]|%[YmdHM])*"  # an address with those of an interval
+_ZONE = r"[A-Za-z0-9_+/-]{1,60}"
+_INTERVAL_PATTERN = r"[0-9]{8}T[0-9]{4}Z"
 _INTERVAL = "%Y%m%dT%H%MZ"
 _YEAR, _MONTHS = timedelta(days=365), 12
 _MOST_COUNTED = 1_000
@@ -109,6 +111,14 @@ def _timezone(value: str) -> None:
         raise ValueError("is no time zone; write one such as Europe/Berlin, or UTC") from error
 
 
+def _interval(value: str) -> None:
+    try:
+        moment_of(value)
+    except ValueError:
+        text = "must be a minute in UTC such as 20260131T1200Z; restore the file from git"
+        raise ValueError(text) from None
+
+
 def _interval_source(value: str) -> None:
     if value == LATEST:
         return
@@ -117,6 +127,11 @@ def _interval_source(value: str) -> None:
     check_uri(value)
 
 
-Cron = Annotated[str, Written(_cron, {"type": "string", "examples": ["@daily", "0 3 * * 1"]})]
-TimeZone = Annotated[str, Written(_timezone, {"type": "string", "examples": ["Europe/Berlin"]})]
-IntervalSource = Annotated[str, Written(_interval_source, {"type": "string", "examples": [LATEST]})]
+def _text(check: Callable[[str], None], pattern: str) -> Written:
+    return Written(check, {"type": "string", "pattern": anchored(pattern)})
+
+
+Cron = Annotated[str, _text(_cron, rf"{'|'.join(PRESETS)}|{_FIELDS}")]
+TimeZone = Annotated[str, _text(_timezone, _ZONE)]
+IntervalSource = Annotated[str, _text(_interval_source, rf"{LATEST}|{URI}")]
+Interval = Annotated[str, _text(_interval, _INTERVAL_PATTERN)]

@@ -20,7 +20,7 @@ def test_defaults_of_parameters_are_frozen():
 
 
 def test_keys_of_an_experiment_are_frozen():
-    keys = "apiVersion kind name owner cost_centre environment model dataset image parameters seed topology resources options gates budget"
+    keys = "apiVersion kind name owner cost_centre environment model dataset image parameters seed topology resources options gates budget schedule retrain"
     assert list(Experiment.model_fields) == keys.split()
 
 

@@ -18,10 +18,11 @@ from ml_pipeline.documents.writer import to_yaml
 
 from tests.conftest import REPOSITORY
 from tests.support.many import rendered, valid_tree
+from tests.support.recurring import day, proposed, recurring
 
 ENDINGS = ("\n", "\r", "\r\n", "\t\n", "\x00", "\x0b", "\x7f", "\x85", "\u2028")
 SCHEMAS = {path: json.loads(raw) for path, raw in schema_files().items()}
-FILES = rendered(valid_tree())
+FILES = rendered(proposed(recurring(valid_tree(), promote="local"), day(0), b"a"))
 DOCUMENTS = sorted(path for paths in Snapshot(FILES).paths.values() for path in paths)
 # Keys whose values are free: what a machine measured has names of its own.
 FREE = {"metrics"}
