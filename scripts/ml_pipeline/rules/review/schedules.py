@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from ml_pipeline.documents.experiment import Experiment
+from ml_pipeline.documents.faults import InvalidDocumentsError
 from ml_pipeline.documents.recurrence import times_a_month
 from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import experiment_path, experiments_of
@@ -27,7 +28,11 @@ def schedule_consequences(
 
 
 def _written(snapshot: Snapshot, name: str) -> Experiment | None:
-    return snapshot.written(name) if name in snapshot.experiments else None
+    """The experiment; None where there is none, or the merge mends one that nobody can read."""
+    try:
+        return snapshot.written(name) if name in snapshot.experiments else None
+    except InvalidDocumentsError:
+        return None
 
 
 def _turns(experiment: Experiment) -> tuple[object, ...]:

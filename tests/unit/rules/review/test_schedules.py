@@ -33,6 +33,10 @@ def test_other_schedule_is_told_anew(files, old, new):
     assert len(told(before, after)) == 1
 
 
+def test_schedule_of_a_file_that_is_mended_is_told(files):
+    assert len(told({**files, PATH: b"kind: ["}, recurring(files))) == 1
+
+
 def test_schedule_that_stays_is_not_told(files):
     before = recurring(files)
     after = {**before, PATH: before[PATH].replace(b"seed: 7", b"seed: 8")}
