@@ -36,7 +36,7 @@ def test_count_of_anything_else_is_refused_with_what_was_typed(text):
         (options.cluster, {"kubeconfig": None, "context": None}),
         (lambda a: options.settings(a, "x"), {"set": []}),
         (lambda a: options.sort(a, "age"), {"sort": "age", "reverse": False}),
-        (options.base, {"base": "origin/main"}),
+        (options.base, {"base": ""}),
     ],
 )
 def test_what_nobody_types_is_this(add, values):
