@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 comma := ,
 
-.PHONY: help setup demo test test-slow test-cluster bench bench-cluster check format lock clean checks review head comment image-login image
+.PHONY: help setup airflow demo test test-slow test-cluster test-airflow bench bench-cluster bench-airflow check format lock clean checks review head comment image-login image
 export BASE ?= origin/main
 export COMMENT ?= build/review.md
 
@@ -17,17 +17,25 @@ setup: .venv/.ready ## install everything, each file by its digest, into .venv a
 .venv/.ready: requirements.lock requirements-cpu.lock pyproject.toml scripts/setup.sh
 	@scripts/setup.sh
 
+airflow: .venv-airflow/.ready ## install Airflow, which starts recurring retraining, into .venv-airflow
+
+.venv-airflow/.ready: .venv/.ready requirements-airflow.lock pyproject.toml scripts/setup.sh
+	@PARTS=airflow scripts/setup.sh
+
 demo: setup ## run the whole loop for real in a temporary clone (KEEP=1 leaves it up)
 	@$(BIN)/ml-pipeline demo $(if $(KEEP),--keep)
 
 test: setup ## run the tests (under 6 minutes)
-	@$(PYTEST) -m "not slow and not cluster" -n 2 $(ARGS)
+	@$(PYTEST) -m "not slow and not cluster and not airflow" -n 2 $(ARGS)
 
 test-slow: setup ## run the tests that kill, revert and load a real environment
 	@$(PYTEST) -m slow $(ARGS)
 
 test-cluster: setup ## run the tests on a real Kubernetes with Flux, where one is at hand
 	@$(PYTEST) -m cluster $(ARGS)
+
+test-airflow: airflow ## run the tests of the DAGs, some with a real scheduler that is killed
+	@.venv-airflow/bin/python -m pytest -m airflow tests/airflow $(ARGS)
 
 bench: setup ## print the figures of docs/benchmarks.md
 	@$(PYTEST) -m slow tests/figures/test_environment.py $(ARGS)
@@ -37,6 +45,9 @@ bench: setup ## print the figures of docs/benchmarks.md
 bench-cluster: setup ## print the figures of docs/benchmarks.md that need a cluster
 	@TRIES=20 KILLS=60 RECONCILIATIONS=300 $(PYTEST) -m cluster tests/cluster/test_figures.py tests/cluster/test_exactly_once.py tests/cluster/test_kills.py $(ARGS)
 	@for shards in 1 8; do SHARDS=$$shards SIZES=100,300,1000 $(PYTEST) -m cluster tests/cluster/test_scale.py $(ARGS); done
+
+bench-airflow: airflow ## print the figures of docs/benchmarks.md that need Airflow
+	@KILLS=100 .venv-airflow/bin/python -m pytest -m airflow tests/airflow/test_figures.py tests/airflow/test_kills.py $(ARGS)
 
 check: setup ## lint, types, import contracts, documents, rendered files, schemas
 	@$(BIN)/ruff format --check --quiet .
@@ -97,9 +108,12 @@ lock: setup ## resolve the versions of pyproject.toml anew
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group local --group trainer --group serving --group dev --group setup \
 	  --generate-hashes --no-annotate --no-header --upgrade \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_36 --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet pyproject.toml --group airflow-tests --group setup \
+	  --generate-hashes --no-annotate --no-header --upgrade \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_36 --output-file requirements-airflow.lock
 	@grep -o '^torch==[^ ]*' requirements.lock | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header \
 	  --torch-backend cpu --python-version 3.11 --python-platform x86_64-manylinux_2_36 --output-file requirements-cpu.lock -
 
 clean: ## remove what setup and the embedded environment have made
 	@if [ -d .ml-pipeline ]; then $(BIN)/ml-pipeline down; fi
-	@rm -rf .venv .venv-serving .cache .ml-pipeline .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-serving .venv-airflow .cache .ml-pipeline .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Two virtual environments from one lock: .venv (commands, trainer, MLflow, Envoy) and .venv-serving (MLServer, which
 # pins older web packages); with PARTS=checks only what answering a pull request needs. TORCH=cpu|gpu chooses the build of PyTorch; by default the machine decides.
-# Nothing is installed whose SHA-256 does not stand in requirements.lock, or in requirements-cpu.lock for that build of PyTorch.
+# With PARTS=airflow a third one beside them, from a lock of its own: .venv-airflow (Airflow, and the package that its DAGs call).
+# Nothing is installed whose SHA-256 does not stand in requirements.lock (requirements-airflow.lock), or in requirements-cpu.lock for that build of PyTorch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +16,10 @@ for candidate in python3.11 python3; do
 done
 [ -n "$python" ] || fail "Python 3.11 is not on PATH; install it, or name it with PYTHON=/path/to/python3.11"
 
+parts="${PARTS:-all}"
+lock=requirements.lock
+[ "$parts" != airflow ] || lock=requirements-airflow.lock
+
 said="$(mktemp)"
 trap 'rm -f "$said"' EXIT
 
@@ -23,28 +28,35 @@ explain() {
   local name
   name="$(sed -n 's/.*Hash mismatch for `\([^`]*\)`.*/\1/p; s/^ *\([A-Za-z0-9_.-]*==[^ ]*\) from .*/\1/p' "$said" | head -1)"
   if grep -q 'Hash mismatch\|DO NOT MATCH THE HASHES' "$said"; then
-    fail "${name:-a file} is not the file that requirements.lock names: its SHA-256 differs; find out who changed it, then install from an index you trust"
+    fail "${name:-a file} is not the file that $lock names: its SHA-256 differs; find out who changed it, then install from an index you trust"
   fi
   name="$(sed -n 's/.*no trusted hash was provided for: `\([^`]*\)`.*/\1/p' "$said" | head -1)"
-  [ -z "$name" ] || fail "$name has no SHA-256 in requirements.lock; run make lock, and look at what it changes"
+  [ -z "$name" ] || fail "$name has no SHA-256 in $lock; run make lock, and look at what it changes"
   cat "$said" >&2
   fail "$1"
 }
 
-install() { .venv/bin/uv pip install --quiet --require-hashes --constraint requirements.lock "$@" >"$said" 2>&1 || explain "cannot install; check the network and the index"; }
+install() { .venv/bin/uv pip install --quiet --require-hashes --constraint "$lock" "$@" >"$said" 2>&1 || explain "cannot install; check the network and the index"; }
 
-rm -f .venv/.ready .venv/.checks
+[ "$parts" = airflow ] || rm -f .venv/.ready .venv/.checks
 .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv || fail "cannot make a virtual environment; on Debian: apt-get install python3-venv"
 sed -n '/^uv==/,/[^\\]$/p' requirements.lock >.venv/uv.txt
 .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r .venv/uv.txt >"$said" 2>&1 || explain "pip cannot reach a package index; check the network and pip's configuration"
 # The package itself is built by what the lock names, not by what a build fetches.
-package() { .venv/bin/uv pip install --quiet --python .venv --no-deps --no-build-isolation --editable . ; }
-if [ "${PARTS:-all}" = checks ]; then
-  install --python .venv --group checks --group setup --requirements pyproject.toml
-  package
-  touch .venv/.checks
-  exit
-fi
+package() { .venv/bin/uv pip install --quiet --python "$1" --no-deps --no-build-isolation --editable . ; }
+case "$parts" in
+  checks)
+    install --python .venv --group checks --group setup --requirements pyproject.toml
+    package .venv
+    touch .venv/.checks
+    exit ;;
+  airflow)
+    [ -x .venv-airflow/bin/python ] || .venv/bin/uv venv --quiet --python "$python" .venv-airflow
+    install --python .venv-airflow --group airflow-tests --group setup --requirements pyproject.toml
+    package .venv-airflow
+    touch .venv-airflow/.ready
+    exit ;;
+esac
 [ -x .venv-serving/bin/python ] || .venv/bin/uv venv --quiet --python "$python" .venv-serving
 
 wheels="${TORCH_WHEELS:-$(.venv/bin/python -m pip config get global.find-links 2>/dev/null || true)}"
@@ -66,6 +78,6 @@ esac
 echo "setup: installing $build; choose otherwise with TORCH=cpu, TORCH=gpu or TORCH_WHEELS=/folder" >&2
 
 install --python .venv "${from[@]}" --group local --group trainer --group dev --group setup --requirements pyproject.toml
-package
+package .venv
 install --python .venv-serving "${from[@]}" --group serving
 touch .venv/.checks .venv/.ready

@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY, git
 PAGES = sorted(
     path
     for path in REPOSITORY.rglob("*.md")
-    if not {".venv", ".venv-serving", ".cache", ".ml-pipeline"}
+    if not {".venv", ".venv-serving", ".venv-airflow", ".cache", ".ml-pipeline"}
     & set(path.relative_to(REPOSITORY).parts)
 )
 README = (REPOSITORY / "README.md").read_text()

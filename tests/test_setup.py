@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-LOCKS = ("requirements.lock", "requirements-cpu.lock")
+LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-airflow.lock")
 INSTALLERS = (
     "scripts/setup.sh",
     "Makefile",
@@ -42,7 +42,8 @@ def test_lock_names_what_installs_and_the_largest_file_of_all(name):
 
 def test_cpu_build_is_of_the_same_version():
     whole, cpu = (
-        re.search(r"^torch==(\S+)", (REPOSITORY / p).read_text(), re.MULTILINE)[1] for p in LOCKS
+        re.search(r"^torch==(\S+)", (REPOSITORY / p).read_text(), re.MULTILINE)[1]
+        for p in ("requirements.lock", "requirements-cpu.lock")
     )
     assert cpu == f"{whole}+cpu"
 

@@ -203,6 +203,7 @@ CHECKS = (
     "pyproject.toml",
     "requirements.lock",
     "requirements-cpu.lock",
+    "requirements-airflow.lock",
     ".gitattributes",
     ".ci",
     "scripts",
@@ -213,6 +214,7 @@ CHECKS = (
     "schemas",
     "trainer",
     "serving",
+    "dags",
 )
 
 
