@@ -47,7 +47,7 @@ bench-cluster: setup ## print the figures of docs/benchmarks.md that need a clus
 	@for shards in 1 8; do SHARDS=$$shards SIZES=100,300,1000 $(PYTEST) -m cluster tests/cluster/test_scale.py $(ARGS); done
 
 bench-airflow: airflow ## print the figures of docs/benchmarks.md that need Airflow
-	@KILLS=100 .venv-airflow/bin/python -m pytest -m airflow tests/airflow/test_figures.py tests/airflow/test_kills.py $(ARGS)
+	@KILLS=100 .venv-airflow/bin/python -m pytest -m airflow tests/airflow/test_figures.py tests/airflow/test_scheduler.py tests/airflow/test_kills.py $(ARGS)
 
 check: setup ## lint, types, import contracts, documents, rendered files, schemas
 	@$(BIN)/ruff format --check --quiet .
