@@ -4,14 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ml_pipeline.environments.embedded.state import free_port
 
-from trainer.config import LoginError
-from trainer.tracking import wait_for
+from tests.conftest import until
 
 
 @contextmanager
@@ -39,9 +40,19 @@ def mlflow_server(folder: Path, *options: str, **variables: str) -> Iterator[str
         start_new_session=True,
     )
     try:
-        with suppress(LoginError):  # it answers
-            wait_for(f"http://127.0.0.1:{port}", 120)
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"), 120)
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there; one that asks for a login is."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
