@@ -26,7 +26,7 @@ demo: setup ## run the whole loop for real in a temporary clone (KEEP=1 leaves i
 	@$(BIN)/ml-pipeline demo $(if $(KEEP),--keep)
 
 test: setup ## run the tests (under 6 minutes)
-	@$(PYTEST) -m "not slow and not cluster and not airflow" -n 2 $(ARGS)
+	@$(PYTEST) -m "not slow and not cluster and not airflow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: setup ## run the tests that kill, revert and load a real environment
 	@$(PYTEST) -m slow $(ARGS)

@@ -29,7 +29,7 @@ from tests.hostile.mutations import Mutant, harmless
 from tests.support.many import rendered, valid_tree
 
 SEED = int(os.environ.get("SEED", "13"))
-FEW, MANY = 100, int(os.environ.get("MUTATIONS", "300"))
+FEW, MANY = 50, int(os.environ.get("MUTATIONS", "300"))
 
 
 def compared(before, after) -> Comparison:

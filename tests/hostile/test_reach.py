@@ -18,7 +18,7 @@ from tests.support.many import WAITING, rendered, valid_tree
 from tests.support.whole import everything, looking_at
 
 SEED = int(os.environ.get("SEED", "13"))
-FEW, MANY = 60, int(os.environ.get("MUTATIONS", "150"))
+FEW, MANY = 30, int(os.environ.get("MUTATIONS", "150"))
 WINE = (("uri: bundled://digits", "uri: bundled://wine"),)
 # Experiments that ask for the same run or the same data as others, in both environments.
 CROWD = {

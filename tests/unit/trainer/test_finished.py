@@ -10,6 +10,7 @@ import pytest
 from tests.unit.trainer.conftest import QUICK, finish, losses, receipt_of, runs_of, start, word_of
 from trainer.tracking import IDENTITY, RECEIPT, SETTLED
 
+pytestmark = pytest.mark.slow
 PREPARE = ("prepare", "--source=bundled://iris")
 
 

@@ -77,7 +77,9 @@ def test_receipt_is_read_back_from_the_real_server(around):
     assert len(result.artifact.sha256) == 64
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_loss_after_a_kill_is_the_same_to_the_last_bit(around, number, tmp_path):
     undisturbed = finish(
         start(
