@@ -8,7 +8,7 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.observed import Observed
 from ml_pipeline.rules.automation.plan import plan
-from ml_pipeline.rules.automation.retraining import Interval, SourceState, interval_changes
+from ml_pipeline.rules.automation.retraining import Interval, SourceState, interval_proposal
 from ml_pipeline.rules.identity.hashes import data_identity
 
 from tests.support.simulate import PREPARED, finished, trained
@@ -44,7 +44,9 @@ def state_of(content: bytes, uri="file:///data/sales.csv") -> SourceState:
 
 def proposed(files, interval: Interval, content: bytes):
     """The tree once an interval has been proposed on these bytes."""
-    return applied(files, interval_changes(Branch(Snapshot(files)), interval, state_of(content)))
+    return applied(
+        files, interval_proposal(Branch(Snapshot(files)), interval, state_of(content)).changes
+    )
 
 
 def played(files, accuracy: float = 0.98):

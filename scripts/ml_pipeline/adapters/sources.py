@@ -5,24 +5,17 @@ credentials that the process has. https://filesystem-spec.readthedocs.io
 """
 
 import hashlib
-from typing import NamedTuple
 
 from ml_pipeline.documents.faults import PipelineError, UnavailableError
 from ml_pipeline.documents.fields import one_line
+from ml_pipeline.rules.automation.retraining import SourceState
 
 BLOCK_BYTES = 2**20
 _GONE = (404, 410)  # HTTP status
 _LONGEST = 200
 
 
-class Content(NamedTuple):
-    """SHA-256 of some bytes in hexadecimal digits, and how many there are."""
-
-    sha256: str
-    bytes: int
-
-
-def read_content(uri: str) -> Content:
+def read_source(uri: str) -> SourceState:
     """What lies at an address now; it is streamed, a block at a time.
 
     Raises:
@@ -54,7 +47,7 @@ def read_content(uri: str) -> Content:
         raise _away(uri, error) from error
     if not size:
         raise PipelineError(f"{uri} is empty; have its owner write it again")
-    return Content(digest.hexdigest(), size)
+    return SourceState(uri, digest.hexdigest(), size)
 
 
 def _away(uri: str, error: BaseException) -> UnavailableError:

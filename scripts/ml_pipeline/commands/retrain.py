@@ -34,6 +34,7 @@ def add_arguments(arguments: Arguments) -> None:
 
 def run(options: Options) -> int:
     from ml_pipeline.operations.retrain import due_interval, open_experiment, promote, propose, wait
+    from ml_pipeline.rules.automation.retraining import State
 
     workspace = open_experiment(options.repo, options.experiment, options.remote)
     repository = workspace.repository
@@ -44,7 +45,7 @@ def run(options: Options) -> int:
         standing = promote(repository, interval, console.talk)
     named = f"{interval.experiment} {interval.name}"
     console.result(f"{named}: {standing.state}; {standing.reason}")
-    return console.FINDINGS if standing.state in ("failed", "gone") else console.OK
+    return console.FINDINGS if standing.state in (State.FAILED, State.GONE) else console.OK
 
 
 def _moment(text: str) -> "datetime":

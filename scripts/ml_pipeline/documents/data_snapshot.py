@@ -1,12 +1,11 @@
 """Which state of its source an interval of a recurring experiment trains on."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
 from ml_pipeline.documents.fields import ApiVersion, Sha256, Slug, Strict, Uri
-from ml_pipeline.documents.recurrence import Interval, moment_of
+from ml_pipeline.documents.recurrence import Interval
 
 
 class DataSnapshot(Strict):
@@ -26,8 +25,3 @@ class DataSnapshot(Strict):
     uri: Uri = Field(description="Where the source was; required.")
     sha256: Sha256 = Field(description="SHA-256 of its bytes; required.")
     bytes: int = Field(ge=1, description="Size of the source; required.")
-
-    @property
-    def moment(self) -> datetime:
-        """The moment at which the schedule fired, in UTC."""
-        return moment_of(self.interval)

@@ -35,25 +35,30 @@ def moments(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
     An hour that a clock skips fires at its end, and one that it repeats fires once, as Debian's
     cron does; expressions that begin with a star for hours or minutes go by the elapsed time.
     """
-    from zoneinfo import ZoneInfo
-
-    from cronsim import CronSim
-
-    expression = PRESETS.get(cron, cron)
-    for moment in CronSim(expression, after.astimezone(ZoneInfo(timezone))):
+    for moment in _simulated(cron, timezone, after):
         yield moment.astimezone(UTC)
 
 
 def last_due(cron: str, timezone: str, now: datetime) -> datetime:
     """The newest moment that a cron expression names, `now` at the latest."""
+    # The search leaves out where it starts.
+    start = now + timedelta(seconds=1)
+    return next(_simulated(cron, timezone, start, back=True)).astimezone(UTC)
+
+
+def _simulated(
+    cron: str, timezone: str, start: datetime, *, back: bool = False
+) -> Iterator[datetime]:
+    """The moments from a start on, or back, in the time zone."""
+    # Most experiments have no schedule, and do not wait for what reads one.
     from zoneinfo import ZoneInfo
 
     from cronsim import CronSim
 
-    # The search leaves out where it starts.
-    start = now.astimezone(ZoneInfo(timezone)) + timedelta(seconds=1)
-    moment: datetime = next(CronSim(PRESETS.get(cron, cron), start, reverse=True))
-    return moment.astimezone(UTC)
+    moments_there: Iterator[datetime] = CronSim(
+        PRESETS.get(cron, cron), start.astimezone(ZoneInfo(timezone)), reverse=back
+    )
+    return moments_there
 
 
 def times_a_month(cron: str, timezone: str) -> float:

@@ -19,7 +19,7 @@ from ml_pipeline.documents.canonical import Location, read_canonical
 from ml_pipeline.documents.escape import shown
 from ml_pipeline.documents.faults import Fault
 from ml_pipeline.documents.nodes import MAX_BYTES, dotted
-from ml_pipeline.documents.unreadable import unreadable
+from ml_pipeline.documents.unreadable import unreadable, unseen
 
 MAX_DEPTH = 20
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
@@ -113,9 +113,7 @@ def parse(path: str, raw: bytes) -> Source | Fault:
         return error.fault(path)
     except yaml.reader.ReaderError as error:
         line = raw.count(b"\n", 0, error.position) + 1
-        # In the words of `rules/review/plain_files.py`, which finds it too.
-        said = f"holds U+{error.character:04X}, a character that is not seen; delete it"
-        return Fault(path, line, "", said)
+        return unseen(path, line, error.character)
     except yaml.YAMLError as error:
         problem = str(error).splitlines()[0]
         return Fault(path, 1, "", f"is not YAML: {problem}; remove what is not printable text")

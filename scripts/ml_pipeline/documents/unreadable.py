@@ -26,6 +26,13 @@ def glued(text: str) -> str | None:
     return f"lacks the space after the colon; write '{apart}'"
 
 
+def unseen(path: str, line: int, character: int) -> Fault:
+    """A character, by its number, that nobody sees."""
+    return Fault(
+        path, line, "", f"holds U+{character:04X}, a character that is not seen; delete it"
+    )
+
+
 def unreadable(path: str, text: str, error: yaml.MarkedYAMLError) -> Fault:
     """The mistake behind an error of the parser, at the line where a person has to mend it."""
     lines = LINE_BREAK.split(text)

@@ -73,6 +73,12 @@ class Accuracy:
         return within / len(self.informed)
 
 
+def months_around(before: Snapshot, after: Snapshot) -> tuple[dict[str, Month], dict[str, Month]]:
+    """Every environment in this month, on both sides of a change."""
+    month = this_month()
+    return months(before, History(before), month), months(after, History(after), month)
+
+
 def cost(repo: Path) -> Costs:
     """What everything costs in this month.
 

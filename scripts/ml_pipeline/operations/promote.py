@@ -13,12 +13,10 @@ from ml_pipeline.documents.snapshot import Snapshot, load_snapshot
 from ml_pipeline.documents.source import Source
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.operations.branches import Pen, land
-from ml_pipeline.operations.cost import left, this_month
+from ml_pipeline.operations.cost import left, months_around
 from ml_pipeline.operations.workspace import Workspace, open_workspace, promotions_of
 from ml_pipeline.rules.identity.runs import find_run
-from ml_pipeline.rules.money.budgets import months
 from ml_pipeline.rules.money.budgets import over_budget as over_budget_faults
-from ml_pipeline.rules.money.estimates import History
 from ml_pipeline.rules.proposals.promotion import (
     PromotionRequest,
     Proposal,
@@ -163,9 +161,7 @@ def _pay(
     if not changes:
         return
     after = Snapshot(applied(dict(snapshot.files), changes))
-    month = this_month()
-    old = months(snapshot, History(snapshot), month)
-    new = months(after, History(after), month)
+    old, new = months_around(snapshot, after)
     before, now = old[request.environment], new[request.environment]
     if now.expected == before.expected:
         return  # nothing becomes dearer or cheaper

@@ -14,7 +14,7 @@ from pathlib import Path
 from ml_pipeline.adapters.git.access import GitAccess
 from ml_pipeline.adapters.git.reading import Reading
 from ml_pipeline.adapters.git.repository import AUTOMATION, Repository, open_clone
-from ml_pipeline.adapters.sources import read_content
+from ml_pipeline.adapters.sources import read_source
 from ml_pipeline.documents.changes import Changes
 from ml_pipeline.documents.environment import Environment
 from ml_pipeline.documents.faults import InvalidDocumentsError, PipelineError
@@ -23,22 +23,20 @@ from ml_pipeline.documents.snapshot import Snapshot
 from ml_pipeline.layout import SHORT, reference_of
 from ml_pipeline.operations import Talk, silent
 from ml_pipeline.operations.branches import Pen
-from ml_pipeline.operations.cost import this_month
+from ml_pipeline.operations.cost import months_around
 from ml_pipeline.operations.promote import Terms, promote_run
 from ml_pipeline.operations.workspace import Workspace, open_branch, promotions_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.retraining import (
     Interval,
-    SourceState,
     Standing,
     State,
-    interval_changes,
     interval_message,
+    interval_proposal,
     newer_runs,
     standing_in,
 )
-from ml_pipeline.rules.money.budgets import months, over_budget
-from ml_pipeline.rules.money.estimates import History
+from ml_pipeline.rules.money.budgets import over_budget
 
 POLL_SECONDS = 2.0
 _ORIGIN, _WORK = "ML_PIPELINE_ORIGIN", "ML_PIPELINE_WORK"
@@ -104,8 +102,7 @@ def standing(repository: Repository, interval: Interval) -> Standing:
         PipelineError: the remote does not answer.
         InvalidDocumentsError: the experiment, or a receipt of it, is not valid.
     """
-    revision = repository.fetch()
-    return _standing(repository, revision, Snapshot(repository.read(revision)), interval)
+    return IntervalWatch(repository).standing(interval)
 
 
 class IntervalWatch:
@@ -113,7 +110,20 @@ class IntervalWatch:
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
+        self.branch = Branch(Snapshot({}))
+        """As it was looked at last."""
         self._reading = Reading(repository)
+
+    def standing(self, interval: Interval, revision: str | None = None) -> Standing:
+        """How one stands at a revision, or on the branch as it is fetched now.
+
+        Raises:
+            PipelineError: the remote does not answer.
+            InvalidDocumentsError: the experiment, or a receipt of it, is not valid.
+        """
+        revision = revision or self.repository.fetch()
+        self.branch = self._reading.at(revision)
+        return _standing(self.repository, revision, self.branch.whole, interval)
 
     def standings(self, intervals: Iterable[Interval]) -> dict[Interval, Standing]:
         """How each stands on the branch, fetched once for all of them.
@@ -124,11 +134,10 @@ class IntervalWatch:
             PipelineError: the remote does not answer.
         """
         revision = self.repository.fetch()
-        snapshot = self._reading.at(revision).whole
         standings = {}
         for interval in intervals:
             try:
-                standings[interval] = _standing(self.repository, revision, snapshot, interval)
+                standings[interval] = self.standing(interval, revision)
             except InvalidDocumentsError as error:
                 standings[interval] = Standing(State.WAITING, str(error.faults[0]))
         return standings
@@ -145,28 +154,25 @@ def propose(repository: Repository, interval: Interval, talk: Talk = silent) -> 
         UnavailableError: the source cannot be read at the moment.
         InvalidDocumentsError: the experiment is not valid, or the budget does not suffice.
     """
-    revision = repository.fetch()
-    snapshot = Snapshot(repository.read(revision))
-    before = _standing(repository, revision, snapshot, interval)
+    watch = IntervalWatch(repository)
+    before = watch.standing(interval)
     if before.state is not State.OPEN:
         return before
     # Once, before anything is planned: reading it may take long, and the branch may move meanwhile.
-    uri = snapshot.written(interval.experiment).source_at(interval.moment)
-    content = read_content(uri)
-    source = SourceState(uri, content.sha256, content.bytes)
-    talk(f"{uri} holds {content.bytes} bytes, sha256 {content.sha256[:SHORT]}")
+    experiment = watch.branch.whole.written(interval.experiment)
+    source = read_source(experiment.source_at(interval.moment))
+    talk(f"{source.uri} holds {source.bytes} bytes, sha256 {source.sha256[:SHORT]}")
 
     def plan(revision: str) -> tuple[Changes, str]:
-        branch = Branch(Snapshot(repository.read(revision)))
-        now = _standing(repository, revision, branch.whole, interval)
+        now = watch.standing(interval, revision)
         if now.state is not State.OPEN:
             return Changes({}), ""
-        changes = interval_changes(branch, interval, source)
-        _refuse_dear(branch, changes)
-        return changes, interval_message(interval, source)
+        proposal = interval_proposal(watch.branch, interval, source)
+        _refuse_dear(watch.branch.snapshot, proposal.after)
+        return proposal.changes, interval_message(interval, source)
 
     repository.propose(plan, author=AUTOMATION)
-    return standing(repository, interval)
+    return watch.standing(interval)
 
 
 def wait(repository: Repository, interval: Interval, timeout: float) -> Standing:
@@ -245,16 +251,12 @@ def _promotion(
     return None
 
 
-def _refuse_dear(branch: Branch, changes: Changes) -> None:
+def _refuse_dear(before: Snapshot, after: Snapshot) -> None:
     """Refuse an interval for which the environment's budget does not suffice.
 
     Raises:
         InvalidDocumentsError: it does not.
     """
-    after = branch.after(changes).snapshot
-    month = this_month()
-    old = months(branch.snapshot, History(branch.snapshot), month)
-    new = months(after, History(after), month)
-    faults = over_budget(after, old, new)
+    faults = over_budget(after, *months_around(before, after))
     if faults:
         raise InvalidDocumentsError(faults)

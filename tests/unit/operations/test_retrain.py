@@ -169,14 +169,14 @@ def test_two_at_once_propose_an_interval_once(repository, tmp_path):
 def test_source_that_changes_while_it_is_read_is_pinned_as_it_was_read(
     repository, source, monkeypatch
 ):
-    reading = retrain.read_content
+    reading = retrain.read_source
 
     def read_then_change(uri):
         content = reading(uri)
         source.write_bytes(b"changed")
         return content
 
-    monkeypatch.setattr(retrain, "read_content", read_then_change)
+    monkeypatch.setattr(retrain, "read_source", read_then_change)
     propose(repository, day(0))
     snapshot = Snapshot(read(repository))
     assert snapshot.data_snapshot(day(0).path).bytes == 19

@@ -60,9 +60,8 @@ def lacking_model(state: State, snapshot: Snapshot, run: Run) -> str:
     if run.artifact is None or _is_here(state, snapshot, run.environment, run.artifact):
         return ""
     reference = run.reference
-    first = ""
-    for served in promotions_naming(snapshot, reference):
-        first = f"{rollback_command(served)} until no promotion names it, then "
+    named = promotions_naming(snapshot, reference)
+    first = f"{rollback_command(named[-1])} until no promotion names it, then " if named else ""
     return (
         f"{reference} is trained, but its model is not on this machine; "
         f"{first}`ml-pipeline withdraw {reference}` trains it here"

@@ -159,8 +159,17 @@ def newer_runs(snapshot: Snapshot, interval: Interval) -> set[str]:
     return references
 
 
-def interval_changes(branch: Branch, interval: Interval, source: SourceState) -> Changes:
-    """The file of an interval, and the overlays that follow from it.
+@dataclass(frozen=True)
+class IntervalProposal:
+    """What proposes an interval, its file and the overlays that follow from it; and the documents
+    that are acted on then."""
+
+    changes: Changes
+    after: Snapshot
+
+
+def interval_proposal(branch: Branch, interval: Interval, source: SourceState) -> IntervalProposal:
+    """The proposal of an interval that trains on a state of its source.
 
     Raises:
         PipelineError: the experiment is left alone because of a faulty file.
@@ -181,7 +190,8 @@ def interval_changes(branch: Branch, interval: Interval, source: SourceState) ->
         faulty = after.held_by(experiment_path(interval.experiment))
         text = f"{interval.experiment} is left alone until {faulty} is mended"
         raise PipelineError(f"{text}; `ml-pipeline status` says what is wrong with it")
-    return written | after.drift(experiment.environment).changes
+    changes = written | after.drift(experiment.environment).changes
+    return IntervalProposal(changes, after.snapshot)
 
 
 def interval_message(interval: Interval, source: SourceState) -> str:

@@ -165,29 +165,23 @@ def kustomization_faults(files: Files, folder: str, within: tuple[str, ...]) -> 
 def reachable_faults(files: Files, folder: str, within: tuple[str, ...]) -> list[Fault]:
     """The same of a folder and of every folder that it leads to."""
     faults: list[Fault] = []
-    seen, queue = set[str](), [folder]
-    while queue:
-        folder = queue.pop()
-        if folder in seen or not has_kustomization(files, folder):
-            continue
-        seen.add(folder)
-        faults += kustomization_faults(files, folder, within)
-        # Two files of it are a fault by themselves; what the second leads to is looked at too.
-        for name in NAMES:
-            queue += _led_to(files, folder, name)
+    for path in reached(files, folder):
+        if has_kustomization(files, path):
+            faults += kustomization_faults(files, path, within)
     return faults
 
 
-def reached(files: Files, folder: str) -> set[str]:
-    """Every path that a folder's kustomization names, and those that it leads to."""
-    seen, queue = set[str](), [folder]
+def reached(files: Files, folder: str) -> list[str]:
+    """A folder, every path that its kustomization names, and those that it leads to."""
+    seen, queue = dict[str, None](), [folder]
     while queue:
         path = queue.pop()
         if path not in seen:
-            seen.add(path)
+            seen[path] = None
+            # Two files of it are a fault by themselves; what the second leads to counts too.
             for name in NAMES:
                 queue += _led_to(files, path, name)
-    return seen
+    return list(seen)
 
 
 def _led_to(files: Files, folder: str, name: str) -> Iterator[str]:

@@ -209,7 +209,7 @@ def refused(manifest: Object) -> Iterator[Problem]:
     yield from shape.problems((), manifest)
     metadata = manifest["metadata"]
     name = metadata["name"]
-    if not _NAME.fullmatch(name) or not all(map(_PART_OF_NAME.fullmatch, name.split("."))):
+    if not _is_domain(name):
         yield (
             ("metadata", "name"),
             f"{shown(name)} is no name in Kubernetes; use a-z, 0-9 and '-', at most 253",
@@ -242,8 +242,11 @@ def _marks(metadata: Object) -> Iterator[Problem]:
 def _is_key(key: str) -> bool:
     """Whether a key is a qualified name: `name`, or a domain before it."""
     prefix, slash, name = key.rpartition("/")
-    if slash and not (
-        _NAME.fullmatch(prefix) and all(map(_PART_OF_NAME.fullmatch, prefix.split(".")))
-    ):
+    if slash and not _is_domain(prefix):
         return False
     return bool(_WORD.fullmatch(name))
+
+
+def _is_domain(name: str) -> bool:
+    """Whether a name is one of a DNS subdomain, as objects and prefixes of labels have it."""
+    return bool(_NAME.fullmatch(name)) and all(map(_PART_OF_NAME.fullmatch, name.split(".")))

@@ -86,7 +86,7 @@ def unlisted(files: Files, changed: Iterable[str]) -> Iterator[Consequence]:
         if not place or not is_manifest or path not in files:
             continue
         if place not in listed:
-            listed[place] = reached(files, place)
+            listed[place] = set(reached(files, place))
         if path not in listed[place]:
             text = f"applies nothing of {path}, which is not listed in {place}/{NAMES[0]}"
             yield Consequence("nothing", text, path)

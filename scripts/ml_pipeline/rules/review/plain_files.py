@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from ml_pipeline.documents.faults import Fault, InvalidDocumentsError
 from ml_pipeline.documents.snapshot import Files
 from ml_pipeline.documents.source import Special
+from ml_pipeline.documents.unreadable import unseen
 from ml_pipeline.layout import ROOTS, file_of
 
 PLAIN = "100644"
@@ -115,12 +116,10 @@ def _text_fault(path: str, raw: bytes) -> Fault | None:
     if hidden is None:
         return None
     line = text.count("\n", 0, hidden.start()) + 1
-    sign = f"U+{ord(hidden[0]):04X}"
     if hidden[0] == "\r":
-        said = f"holds {sign}, a carriage return; end lines with a newline alone"
-    else:
-        said = f"holds {sign}, a character that is not seen; delete it"
-    return Fault(path, line, "", said)
+        said = "holds U+000D, a carriage return; end lines with a newline alone"
+        return Fault(path, line, "", said)
+    return unseen(path, line, ord(hidden[0]))
 
 
 def _attribute_faults(path: str, text: str) -> Iterator[Fault]:

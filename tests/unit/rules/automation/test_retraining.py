@@ -9,7 +9,7 @@ from ml_pipeline.layout import run_of
 from ml_pipeline.rules.automation.branch import Branch
 from ml_pipeline.rules.automation.retraining import (
     State,
-    interval_changes,
+    interval_proposal,
     newer_runs,
     standing_in,
 )
@@ -149,7 +149,7 @@ def test_nothing_is_proposed_in_an_environment_that_nobody_can_read(daily):
     faulty = "environments/local/environment.yaml"
     branch = Branch(Snapshot({**daily, faulty: b"kind: [\n"}))
     with pytest.raises(PipelineError, match=f"left alone until {faulty} is mended"):
-        interval_changes(branch, day(0), state_of(b"a"))
+        interval_proposal(branch, day(0), state_of(b"a"))
 
 
 def test_runs_of_later_intervals_are_known(daily):
